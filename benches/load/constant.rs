@@ -1,0 +1,48 @@
+//! The limit to compare with: the same listener and TLS, every byte of the body read, nothing decided.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::post;
+use keyguard::edge::listener::{Bound, Limits, Transport};
+use keyguard::edge::metrics::Metrics;
+use keyguard::edge::tls;
+
+const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"705ab4f5-6393-11e8-b7cc-42010a800002","allowed":true}}"#;
+
+pub fn serve(arguments: &[String]) {
+    let after = |flag: &str| {
+        let at = arguments
+            .iter()
+            .position(|argument| argument == flag)
+            .unwrap();
+        arguments[at + 1].clone()
+    };
+    let address: SocketAddr = after("--listen").parse().unwrap();
+    let (certificate, key) = (after("--tls-cert"), after("--tls-key"));
+    let certificate = tls::load(Path::new(&certificate), Path::new(&key)).unwrap();
+    let router = Router::new().route("/validate", post(answer));
+    let transport = Transport::Tls {
+        config: certificate.server_config(),
+        metrics: Arc::new(Metrics::new()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let bound = Bound::bind("--listen", address).await.unwrap();
+        bound
+            .serve(transport, router, Limits::default(), std::future::pending())
+            .await;
+    });
+}
+
+async fn answer(body: Bytes) -> ([(axum::http::HeaderName, &'static str); 1], &'static str) {
+    assert!(!body.is_empty());
+    ([(CONTENT_TYPE, "application/json")], ANSWER)
+}

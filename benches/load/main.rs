@@ -1,0 +1,172 @@
+//! 30,000 reviews over real TLS against the real program, and against a server on the same TLS stack
+//! that reads the same bytes and answers a constant: how much of what is possible is left.
+//!
+//! `cargo bench --bench load` prints a table; `-- --rounds N` runs more rounds.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a measurement"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod constant;
+mod http1;
+mod http2;
+mod process;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use process::Process;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+const REVIEWS: usize = 30_000;
+const HTTP1_CONNECTIONS: usize = 16;
+const HTTP2_CONNECTIONS: usize = 4;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments
+        .iter()
+        .position(|argument| argument == "constant-answer")
+    {
+        return constant::serve(&arguments[at + 1..]);
+    }
+    let rounds = arguments
+        .iter()
+        .position(|argument| argument == "--rounds")
+        .map_or(3, |at| {
+            arguments[at + 1].parse().expect("--rounds takes a number")
+        });
+    let folder = tempfile::tempdir().unwrap();
+    let tls = client_config(&certificate(folder.path()));
+    let body = common::argocd_cm_update();
+    println!(
+        "{REVIEWS} reviews of {} bytes, {rounds} round(s)\n",
+        body.len()
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let keyguard = Process::keyguard(folder.path());
+    println!(
+        "start to ready: {:.1} ms",
+        keyguard.ready_after.as_secs_f64() * 1e3
+    );
+    let constant = Process::constant(folder.path());
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let mut ratios = Vec::new();
+        for _ in 0..rounds {
+            let ours = run(&runtime, &keyguard, &tls, &body, protocol);
+            let theirs = run(&runtime, &constant, &tls, &body, protocol);
+            println!("{protocol:?}  keyguard: {ours}\n{protocol:?}  constant: {theirs}");
+            ratios.push(ours.per_second / theirs.per_second);
+        }
+        ratios.sort_by(f64::total_cmp);
+        println!(
+            "{protocol:?}  ratio of requests per second: median {:.2}, {ratios:.2?}\n",
+            ratios[ratios.len() / 2]
+        );
+    }
+    println!(
+        "RSS after: keyguard {:.1} MB, constant {:.1} MB",
+        keyguard.rss_megabytes(),
+        constant.rss_megabytes()
+    );
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+struct Figures {
+    per_second: f64,
+    cpu_microseconds: f64,
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Figures {
+            per_second,
+            cpu_microseconds,
+        } = self;
+        write!(
+            formatter,
+            "{per_second:>8.0}/s, {cpu_microseconds:>5.1} µs of CPU a review, no error"
+        )
+    }
+}
+
+fn run(
+    runtime: &tokio::runtime::Runtime,
+    process: &Process,
+    tls: &ClientConfig,
+    body: &[u8],
+    protocol: Protocol,
+) -> Figures {
+    let mut tls = tls.clone();
+    let cpu_before = process.cpu();
+    let started = Instant::now();
+    match protocol {
+        Protocol::Http1 => {
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            runtime.block_on(http1::send(
+                process.address,
+                Arc::new(tls),
+                body,
+                HTTP1_CONNECTIONS,
+                REVIEWS,
+            ));
+        }
+        Protocol::Http2 => {
+            tls.alpn_protocols = vec![b"h2".to_vec()];
+            runtime.block_on(http2::send(
+                process.address,
+                Arc::new(tls),
+                body,
+                HTTP2_CONNECTIONS,
+                REVIEWS,
+            ));
+        }
+    }
+    let took = started.elapsed();
+    let cpu: Duration = process.cpu() - cpu_before;
+    Figures {
+        per_second: REVIEWS as f64 / took.as_secs_f64(),
+        cpu_microseconds: cpu.as_secs_f64() * 1e6 / REVIEWS as f64,
+    }
+}
+
+fn certificate(folder: &Path) -> CertificateDer<'static> {
+    let key = KeyPair::generate().unwrap();
+    let parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
+    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
+    fs::create_dir(folder.join("state")).unwrap();
+    certificate.der().clone()
+}
+
+fn client_config(certificate: &CertificateDer<'static>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}

@@ -1,0 +1,124 @@
+//! A server as a process of its own, so that its memory and CPU are its own too.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+    /// From exec to the first 200 of `/readyz`.
+    pub ready_after: Duration,
+}
+
+impl Process {
+    pub fn keyguard(folder: &Path) -> Process {
+        let (address, health) = (free_port(), free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyguard"));
+        command
+            .arg("serve")
+            .arg("--state")
+            .arg(folder.join("state"));
+        command.args(["--health-listen", &health.to_string()]);
+        Process::start(command, folder, address, Some(health))
+    }
+
+    pub fn constant(folder: &Path) -> Process {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("constant-answer");
+        Process::start(command, folder, free_port(), None)
+    }
+
+    fn start(
+        mut command: Command,
+        folder: &Path,
+        address: SocketAddr,
+        health: Option<SocketAddr>,
+    ) -> Process {
+        let log = fs::File::create(folder.join("log")).unwrap();
+        command
+            .args(["--listen", &address.to_string(), "--tls-cert"])
+            .arg(folder.join("tls.crt"));
+        command
+            .arg("--tls-key")
+            .arg(folder.join("tls.key"))
+            .stdout(Stdio::from(log));
+        let started = Instant::now();
+        let mut child = command.spawn().expect("the server starts");
+        let ready = || match health {
+            Some(health) => is_ready(health),
+            None => TcpStream::connect(address).is_ok(),
+        };
+        while !ready() {
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "the server ended before it was ready"
+            );
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "the server did not become ready"
+            );
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Process {
+            child,
+            address,
+            ready_after: started.elapsed(),
+        }
+    }
+
+    /// User and system time so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
+    pub fn rss_megabytes(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            / 1024.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn is_ready(health: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(health) else {
+        return false;
+    };
+    let _ =
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: keyguard\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.starts_with("HTTP/1.1 200")
+}

@@ -1,0 +1,153 @@
+//! What was typed. Nothing is opened or checked here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.
+///
+/// keyguard is a validating admission webhook. It makes the API server refuse changes of argocd-cm
+/// that take the API key from a protected account, and GitOps Runtime workloads whose token or
+/// password Secret is missing or malformed. Every decision is one line of its log.
+#[derive(Debug, Parser)]
+#[command(name = "keyguard", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What keyguard can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer the API server's reviews
+    Serve(Serve),
+    /// Print the ValidatingWebhookConfiguration to apply
+    WebhookConfig(WebhookConfig),
+    /// Show, on a machine with no cluster, what is refused and what is not
+    Demo(Demo),
+}
+
+/// Serve POST /validate over TLS, and /healthz, /readyz and /metrics in plain HTTP.
+///
+/// The cluster that is read is the one keyguard runs in, unless --kubeconfig or --state says
+/// otherwise. On SIGTERM keyguard says that it is not ready, goes on answering for
+/// timeouts.drainGrace, lets requests in flight finish and ends with 0.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_help = SERVE_EXAMPLE)]
+pub struct Serve {
+    /// Where reviews are answered, over TLS 1.2 or 1.3
+    #[arg(long, value_name = "ADDR", env = "KEYGUARD_LISTEN", default_value = "0.0.0.0:8443")]
+    pub listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are, in plain HTTP
+    #[arg(long, value_name = "ADDR", env = "KEYGUARD_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
+    pub health_listen: SocketAddr,
+    /// The certificate chain, PEM, leaf first
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_CERT")]
+    pub tls_cert: PathBuf,
+    /// The private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_KEY")]
+    pub tls_key: PathBuf,
+    /// The settings, YAML or JSON; without it, the defaults
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The cluster to read, instead of the one keyguard runs in
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_KUBECONFIG", conflicts_with = "state")]
+    pub kubeconfig: Option<PathBuf>,
+    /// A folder of Kubernetes manifests, YAML or JSON, that is the cluster to read
+    #[arg(long, value_name = "DIR", env = "KEYGUARD_STATE")]
+    pub state: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", env = "KEYGUARD_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+const SERVE_EXAMPLE: &str = "Example, over a folder of manifests:
+  keyguard serve --listen 127.0.0.1:8443 --health-listen 127.0.0.1:8080 \\
+    --tls-cert certs/tls.crt --tls-key certs/tls.key --state manifests/";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// Text for people
+    Text,
+}
+
+/// Print the ValidatingWebhookConfiguration by which the API server calls keyguard: two narrow
+/// webhooks, for argocd-cm and for workloads that mention a credential, and for nothing else.
+#[derive(Debug, Args)]
+#[command(after_help = WEBHOOK_CONFIG_EXAMPLE)]
+pub struct WebhookConfig {
+    /// How the API server reaches keyguard.
+    #[command(flatten)]
+    pub target: Target,
+    /// The CA certificates, PEM, that keyguard's certificate is verified with
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_CA_BUNDLE")]
+    pub ca_bundle: PathBuf,
+    /// The settings; its exemptNamespaces are left out of the webhooks
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+const WEBHOOK_CONFIG_EXAMPLE: &str = "Example:
+  keyguard webhook-config --service keyguard/keyguard --ca-bundle ca.crt | kubectl apply -f -";
+
+/// Either a URL or a Service.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Target {
+    /// An https URL; /validate is added when it has no path
+    #[arg(long, value_name = "URL", env = "KEYGUARD_URL")]
+    pub url: Option<String>,
+    /// A Service, with its port when that is not 443
+    #[arg(long, value_name = "NAMESPACE/NAME[:PORT]", env = "KEYGUARD_SERVICE")]
+    pub service: Option<String>,
+}
+
+/// Make a CA and a certificate under certs/, start the real server on loopback over a folder of
+/// example manifests, send it reviews over TLS as the API server does, and print what was asked,
+/// the verdict and the message. Then stay up and print a curl line to try.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after the table; not 0 if a verdict is not the expected one
+    #[arg(long)]
+    pub once: bool,
+    /// Where the CA, the certificate and the example manifests go
+    #[arg(long, value_name = "DIR", env = "KEYGUARD_DEMO_DIR", default_value = "certs")]
+    pub directory: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_serve_flag_has_its_variable() {
+        let cli = Cli::command();
+        let serve = cli.find_subcommand("serve").unwrap();
+        for argument in serve.get_arguments() {
+            let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else {
+                continue;
+            };
+            let variable = format!("KEYGUARD_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(argument.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+        }
+    }
+
+    #[test]
+    fn two_clusters_at_once_are_refused() {
+        let line = "keyguard serve --tls-cert c --tls-key k --state s --kubeconfig f";
+        assert!(Cli::try_parse_from(line.split(' ')).is_err());
+        let line = "keyguard webhook-config --ca-bundle c";
+        assert!(Cli::try_parse_from(line.split(' ')).is_err());
+    }
+}

@@ -1,0 +1,390 @@
+//! What the operator decided: defaults, the configuration file, all of its faults at once.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::policy::decide::{OnError, Policy};
+use crate::policy::plan::is_object_name;
+use crate::policy::rules::{Mode, Modes, Rule};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What is decided, and how.
+    pub policy: Policy,
+    /// How much is accepted.
+    pub limits: Limits,
+    /// How long anything may take.
+    pub timeouts: Timeouts,
+}
+
+/// How much is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one body; a review carries the object and the old object.
+    pub max_body_bytes: usize,
+    /// Levels of nesting of a body.
+    pub max_json_depth: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Requests at once; more are shed with HTTP 429.
+    pub max_concurrent_requests: usize,
+    /// Bytes of one Secret or ConfigMap as the API server sends it.
+    pub max_secret_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_body_bytes: 8 * 1024 * 1024,
+            max_json_depth: 128,
+            max_connections: 1024,
+            max_concurrent_requests: 128,
+            max_secret_bytes: 2 * 1024 * 1024,
+        }
+    }
+}
+
+/// How long anything may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A TLS handshake.
+    pub tls_handshake: Duration,
+    /// The header of a request, from its first byte.
+    pub header: Duration,
+    /// A connection without a request. More than the 90 s for which kube-apiserver keeps one.
+    pub idle: Duration,
+    /// The body of a request.
+    pub body: Duration,
+    /// All lookups of one request together.
+    pub lookup: Duration,
+    /// From SIGTERM to the end of accepting, so that load balancers see "not ready" first.
+    pub drain_grace: Duration,
+    /// From then until requests in flight are cut.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            tls_handshake: Duration::from_secs(5),
+            header: Duration::from_secs(5),
+            idle: Duration::from_secs(120),
+            body: Duration::from_secs(5),
+            lookup: Duration::from_secs(3),
+            drain_grace: Duration::from_secs(5),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("--config {path} cannot be read")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is neither YAML nor JSON.
+    #[error("--config {path} is neither YAML nor JSON: {problem}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// What is wrong, in one line.
+        problem: String,
+    },
+    /// It says things that make no sense; all of them.
+    #[error("--config {path} has {} fault(s): {}", .faults.len(), .faults.join("; "))]
+    Faults {
+        /// The file.
+        path: String,
+        /// Each fault: where, what, what to write instead.
+        faults: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file; without one, the defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be used, with everything that is wrong with it.
+    #[expect(clippy::disallowed_methods, reason = "the configuration is a file")]
+    pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+        let Some(path) = path else {
+            return Ok(Config::default());
+        };
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Config::parse(&name, &text),
+            Err(source) => Err(ConfigError::Unreadable { path: name, source }),
+        }
+    }
+
+    /// Parses the text of a configuration file that is called `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &str, text: &str) -> Result<Config, ConfigError> {
+        let value: Option<Value> =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
+                path: path.to_owned(),
+                problem: error.to_string().lines().next().unwrap_or_default().to_owned(),
+            })?;
+        let mut config = Config::default();
+        let mut faults = Vec::new();
+        if let Some(value) = value {
+            read(&value, &mut config, &mut faults);
+        }
+        if faults.is_empty() {
+            return Ok(config);
+        }
+        Err(ConfigError::Faults {
+            path: path.to_owned(),
+            faults,
+        })
+    }
+}
+
+fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
+    let Some(mut root) = Section::of("", value, faults) else {
+        return;
+    };
+    let policy = &mut config.policy;
+    root.strings("protectedAccounts", &mut policy.protected_accounts);
+    root.choice("onError", &mut policy.on_error, &[("deny", OnError::Deny), ("allow", OnError::Allow)]);
+    root.strings("exemptUsers", &mut policy.exempt_users);
+    root.strings("exemptNamespaces", &mut policy.exempt_namespaces);
+    root.rules("rules", &mut policy.modes);
+    let namespaces = policy.exempt_namespaces.iter();
+    let odd = namespaces.filter(|name| !is_object_name(name) || name.contains('.'));
+    root.faults
+        .extend(odd.map(|name| format!("exemptNamespaces: {name:?} cannot be a namespace")));
+    if let Some(mut limits) = root.section("limits") {
+        let known = &mut config.limits;
+        limits.number("maxBodyBytes", &mut known.max_body_bytes, 1024..=256 * 1024 * 1024);
+        limits.number("maxJsonDepth", &mut known.max_json_depth, 16..=1024);
+        limits.number("maxConnections", &mut known.max_connections, 1..=65_536);
+        limits.number("maxConcurrentRequests", &mut known.max_concurrent_requests, 1..=65_536);
+        limits.number("maxSecretReads", &mut policy.max_secret_reads, 1..=1024);
+        limits.number("maxSecretBytes", &mut known.max_secret_bytes, 1024..=64 * 1024 * 1024);
+        limits.end();
+    }
+    if let Some(mut timeouts) = root.section("timeouts") {
+        let known = &mut config.timeouts;
+        timeouts.duration("tlsHandshake", &mut known.tls_handshake);
+        timeouts.duration("header", &mut known.header);
+        timeouts.duration("idle", &mut known.idle);
+        timeouts.duration("body", &mut known.body);
+        timeouts.duration("lookup", &mut known.lookup);
+        timeouts.duration("drainGrace", &mut known.drain_grace);
+        timeouts.duration("drain", &mut known.drain);
+        timeouts.end();
+    }
+    root.end();
+}
+
+/// One map of the file, read key by key; what is left at the end is unknown.
+struct Section<'a> {
+    path: String,
+    map: &'a Map<String, Value>,
+    known: Vec<&'static str>,
+    faults: &'a mut Vec<String>,
+}
+
+impl<'a> Section<'a> {
+    fn of(path: &str, value: &'a Value, faults: &'a mut Vec<String>) -> Option<Section<'a>> {
+        let Value::Object(map) = value else {
+            let place = if path.is_empty() { "the file" } else { path };
+            faults.push(format!("{place} must be a map of settings"));
+            return None;
+        };
+        Some(Section {
+            path: path.to_owned(),
+            map,
+            known: Vec::new(),
+            faults,
+        })
+    }
+
+    fn get(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.known.push(key);
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    fn place(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    fn fault(&mut self, key: &str, problem: &str) {
+        let place = self.place(key);
+        self.faults.push(format!("{place}: {problem}"));
+    }
+
+    fn section(&mut self, key: &'static str) -> Option<Section<'_>> {
+        let value = self.get(key)?;
+        let path = self.place(key);
+        Section::of(&path, value, self.faults)
+    }
+
+    fn strings(&mut self, key: &'static str, known: &mut Vec<String>) {
+        let Some(value) = self.get(key) else { return };
+        let texts = value.as_array().map(|list| {
+            let texts = list.iter().map(|item| item.as_str().map(str::to_owned));
+            texts.collect::<Option<Vec<String>>>()
+        });
+        match texts {
+            Some(Some(texts)) => *known = texts,
+            _ => self.fault(key, "must be a list of strings"),
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, key: &'static str, known: &mut T, choices: &[(&str, T)]) {
+        let Some(value) = self.get(key) else { return };
+        match choices.iter().find(|(name, _)| value.as_str() == Some(name)) {
+            Some((_, choice)) => *known = *choice,
+            None => {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                self.fault(key, &format!("must be {}", names.join(" or ")));
+            }
+        }
+    }
+
+    fn rules(&mut self, key: &'static str, modes: &mut Modes) {
+        let Some(value) = self.get(key) else { return };
+        let Value::Object(map) = value else {
+            return self.fault(key, "must be a map of rule ids to enforce, warn or audit");
+        };
+        for (id, mode) in map {
+            let rule = Rule::from_id(id);
+            let mode = mode.as_str().and_then(Mode::from_name);
+            if rule.is_none() {
+                self.fault(key, &format!("there is no rule {id:?}; docs/rules.md lists them"));
+            }
+            if mode.is_none() {
+                self.fault(key, &format!("the mode of {id:?} must be enforce, warn or audit"));
+            }
+            if let (Some(rule), Some(mode)) = (rule, mode) {
+                modes.set(rule, mode);
+            }
+        }
+    }
+
+    fn number(&mut self, key: &'static str, known: &mut usize, range: std::ops::RangeInclusive<usize>) {
+        let Some(value) = self.get(key) else { return };
+        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => *known = number,
+            None => self.fault(
+                key,
+                &format!("must be a whole number from {} to {}", range.start(), range.end()),
+            ),
+        }
+    }
+
+    fn duration(&mut self, key: &'static str, known: &mut Duration) {
+        const MOST: Duration = Duration::from_secs(600);
+        let Some(value) = self.get(key) else { return };
+        let duration = value.as_str().and_then(|text| humantime::parse_duration(text).ok());
+        match duration.filter(|duration| *duration <= MOST) {
+            Some(duration) => *known = duration,
+            None => self.fault(key, "must be a time with its unit, at most 10m, such as \"5s\" or \"250ms\""),
+        }
+    }
+
+    /// Tells every key that nobody asked for.
+    fn end(self) {
+        for key in self.map.keys() {
+            if !self.known.contains(&key.as_str()) {
+                let place = if self.path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{}.{key}", self.path)
+                };
+                self.faults
+                    .push(format!("{place}: no such setting; there are {}", self.known.join(", ")));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        match Config::parse("test", text) {
+            Err(ConfigError::Faults { faults, .. }) => faults,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_setting_can_be_set_in_yaml_and_in_json() {
+        let yaml = "
+protectedAccounts: [admin, bot]
+onError: allow
+rules: {credentials/secret-missing: warn, accounts/api-key-removed: audit}
+exemptUsers: [root]
+exemptNamespaces: [sandbox]
+limits: {maxBodyBytes: 2048, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
+timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
+";
+        let config = Config::parse("test", yaml).unwrap();
+        assert_eq!(config.policy.protected_accounts, ["admin", "bot"]);
+        assert_eq!(config.policy.on_error, OnError::Allow);
+        assert_eq!(config.policy.modes.of(Rule::SecretMissing), Mode::Warn);
+        assert_eq!(config.policy.modes.of(Rule::ApiKeyRemoved), Mode::Audit);
+        assert_eq!(config.policy.max_secret_reads, 4);
+        assert_eq!(config.limits.max_body_bytes, 2048);
+        assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
+        assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
+        let json = Config::parse("test", r#"{"onError": "allow", "limits": {"maxConnections": 2}}"#).unwrap();
+        assert_eq!((json.policy.on_error, json.limits.max_connections), (OnError::Allow, 2));
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        for text in ["", "# nothing\n", "{}", "limits:\n"] {
+            assert_eq!(Config::parse("test", text).unwrap(), Config::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_each_with_its_place() {
+        let faults = faults(
+            "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b],
+              rules: {accounts/none: warn, credentials/quoted: loud},
+              limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h}}",
+        );
+        let places = [
+            "protectedAccounts:", "onError:", "exemptNamespaces:", "rules: there is no rule \"accounts/none\"",
+            "rules: the mode of \"credentials/quoted\"", "limits.maxBodyBytes:", "limits.maxConnections:",
+            "limits.more: no such setting", "timeouts.body:", "timeouts.lookup:", "surprise: no such setting",
+        ];
+        assert_eq!(faults.len(), places.len(), "{faults:#?}");
+        for place in places {
+            assert!(faults.iter().any(|fault| fault.starts_with(place)), "{place} {faults:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_map_of_settings_is_told_in_one_line() {
+        assert_eq!(faults("[1]"), ["the file must be a map of settings"]);
+        for text in ["a: [", "a: 1\na: 2\n"] {
+            let error = Config::parse("test", text).unwrap_err();
+            assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
+            assert_eq!(error.to_string().lines().count(), 1);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `POST /validate`: from an HTTP request to a review's bytes, and back.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
+use axum::http::{HeaderMap, Version};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+
+use super::body;
+use super::health::Draining;
+use super::metrics::Metrics;
+use super::rejection::{Reason, Rejection};
+use super::timeout_hint;
+
+/// Where reviews are answered.
+pub const VALIDATE_PATH: &str = "/validate";
+
+/// What is refused before a review is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// The most bytes of a body. A review carries the object twice.
+    pub max_body_bytes: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// The most requests in progress at once; beyond it they are shed with 429.
+    pub max_requests: usize,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        RequestLimits {
+            max_body_bytes: 8 * 1024 * 1024,
+            body_timeout: Duration::from_secs(3),
+            max_requests: 128,
+        }
+    }
+}
+
+/// What answers reviews.
+pub trait Reviewer: Send + Sync + 'static {
+    /// Answers the review in `body`. `timeout_hint` is how long the caller says it waits.
+    fn review(
+        &self,
+        body: Bytes,
+        timeout_hint: Option<Duration>,
+    ) -> impl Future<Output = Answer> + Send;
+}
+
+/// What a [`Reviewer`] makes of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An AdmissionReview in JSON: 200.
+    Review(Bytes),
+    /// The body is no review; one line says why and quotes nothing of it: 400.
+    Undecodable(String),
+}
+
+/// Serves `POST /validate` with `reviewer`, within `limits`.
+pub fn router<R: Reviewer>(
+    reviewer: Arc<R>,
+    limits: RequestLimits,
+    metrics: Arc<Metrics>,
+    draining: Draining,
+) -> Router {
+    let gate = Arc::new(Gate {
+        reviewer,
+        limits,
+        requests: Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS)),
+        metrics,
+        draining,
+    });
+    Router::new()
+        .route(VALIDATE_PATH, post(validate::<R>))
+        .method_not_allowed_fallback(wrong_method::<R>)
+        .fallback(wrong_path::<R>)
+        .with_state(gate)
+}
+
+/// Replaces the panic hook by one that logs where it happened, and nothing of what: a message may quote anything.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::error!(location, "panic");
+    }));
+}
+
+struct Gate<R> {
+    reviewer: Arc<R>,
+    limits: RequestLimits,
+    requests: Semaphore,
+    metrics: Arc<Metrics>,
+    draining: Draining,
+}
+
+async fn validate<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
+    let version = request.version();
+    // Whatever a panic leaves half done belongs to this request and goes with it.
+    let outcome = AssertUnwindSafe(gate.review(request)).catch_unwind().await;
+    match outcome {
+        Ok(Ok(review)) => gate.answer(version, review),
+        Ok(Err(rejection)) => gate.reject(version, rejection),
+        Err(_) => gate.reject(version, Rejection::panic()),
+    }
+}
+
+async fn wrong_method<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
+    let version = request.version();
+    leave(request);
+    gate.reject(version, Rejection::method())
+}
+
+async fn wrong_path<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
+    let version = request.version();
+    leave(request);
+    gate.reject(version, Rejection::path())
+}
+
+impl<R: Reviewer> Gate<R> {
+    async fn review(&self, request: Request) -> Result<Bytes, Rejection> {
+        if !is_json(request.headers()) {
+            leave(request);
+            return Err(Rejection::media_type());
+        }
+        let Ok(_permit) = self.requests.try_acquire() else {
+            leave(request);
+            return Err(Rejection::overload(self.limits.max_requests));
+        };
+        let _in_flight = self.metrics.request_begins();
+        let timeout_hint = timeout_hint::in_query(request.uri().query());
+        let body = self.read(request).await?;
+        match self.reviewer.review(body, timeout_hint).await {
+            Answer::Review(review) => Ok(review),
+            Answer::Undecodable(line) => Err(Rejection::undecodable(line)),
+        }
+    }
+
+    async fn read(&self, mut request: Request) -> Result<Bytes, Rejection> {
+        let read = body::read(
+            request.body_mut(),
+            self.limits.max_body_bytes,
+            self.limits.body_timeout,
+        )
+        .await;
+        if read.is_err() {
+            leave(request);
+        }
+        read
+    }
+
+    fn answer(&self, version: Version, review: Bytes) -> Response {
+        let mut response = Response::new(Body::from(review));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.draining.is_draining() {
+            close_after(version, &mut response);
+        }
+        response
+    }
+
+    fn reject(&self, version: Version, rejection: Rejection) -> Response {
+        self.metrics.rejected(rejection.reason);
+        // The rest of such a body is not worth waiting for.
+        let abandoned = matches!(rejection.reason, Reason::BodyTooLarge | Reason::BodyTimeout);
+        let mut response = rejection.into_response();
+        if abandoned || self.draining.is_draining() {
+            close_after(version, &mut response);
+        }
+        response
+    }
+}
+
+/// Leaves a request unread. HTTP/2 resets the stream, and a client that waits for 100 Continue sends nothing more.
+fn leave(request: Request) {
+    if request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT) {
+        body::discard(request.into_body());
+    }
+}
+
+/// Asks the client to open a new connection next time. HTTP/2 has GOAWAY instead, and forbids the header.
+fn close_after(version: Version, response: &mut Response) {
+    if version < Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Whether the media type is `application/json`, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().split(|byte| *byte == b';').next())
+        .is_some_and(|essence| {
+            essence
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"application/json")
+        })
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

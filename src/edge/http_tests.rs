@@ -1,0 +1,251 @@
+use std::io;
+use std::sync::Mutex;
+
+use axum::http::StatusCode;
+use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+
+use super::*;
+
+/// Answers with the body it got and the hint, or as the body asks for.
+struct Echo;
+
+impl Reviewer for Echo {
+    async fn review(&self, body: Bytes, timeout_hint: Option<Duration>) -> Answer {
+        match &*body {
+            b"undecodable" => Answer::Undecodable("the body is no review".to_owned()),
+            b"panic" => panic!("secret-payload"),
+            _ => Answer::Review(
+                format!("{} {timeout_hint:?}", String::from_utf8_lossy(&body)).into(),
+            ),
+        }
+    }
+}
+
+struct Gated {
+    service: TowerToHyperService<Router>,
+    metrics: Arc<Metrics>,
+    draining: Draining,
+}
+
+fn gated() -> Gated {
+    let (metrics, draining) = (Arc::new(Metrics::new()), Draining::default());
+    let limits = RequestLimits {
+        max_body_bytes: 16,
+        ..RequestLimits::default()
+    };
+    let router = router(
+        Arc::new(Echo),
+        limits,
+        Arc::clone(&metrics),
+        draining.clone(),
+    );
+    Gated {
+        service: TowerToHyperService::new(router),
+        metrics,
+        draining,
+    }
+}
+
+impl Gated {
+    async fn ask(&self, request: Request) -> (StatusCode, HeaderMap, String) {
+        let response = self.service.call(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (
+            parts.status,
+            parts.headers,
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    }
+}
+
+fn request(method: &str, uri: &str, content_type: &str, body: &'static str) -> Request {
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .header(CONTENT_TYPE, content_type)
+        .body(Body::from(body))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_review_is_handed_on_with_its_timeout_and_answered_in_json() {
+    let gated = gated();
+    for content_type in [
+        "application/json",
+        "Application/JSON ; charset=utf-8",
+        "application/json;charset=utf-8",
+    ] {
+        let (status, headers, body) = gated
+            .ask(request("POST", "/validate?timeout=5s", content_type, "{}"))
+            .await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, "{} Some(5s)"));
+        assert_eq!(headers[CONTENT_TYPE], "application/json");
+        assert!(!headers.contains_key(CONNECTION));
+    }
+    let (_, _, body) = gated
+        .ask(request("POST", "/validate", "application/json", ""))
+        .await;
+    assert_eq!(body, " None");
+}
+
+#[tokio::test]
+async fn what_is_no_review_gets_its_status_and_one_line_and_is_counted_by_reason() {
+    let json = "application/json";
+    let table = [
+        (
+            request("POST", "/", json, ""),
+            StatusCode::NOT_FOUND,
+            "path",
+        ),
+        (
+            request("POST", "/validate/", json, ""),
+            StatusCode::NOT_FOUND,
+            "path",
+        ),
+        (
+            request("GET", "/validate", json, ""),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+        ),
+        (
+            request("PUT", "/validate", json, ""),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+        ),
+        (
+            request("POST", "/validate", "text/plain", "{}"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+        ),
+        (
+            request("POST", "/validate", "application/jsonx", "{}"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+        ),
+        (
+            request("POST", "/validate", "", "{}"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+        ),
+        (
+            request("POST", "/validate", json, "12345678901234567"),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+        ),
+        (
+            request("POST", "/validate", json, "undecodable"),
+            StatusCode::BAD_REQUEST,
+            "undecodable",
+        ),
+    ];
+    for (request, status, reason) in table {
+        let gated = gated();
+        let asked = format!("{} {}", request.method(), request.uri());
+        let (answered, headers, line) = gated.ask(request).await;
+        assert_eq!(answered, status, "{asked}");
+        assert_eq!(
+            headers[CONTENT_TYPE], "text/plain; charset=utf-8",
+            "{asked}"
+        );
+        assert!(
+            line.ends_with('\n') && line.lines().count() == 1,
+            "{asked}: {line}"
+        );
+        let counted = format!("keyguard_requests_rejected_total{{reason=\"{reason}\"}} 1");
+        assert!(
+            gated.metrics.encode().lines().any(|shown| shown == counted),
+            "{asked}: {counted}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_method_is_told_the_allowed_one() {
+    let (_, headers, _) = gated()
+        .ask(request("GET", "/validate", "application/json", ""))
+        .await;
+    assert_eq!(headers[axum::http::header::ALLOW], "POST");
+}
+
+#[tokio::test]
+async fn no_content_type_is_refused() {
+    let bare = Request::builder()
+        .method("POST")
+        .uri("/validate")
+        .body(Body::from("{}"))
+        .unwrap();
+    assert_eq!(
+        gated().ask(bare).await.0,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+}
+
+#[tokio::test]
+async fn while_draining_http_1_is_asked_to_connect_anew_and_http_2_is_not() {
+    let gated = gated();
+    gated.draining.begin();
+    let (status, headers, _) = gated
+        .ask(request("POST", "/validate", "application/json", "{}"))
+        .await;
+    assert_eq!(
+        (status, &headers[CONNECTION]),
+        (StatusCode::OK, &HeaderValue::from_static("close"))
+    );
+    let mut request = request("POST", "/validate", "application/json", "{}");
+    *request.version_mut() = Version::HTTP_2;
+    assert!(!gated.ask(request).await.1.contains_key(CONNECTION));
+}
+
+/// Where a subscriber writes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_for_its_request_and_the_log_has_the_place_and_not_the_payload() {
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || written.clone())
+        .finish();
+    let gated = gated();
+    let before = std::panic::take_hook();
+    let (status, _, line) = {
+        let _logged = tracing::subscriber::set_default(subscriber);
+        install_panic_hook();
+        gated
+            .ask(request("POST", "/validate", "application/json", "panic"))
+            .await
+    };
+    std::panic::set_hook(before);
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("http_tests.rs:"), "{log}");
+    assert!(
+        !log.contains("secret-payload") && !line.contains("secret-payload"),
+        "{log}{line}"
+    );
+    let (status, ..) = gated
+        .ask(request("POST", "/validate", "application/json", "{}"))
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        gated
+            .metrics
+            .encode()
+            .contains("keyguard_requests_in_flight 0")
+    );
+}

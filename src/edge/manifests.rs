@@ -1,0 +1,262 @@
+//! `--state`: a folder of Kubernetes manifests is the cluster that is read.
+//!
+//! The folder is looked at afresh for each read and parsed again only when a file changed, so that
+//! what a person writes into it counts at once, as in a cluster.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::policy::facts::Unread;
+use crate::runtime::secret_bytes::SecretBytes;
+
+use super::source::{ConfigMapRead, SecretRead, Source};
+
+/// Why a folder is no cluster.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// It, or a file in it, cannot be read.
+    #[error("--state: {path} cannot be read")]
+    Unreadable {
+        /// The folder or file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no manifest. Where, but never what: it may hold a Secret.
+    #[error("--state: {path} is not a Kubernetes manifest in YAML or JSON{place}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// Where in it.
+        place: String,
+    },
+    /// A Secret's data is not base64.
+    #[error("--state: {path}: data of Secret {name} is not base64; use stringData for plain text")]
+    NotBase64 {
+        /// The file.
+        path: String,
+        /// The Secret.
+        name: String,
+    },
+}
+
+/// A folder of manifests.
+#[derive(Clone)]
+pub struct Manifests {
+    folder: Arc<Path>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    print: Vec<Print>,
+    objects: Arc<Objects>,
+}
+
+/// What tells that a file changed.
+type Print = (PathBuf, Option<SystemTime>, u64);
+type Named = (String, String);
+
+#[derive(Default)]
+struct Objects {
+    secrets: BTreeMap<Named, BTreeMap<String, SecretBytes>>,
+    config_maps: BTreeMap<Named, BTreeMap<String, String>>,
+}
+
+impl Manifests {
+    /// Opens a folder and reads it once, so that a bad one is told at the start.
+    ///
+    /// # Errors
+    /// When it cannot be read or a file in it is no manifest.
+    pub fn open(folder: &Path) -> Result<Manifests, ManifestError> {
+        let manifests = Manifests {
+            folder: Arc::from(folder),
+            known: Arc::default(),
+        };
+        manifests.objects()?;
+        Ok(manifests)
+    }
+
+    fn objects(&self) -> Result<Arc<Objects>, ManifestError> {
+        let print = print(&self.folder)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.print != print || print.is_empty() {
+            let mut objects = Objects::default();
+            for (path, ..) in &print {
+                objects.add(path)?;
+            }
+            *known = Known {
+                print,
+                objects: Arc::new(objects),
+            };
+        }
+        Ok(Arc::clone(&known.objects))
+    }
+
+    /// Runs `read` over the objects on a thread that may block.
+    async fn with<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Objects) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let manifests = self.clone();
+        let objects = tokio::task::spawn_blocking(move || manifests.objects());
+        match objects.await {
+            Ok(Ok(objects)) => Ok(read(&objects)),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("--state could not be read".to_owned()),
+        }
+    }
+}
+
+impl Source for Manifests {
+    async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
+        let named = (namespace.to_owned(), name.to_owned());
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let read = self.with(move |objects| {
+            let data = objects.secrets.get(&named)?;
+            let wanted = keys.into_iter().filter_map(|key| {
+                let value = data.get(&key)?;
+                Some((key, SecretBytes::new(Zeroizing::new(value.expose().to_vec()))))
+            });
+            Some(wanted.collect())
+        });
+        match read.await {
+            Ok(Some(found)) => SecretRead::Found(found),
+            Ok(None) => SecretRead::Missing,
+            Err(_) => SecretRead::Unread(Unread::Garbled),
+        }
+    }
+
+    async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
+        let named = (namespace.to_owned(), name.to_owned());
+        let read = self.with(move |objects| objects.config_maps.get(&named).cloned());
+        match read.await {
+            Ok(Some(data)) => ConfigMapRead::Found(data),
+            Ok(None) => ConfigMapRead::Missing,
+            Err(_) => ConfigMapRead::Unread(Unread::Garbled),
+        }
+    }
+
+    async fn answers(&self) -> Result<(), String> {
+        self.with(|_| ()).await
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the folder is the cluster here")]
+fn print(folder: &Path) -> Result<Vec<Print>, ManifestError> {
+    let fail = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| ManifestError::Unreadable { path, source }
+    };
+    let mut print = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fail(folder))? {
+        let path = entry.map_err(fail(folder))?.path();
+        let manifest = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+        if !manifest {
+            continue;
+        }
+        let metadata = std::fs::metadata(&path).map_err(fail(&path))?;
+        print.push((path, metadata.modified().ok(), metadata.len()));
+    }
+    print.sort();
+    Ok(print)
+}
+
+impl Objects {
+    #[expect(clippy::disallowed_methods, reason = "the folder is the cluster here")]
+    fn add(&mut self, path: &Path) -> Result<(), ManifestError> {
+        let text = std::fs::read(path).map_err(|source| ManifestError::Unreadable {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let text = Zeroizing::new(text);
+        let manifests: Vec<Option<Manifest>> =
+            serde_saphyr::from_slice_multiple(&text).map_err(|error| ManifestError::Malformed {
+                path: path.display().to_string(),
+                place: error
+                    .location()
+                    .map(|at| format!(" (line {})", at.line()))
+                    .unwrap_or_default(),
+            })?;
+        for manifest in manifests.into_iter().flatten() {
+            self.keep(manifest, path)?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, manifest: Manifest, path: &Path) -> Result<(), ManifestError> {
+        let metadata = manifest.metadata.unwrap_or_default();
+        let name = metadata.name.unwrap_or_default();
+        let named = (
+            metadata.namespace.unwrap_or_else(|| "default".to_owned()),
+            name.clone(),
+        );
+        match manifest.kind.as_str() {
+            "ConfigMap" => {
+                let data = manifest.data.unwrap_or_default();
+                let data = data
+                    .into_iter()
+                    .map(|(key, value)| (key, value.as_deref().cloned().unwrap_or_default()));
+                self.config_maps.insert(named, data.collect());
+            }
+            "Secret" => {
+                let mut values = BTreeMap::new();
+                for (key, value) in manifest.data.unwrap_or_default() {
+                    let value = Zeroizing::new(value.unwrap_or_default().replace(['\n', ' '], ""));
+                    let bytes = STANDARD.decode(value.as_bytes()).map_err(|_| ManifestError::NotBase64 {
+                        path: path.display().to_string(),
+                        name: name.clone(),
+                    })?;
+                    values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
+                }
+                for (key, value) in manifest.string_data.unwrap_or_default() {
+                    let bytes = value.unwrap_or_default().as_bytes().to_vec();
+                    values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
+                }
+                self.secrets.insert(named, values);
+            }
+            _ => {
+                for item in manifest.items.unwrap_or_default() {
+                    self.keep(item, path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    kind: String,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    data: Option<BTreeMap<String, Option<Zeroizing<String>>>>,
+    #[serde(default)]
+    string_data: Option<BTreeMap<String, Option<Zeroizing<String>>>>,
+    #[serde(default)]
+    items: Option<Vec<Manifest>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    namespace: Option<String>,
+}
+
+#[cfg(test)]
+#[path = "manifests_tests.rs"]
+mod tests;

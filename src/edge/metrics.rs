@@ -1,0 +1,323 @@
+//! What is counted and timed. All labels are closed sets, so nothing here grows with traffic.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::rejection::Reason;
+use crate::policy::rules::Rule;
+use crate::policy::subject::Operation;
+use crate::policy::verdict::Decision;
+use crate::review::request::Webhook;
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The bounds of the latency histogram, in seconds: 0.25 ms to 5 s, the webhook's own timeout.
+const DURATION_BUCKETS: [f64; 14] = [
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+];
+
+/// The metrics of the program.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<DecisionLabels, Counter>,
+    durations: [(Webhook, Histogram); 3],
+    secret_reads: Family<ReadLabels, Counter>,
+    config_map_reads: Family<ReadLabels, Counter>,
+    requests_in_flight: Gauge,
+    requests_rejected: Family<RejectionLabels, Counter>,
+    records_dropped: Counter,
+    connections: Gauge,
+    tls_handshakes_failed: Counter,
+    certificate_not_after: Gauge,
+}
+
+/// How a read of an object ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadOutcome {
+    /// It is there.
+    Found,
+    /// It does not exist.
+    Missing,
+    /// keyguard may not read it.
+    Forbidden,
+    /// No answer before the deadline.
+    Timeout,
+    /// Any other failure.
+    Error,
+    /// Longer than what is read.
+    TooLarge,
+}
+
+impl ReadOutcome {
+    /// Every outcome.
+    pub const ALL: [ReadOutcome; 6] = [
+        ReadOutcome::Found,
+        ReadOutcome::Missing,
+        ReadOutcome::Forbidden,
+        ReadOutcome::Timeout,
+        ReadOutcome::Error,
+        ReadOutcome::TooLarge,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReadOutcome::Found => "found",
+            ReadOutcome::Missing => "missing",
+            ReadOutcome::Forbidden => "forbidden",
+            ReadOutcome::Timeout => "timeout",
+            ReadOutcome::Error => "error",
+            ReadOutcome::TooLarge => "too-large",
+        }
+    }
+}
+
+/// One more of something, until it is dropped.
+#[derive(Debug)]
+pub struct Held(Gauge);
+
+impl Held {
+    fn one_of(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Held(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Registers everything; what has few labels shows 0 from the start.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("keyguard");
+        let decisions = Family::default();
+        registry.register(
+            "decisions",
+            "Reviews decided on, by rule that found something",
+            decisions.clone(),
+        );
+        let durations = durations(&mut registry);
+        let secret_reads = reads(&mut registry, "secret_reads", "Secrets read, by outcome");
+        let config_map_reads = reads(
+            &mut registry,
+            "config_map_reads",
+            "ConfigMaps read, by outcome",
+        );
+        let requests_in_flight = gauge(&mut registry, "requests_in_flight", "Reviews in progress");
+        let requests_rejected = rejections(&mut registry);
+        let records_dropped = Counter::default();
+        let help = "Decision records that the log could not take in time";
+        registry.register("records_dropped", help, records_dropped.clone());
+        let connections = gauge(&mut registry, "connections", "Open connections for reviews");
+        let tls_handshakes_failed = Counter::default();
+        let help = "TLS handshakes that failed or took too long";
+        registry.register("tls_handshakes_failed", help, tls_handshakes_failed.clone());
+        let certificate_not_after = Gauge::default();
+        registry.register_with_unit(
+            "certificate_not_after",
+            "Last moment of validity of the serving certificate, in Unix seconds",
+            Unit::Seconds,
+            certificate_not_after.clone(),
+        );
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The program", Info::new(version));
+        Metrics {
+            registry,
+            decisions,
+            durations,
+            secret_reads,
+            config_map_reads,
+            requests_in_flight,
+            requests_rejected,
+            records_dropped,
+            connections,
+            tls_handshakes_failed,
+            certificate_not_after,
+        }
+    }
+
+    /// A decision, under one rule that found something or under none.
+    pub fn decided(
+        &self,
+        webhook: Webhook,
+        operation: Operation,
+        decision: Decision,
+        rule: Option<Rule>,
+    ) {
+        let labels = DecisionLabels {
+            webhook: webhook.name(),
+            operation: operation.name(),
+            decision: decision.name(),
+            rule: rule.map_or("none", Rule::id),
+        };
+        self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// How long a review took, from its body to its answer.
+    pub fn reviewed(&self, webhook: Webhook, duration: Duration) {
+        if let Some((_, histogram)) = self.durations.iter().find(|(of, _)| *of == webhook) {
+            histogram.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// A Secret was read, or not.
+    pub fn secret_read(&self, outcome: ReadOutcome) {
+        self.secret_reads
+            .get_or_create(&ReadLabels::from(outcome))
+            .inc();
+    }
+
+    /// A ConfigMap was read, or not.
+    pub fn config_map_read(&self, outcome: ReadOutcome) {
+        self.config_map_reads
+            .get_or_create(&ReadLabels::from(outcome))
+            .inc();
+    }
+
+    /// A review is in progress until the result is dropped.
+    pub fn request_begins(&self) -> Held {
+        Held::one_of(&self.requests_in_flight)
+    }
+
+    /// A request got no review.
+    pub fn rejected(&self, reason: Reason) {
+        self.requests_rejected
+            .get_or_create(&RejectionLabels::from(reason))
+            .inc();
+    }
+
+    /// A decision record was lost.
+    pub fn record_dropped(&self) {
+        self.records_dropped.inc();
+    }
+
+    /// A connection is open until the result is dropped.
+    pub fn connection_opens(&self) -> Held {
+        Held::one_of(&self.connections)
+    }
+
+    /// A TLS handshake failed or took too long.
+    pub fn tls_handshake_failed(&self) {
+        self.tls_handshakes_failed.inc();
+    }
+
+    /// The serving certificate's last moment of validity, in Unix seconds.
+    pub fn certificate_not_after(&self, unix_seconds: i64) {
+        self.certificate_not_after.set(unix_seconds);
+    }
+
+    /// Everything in OpenMetrics text, of [`CONTENT_TYPE`].
+    pub fn encode(&self) -> String {
+        let mut exposition = String::new();
+        if text::encode(&mut exposition, &self.registry).is_err() {
+            tracing::error!("the metrics could not be written");
+        }
+        exposition
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    webhook: &'static str,
+    operation: &'static str,
+    decision: &'static str,
+    rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReadLabels {
+    outcome: &'static str,
+}
+
+impl From<ReadOutcome> for ReadLabels {
+    fn from(outcome: ReadOutcome) -> Self {
+        ReadLabels {
+            outcome: outcome.name(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectionLabels {
+    reason: &'static str,
+}
+
+impl From<Reason> for RejectionLabels {
+    fn from(reason: Reason) -> Self {
+        RejectionLabels {
+            reason: reason.name(),
+        }
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn durations(registry: &mut Registry) -> [(Webhook, Histogram); 3] {
+    let family: Family<WebhookLabels, Histogram, fn() -> Histogram> =
+        Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
+    registry.register_with_unit(
+        "review_duration",
+        "Time from a review's body to its answer",
+        Unit::Seconds,
+        family.clone(),
+    );
+    [Webhook::ArgocdCm, Webhook::Workloads, Webhook::None].map(|webhook| {
+        let labels = WebhookLabels {
+            webhook: webhook.name(),
+        };
+        (webhook, family.get_or_create_owned(&labels))
+    })
+}
+
+fn reads(registry: &mut Registry, name: &str, help: &str) -> Family<ReadLabels, Counter> {
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    for outcome in ReadOutcome::ALL {
+        drop(family.get_or_create(&ReadLabels::from(outcome)));
+    }
+    family
+}
+
+fn rejections(registry: &mut Registry) -> Family<RejectionLabels, Counter> {
+    let family = Family::default();
+    registry.register(
+        "requests_rejected",
+        "Requests answered without a review, by reason",
+        family.clone(),
+    );
+    for reason in Reason::ALL {
+        drop(family.get_or_create(&RejectionLabels::from(reason)));
+    }
+    family
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,213 @@
+//! The decision: who is let through unjudged, what must be known, and the verdict on what is.
+
+use crate::policy::accounts::{self, Change};
+use crate::policy::credentials;
+use crate::policy::facts::Facts;
+use crate::policy::plan::{Lookups, lookups};
+use crate::policy::rules::Modes;
+use crate::policy::subject::{Case, Operation, Subject};
+use crate::policy::verdict::{Passage, Verdict};
+
+/// Users that only clean up: refusing their deletes would keep a namespace from ever ending.
+pub const CLUSTER_CONTROLLERS: [&str; 2] = [
+    "system:serviceaccount:kube-system:namespace-controller",
+    "system:serviceaccount:kube-system:generic-garbage-collector",
+];
+
+/// What happens to a request whose Secret could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Refuse it.
+    #[default]
+    Deny,
+    /// Let it through with a warning.
+    Allow,
+}
+
+/// What the operator decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The accounts whose API key and login are kept.
+    pub protected_accounts: Vec<String>,
+    /// What happens when a Secret cannot be read.
+    pub on_error: OnError,
+    /// The mode of each rule.
+    pub modes: Modes,
+    /// Users whose requests are not judged.
+    pub exempt_users: Vec<String>,
+    /// Namespaces in which nothing is judged.
+    pub exempt_namespaces: Vec<String>,
+    /// How many Secrets are read for one request.
+    pub max_secret_reads: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            protected_accounts: vec!["admin".to_owned()],
+            on_error: OnError::Deny,
+            modes: Modes::default(),
+            exempt_users: Vec::new(),
+            exempt_namespaces: Vec::new(),
+            max_secret_reads: 32,
+        }
+    }
+}
+
+impl Policy {
+    /// Why the request is let through unjudged, if it is.
+    pub fn passage(&self, case: &Case) -> Option<Passage> {
+        let guarded = match (&case.subject, case.operation) {
+            (_, Operation::Connect) | (Subject::NotGuarded, _) => false,
+            (Subject::Accounts { .. }, _) => true,
+            (Subject::Workload { .. }, operation) => operation != Operation::Delete,
+        };
+        let deletes = case.operation == Operation::Delete;
+        if !guarded {
+            Some(Passage::NotGuarded)
+        } else if self.exempt_users.contains(&case.user) {
+            Some(Passage::ExemptUser)
+        } else if self.exempt_namespaces.contains(&case.namespace) {
+            Some(Passage::ExemptNamespace)
+        } else if case.being_deleted {
+            Some(Passage::BeingDeleted)
+        } else if deletes && CLUSTER_CONTROLLERS.contains(&case.user.as_str()) {
+            Some(Passage::ClusterController)
+        } else if matches!(case.subject, Subject::Workload { controlled: true, .. }) {
+            Some(Passage::Controlled)
+        } else {
+            None
+        }
+    }
+
+    /// What must be looked up before [`Policy::decide`]; `None` when nothing.
+    pub fn plan(&self, case: &Case) -> Option<Lookups> {
+        if self.passage(case).is_some() {
+            return None;
+        }
+        match &case.subject {
+            Subject::Workload { references, .. } if !references.found.is_empty() => {
+                Some(lookups(&references.found, self.max_secret_reads))
+            }
+            _ => None,
+        }
+    }
+
+    /// The verdict. `facts` are what [`Policy::plan`] asked for; without them nothing is assumed good.
+    pub fn decide(&self, case: &Case, facts: Option<&Facts>) -> Verdict {
+        if let Some(passage) = self.passage(case) {
+            return Verdict::passed(passage);
+        }
+        let findings = match &case.subject {
+            Subject::NotGuarded => return Verdict::passed(Passage::NotGuarded),
+            Subject::Accounts { old, new } => match (old, new) {
+                (Some(old), Some(new)) => {
+                    accounts::judge(Change::Update(old, new), &self.protected_accounts)
+                }
+                (Some(old), None) => accounts::judge(Change::Delete(old), &self.protected_accounts),
+                (None, Some(new)) => accounts::judge(Change::Create(new), &self.protected_accounts),
+                (None, None) => return Verdict::passed(Passage::NotGuarded),
+            },
+            Subject::Workload {
+                references,
+                unchanged,
+                ..
+            } => credentials::judge(
+                references,
+                facts,
+                &credentials::Circumstances {
+                    namespace: &case.namespace,
+                    unchanged: *unchanged,
+                    on_error: self.on_error,
+                },
+            ),
+        };
+        Verdict::of(findings, &self.modes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::accounts::AccountsConfigMap;
+    use crate::policy::verdict::Decision;
+    use crate::runtime::credential::References;
+
+    fn deletion(user: &str) -> Case {
+        Case {
+            operation: Operation::Delete,
+            user: user.to_owned(),
+            namespace: "argocd".to_owned(),
+            being_deleted: false,
+            subject: Subject::Accounts {
+                old: Some(AccountsConfigMap {
+                    data: vec![("accounts.admin".to_owned(), "apiKey".to_owned())],
+                    labelled: true,
+                }),
+                new: None,
+            },
+        }
+    }
+
+    #[test]
+    fn cleaning_up_is_never_refused() {
+        let policy = Policy::default();
+        assert_eq!(policy.decide(&deletion("alice"), None).decision, Decision::Deny);
+        for user in CLUSTER_CONTROLLERS {
+            let verdict = policy.decide(&deletion(user), None);
+            assert_eq!(verdict.passage, Some(Passage::ClusterController));
+        }
+        let terminating = Case {
+            being_deleted: true,
+            ..deletion("alice")
+        };
+        assert_eq!(policy.decide(&terminating, None).passage, Some(Passage::BeingDeleted));
+    }
+
+    #[test]
+    fn the_cluster_controllers_are_let_through_for_deletes_only() {
+        let mut case = deletion(CLUSTER_CONTROLLERS[0]);
+        case.operation = Operation::Update;
+        let Subject::Accounts { new, .. } = &mut case.subject else {
+            unreachable!()
+        };
+        *new = Some(AccountsConfigMap::default());
+        assert_eq!(Policy::default().decide(&case, None).decision, Decision::Deny);
+    }
+
+    #[test]
+    fn exemptions_are_on_record_as_such() {
+        let policy = Policy {
+            exempt_users: vec!["root".to_owned()],
+            exempt_namespaces: vec!["sandbox".to_owned()],
+            ..Policy::default()
+        };
+        let verdict = policy.decide(&deletion("root"), None);
+        assert_eq!((verdict.decision, verdict.passage), (Decision::Exempt, Some(Passage::ExemptUser)));
+        let sandboxed = Case {
+            namespace: "sandbox".to_owned(),
+            ..deletion("alice")
+        };
+        assert_eq!(policy.decide(&sandboxed, None).passage, Some(Passage::ExemptNamespace));
+    }
+
+    #[test]
+    fn a_workload_is_judged_on_its_way_in_and_never_on_its_way_out() {
+        let workload = |operation, controlled| Case {
+            operation,
+            subject: Subject::Workload {
+                references: References::default(),
+                controlled,
+                unchanged: false,
+            },
+            ..deletion("alice")
+        };
+        let policy = Policy::default();
+        let passage = |operation, controlled| policy.passage(&workload(operation, controlled));
+        assert_eq!(passage(Operation::Create, false), None);
+        assert_eq!(passage(Operation::Update, false), None);
+        assert_eq!(passage(Operation::Create, true), Some(Passage::Controlled));
+        assert_eq!(passage(Operation::Delete, false), Some(Passage::NotGuarded));
+        assert_eq!(passage(Operation::Connect, false), Some(Passage::NotGuarded));
+    }
+}

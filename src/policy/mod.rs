@@ -1,0 +1,13 @@
+//! Facts to verdict: what keyguard refuses, warns of and lets through.
+//!
+//! Everything here is pure and total: not knowing is a fact to decide on, and
+//! nothing is looked up.
+
+pub mod accounts;
+pub mod credentials;
+pub mod decide;
+pub mod facts;
+pub mod plan;
+pub mod rules;
+pub mod subject;
+pub mod verdict;

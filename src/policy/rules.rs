@@ -1,0 +1,164 @@
+//! The rules by their stable ids, why each exists, and the mode each runs in.
+
+use std::collections::BTreeMap;
+
+/// Declares the closed set of rules once: variant, stable id and reason.
+macro_rules! rules {
+    ($($variant:ident $id:literal $why:literal)+) => {
+        /// A rule that a finding is reported under. Ids never change once released.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $(#[doc = concat!("`", $id, "`")] $variant,)+
+        }
+
+        impl Rule {
+            /// Every rule, in the order of the documentation.
+            pub const ALL: &'static [Rule] = &[$(Rule::$variant,)+];
+
+            /// The stable id, as in `status.details.causes[].reason`, metrics and the configuration.
+            pub fn id(self) -> &'static str {
+                match self { $(Rule::$variant => $id,)+ }
+            }
+
+            /// Why it matters, as a clause that follows a colon.
+            pub fn why(self) -> &'static str {
+                match self { $(Rule::$variant => $why,)+ }
+            }
+        }
+    };
+}
+
+rules! {
+    ApiKeyRemoved "accounts/api-key-removed"
+        "the GitOps Runtime authenticates with an API key of this account and would stop at once"
+    AccountDisabled "accounts/account-disabled"
+        "Argo CD accepts neither login nor API key of a disabled account, so the GitOps Runtime would stop at once"
+    LoginRemoved "accounts/login-removed"
+        "a GitOps Runtime with a user name and a password logs in as this account to make its API key"
+    Unreadable "accounts/unreadable"
+        "Argo CD can then read no account at all, and every login and every API key of every account fails"
+    LabelRemoved "accounts/label-removed"
+        "Argo CD finds argocd-cm by this label only and loses every account without it"
+    ConfigMapDeleted "accounts/config-map-deleted"
+        "without it the account has no apiKey capability and the GitOps Runtime would stop at once"
+    ApiKeyMissing "accounts/api-key-missing"
+        "a GitOps Runtime cannot use an API key of this account"
+    SecretMissing "credentials/secret-missing"
+        "the GitOps Runtime reads its Argo CD credential from it and cannot work without"
+    KeyMissing "credentials/key-missing"
+        "the GitOps Runtime reads its Argo CD credential from this key and cannot work without"
+    ValueEmpty "credentials/value-empty"
+        "Argo CD refuses an empty credential"
+    NotUtf8 "credentials/not-utf8"
+        "a token or password is text, and Argo CD cannot accept anything else"
+    TrailingNewline "credentials/trailing-newline"
+        "the newline becomes part of the credential, and Argo CD or the HTTP client refuses it"
+    SurroundingSpace "credentials/surrounding-space"
+        "the white space becomes part of the token, and Argo CD refuses it"
+    Base64Twice "credentials/base64-twice"
+        "Kubernetes decodes data once, so the Runtime would send base64 text that Argo CD refuses"
+    BearerPrefix "credentials/bearer-prefix"
+        "the Runtime adds the scheme itself, and Argo CD refuses it twice"
+    Quoted "credentials/quoted"
+        "the quotes become part of the credential, and Argo CD refuses it"
+    Placeholder "credentials/placeholder"
+        "Argo CD refuses it"
+    TokenMalformed "credentials/token-malformed"
+        "Argo CD cannot parse it as a JSON Web Token"
+    TokenAlgorithm "credentials/token-algorithm"
+        "Argo CD signs with HS256, HS384 or HS512 and accepts nothing else"
+    TokenIssuer "credentials/token-issuer"
+        "Argo CD hands tokens of another issuer to single sign-on, and they are no API keys"
+    TokenClaims "credentials/token-claims"
+        "Argo CD refuses a token without these claims"
+    TokenProjectRole "credentials/token-project-role"
+        "a project role is confined to its project, and the GitOps Runtime needs an account's API key"
+    TokenNotYetValid "credentials/token-not-yet-valid"
+        "Argo CD refuses it until then"
+    TokenLoginSession "credentials/token-login-session"
+        "a login session ends, and the GitOps Runtime needs a non-expiring API key"
+    TokenExpires "credentials/token-expires"
+        "the GitOps Runtime stops when it expires, so it needs a non-expiring API key"
+    SecretUnreadable "credentials/secret-unreadable"
+        "keyguard cannot tell whether the GitOps Runtime would be able to authenticate"
+    SecretNotYetMade "credentials/secret-not-yet-made"
+        "the GitOps Runtime or Argo CD makes it after it has started"
+    Unresolvable "credentials/unresolvable"
+        "keyguard cannot tell from the pod template alone which Secret is meant"
+}
+
+impl Rule {
+    /// The rule of a stable id, or `None` for an id that does not exist.
+    pub fn from_id(id: &str) -> Option<Rule> {
+        Rule::ALL.iter().copied().find(|rule| rule.id() == id)
+    }
+}
+
+/// What a rule's findings do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Refuse what the rule refuses, warn of what it warns of.
+    #[default]
+    Enforce,
+    /// Warn of both; refuse nothing.
+    Warn,
+    /// Put both on record; refuse nothing and say nothing to the user.
+    Audit,
+}
+
+impl Mode {
+    /// The mode of its name in the configuration, or `None`.
+    pub fn from_name(name: &str) -> Option<Mode> {
+        match name {
+            "enforce" => Some(Mode::Enforce),
+            "warn" => Some(Mode::Warn),
+            "audit" => Some(Mode::Audit),
+            _ => None,
+        }
+    }
+}
+
+/// The mode of each rule; a rule that is not listed is enforced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modes(BTreeMap<Rule, Mode>);
+
+impl Modes {
+    /// The mode that `rule` runs in.
+    pub fn of(&self, rule: Rule) -> Mode {
+        self.0.get(&rule).copied().unwrap_or_default()
+    }
+
+    /// Sets the mode of one rule.
+    pub fn set(&mut self, rule: Rule, mode: Mode) {
+        self.0.insert(rule, mode);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_unique_stable_text_that_finds_its_rule_again() {
+        for rule in Rule::ALL {
+            assert_eq!(Rule::from_id(rule.id()), Some(*rule));
+            assert!(
+                rule.id()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || b"/-0123456789".contains(&byte)),
+                "{}",
+                rule.id()
+            );
+            assert!(!rule.why().ends_with('.'), "{}", rule.id());
+        }
+        assert_eq!(Rule::from_id("accounts/none"), None);
+    }
+
+    #[test]
+    fn a_rule_that_is_not_listed_is_enforced() {
+        let mut modes = Modes::default();
+        modes.set(Rule::Quoted, Mode::Audit);
+        assert_eq!(modes.of(Rule::Quoted), Mode::Audit);
+        assert_eq!(modes.of(Rule::SecretMissing), Mode::Enforce);
+    }
+}

@@ -1,0 +1,67 @@
+//! What is judged: an operation on something guarded, reduced to plain facts.
+
+use crate::policy::accounts::AccountsConfigMap;
+use crate::runtime::credential::References;
+
+/// An operation of the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// CREATE
+    Create,
+    /// UPDATE, which PATCH and server-side apply are too
+    Update,
+    /// DELETE, also of each object of a collection
+    Delete,
+    /// CONNECT
+    Connect,
+}
+
+impl Operation {
+    /// The name on the wire, in logs and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
+/// What the operation is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Nothing that keyguard guards.
+    NotGuarded,
+    /// `argocd-cm` as it was and as it will be.
+    Accounts {
+        /// As it was; `None` on CREATE.
+        old: Option<AccountsConfigMap>,
+        /// As it will be; `None` on DELETE.
+        new: Option<AccountsConfigMap>,
+    },
+    /// A workload on its way in.
+    Workload {
+        /// What its containers refer to.
+        references: References,
+        /// Whether a controller owns it whose own template is judged instead.
+        controlled: bool,
+        /// Whether an UPDATE leaves the pods as they are.
+        unchanged: bool,
+    },
+}
+
+/// One request, as far as the decision goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// The operation.
+    pub operation: Operation,
+    /// Who asks.
+    pub user: String,
+    /// Where the object is; empty for a cluster-scoped one.
+    pub namespace: String,
+    /// Whether the object carries a `deletionTimestamp`.
+    pub being_deleted: bool,
+    /// What it is about.
+    pub subject: Subject,
+}

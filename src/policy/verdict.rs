@@ -1,0 +1,263 @@
+//! The verdict: what was found, and what that does under the modes in force.
+
+use super::rules::{Mode, Modes, Rule};
+
+/// What a rule asks for before its mode is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth saying, nothing to refuse.
+    Warning,
+    /// To be refused.
+    Refusal,
+}
+
+/// One thing that is wrong: what, where and how to mend it. Why it matters is the rule's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule it is reported under.
+    pub rule: Rule,
+    /// What the rule asks for.
+    pub severity: Severity,
+    /// Every place it was found at, such as `data["accounts.admin"]`; at least one.
+    pub fields: Vec<String>,
+    /// What is wrong and where, a clause without a full stop; never part of a secret value.
+    pub what: String,
+    /// How to mend it, a sentence with its full stop.
+    pub mend: String,
+}
+
+impl Finding {
+    /// The whole sentence: what and where, why it matters, how to mend it, which rule.
+    pub fn message(&self) -> String {
+        format!(
+            "{}: {}. {} [{}]",
+            self.what,
+            self.rule.why(),
+            self.mend,
+            self.rule.id()
+        )
+    }
+}
+
+/// What a finding does under the mode of its rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// On record only.
+    Record,
+    /// Said to the user; the request goes through.
+    Warn,
+    /// The request is refused.
+    Deny,
+}
+
+/// The decision on a request. Its names are a closed set for logs, metrics and audit annotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decision {
+    /// Nothing is wrong, or nothing that keyguard guards is concerned.
+    Allow,
+    /// The user or namespace is exempt by configuration; nothing was looked at.
+    Exempt,
+    /// Something is wrong, and its rule's mode keeps it to the record.
+    Audit,
+    /// Goes through with a warning.
+    Warn,
+    /// Refused.
+    Deny,
+}
+
+impl Decision {
+    /// The name in logs, metrics and audit annotations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Allow => "allow",
+            Decision::Exempt => "exempt",
+            Decision::Audit => "audit",
+            Decision::Warn => "warn",
+            Decision::Deny => "deny",
+        }
+    }
+}
+
+/// Why a request was let through without being judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// Not an object, operation or subresource that keyguard guards.
+    NotGuarded,
+    /// The object is being deleted already.
+    BeingDeleted,
+    /// The namespace controller or the garbage collector deletes it.
+    ClusterController,
+    /// A controller owns the object: the owner's template was judged.
+    Controlled,
+    /// The user is exempt by configuration.
+    ExemptUser,
+    /// The namespace is exempt by configuration.
+    ExemptNamespace,
+}
+
+impl Passage {
+    /// The reason as it stands on record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Passage::NotGuarded => "not-guarded",
+            Passage::BeingDeleted => "being-deleted",
+            Passage::ClusterController => "cluster-controller",
+            Passage::Controlled => "controlled",
+            Passage::ExemptUser => "exempt-user",
+            Passage::ExemptNamespace => "exempt-namespace",
+        }
+    }
+
+    fn decision(self) -> Decision {
+        match self {
+            Passage::ExemptUser | Passage::ExemptNamespace => Decision::Exempt,
+            _ => Decision::Allow,
+        }
+    }
+}
+
+/// A finding with its effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What was found.
+    pub finding: Finding,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// What is decided on a request, and everything that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The decision.
+    pub decision: Decision,
+    /// Everything found, whatever its effect.
+    pub judged: Vec<Judged>,
+    /// Why nothing was judged, when nothing was.
+    pub passage: Option<Passage>,
+}
+
+impl Verdict {
+    /// Let through unjudged.
+    pub fn passed(passage: Passage) -> Verdict {
+        Verdict {
+            decision: passage.decision(),
+            judged: Vec::new(),
+            passage: Some(passage),
+        }
+    }
+
+    /// The verdict on `findings` under `modes`: the strongest effect decides.
+    pub fn of(findings: Vec<Finding>, modes: &Modes) -> Verdict {
+        let judged: Vec<Judged> = findings
+            .into_iter()
+            .map(|finding| Judged {
+                effect: effect(finding.severity, modes.of(finding.rule)),
+                finding,
+            })
+            .collect();
+        let decision = match judged.iter().map(|judged| judged.effect).max() {
+            None => Decision::Allow,
+            Some(Effect::Record) => Decision::Audit,
+            Some(Effect::Warn) => Decision::Warn,
+            Some(Effect::Deny) => Decision::Deny,
+        };
+        Verdict {
+            decision,
+            judged,
+            passage: None,
+        }
+    }
+
+    /// Whether the request goes through.
+    pub fn allowed(&self) -> bool {
+        self.decision != Decision::Deny
+    }
+
+    /// The findings of one effect, in the order found.
+    pub fn findings(&self, effect: Effect) -> impl Iterator<Item = &Finding> {
+        self.judged
+            .iter()
+            .filter(move |judged| judged.effect == effect)
+            .map(|judged| &judged.finding)
+    }
+
+    /// The rules that found something, sorted, each once.
+    pub fn rules(&self) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = self.judged.iter().map(|judged| judged.finding.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+}
+
+fn effect(severity: Severity, mode: Mode) -> Effect {
+    match (mode, severity) {
+        (Mode::Audit, _) => Effect::Record,
+        (Mode::Warn, _) | (Mode::Enforce, Severity::Warning) => Effect::Warn,
+        (Mode::Enforce, Severity::Refusal) => Effect::Deny,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(rule: Rule, severity: Severity) -> Finding {
+        Finding {
+            rule,
+            severity,
+            fields: vec!["spec".to_owned()],
+            what: "something is wrong".to_owned(),
+            mend: "Mend it.".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_mode_of_a_rule_turns_severity_into_effect() {
+        let table = [
+            (Mode::Enforce, Severity::Refusal, Effect::Deny, Decision::Deny),
+            (Mode::Enforce, Severity::Warning, Effect::Warn, Decision::Warn),
+            (Mode::Warn, Severity::Refusal, Effect::Warn, Decision::Warn),
+            (Mode::Warn, Severity::Warning, Effect::Warn, Decision::Warn),
+            (Mode::Audit, Severity::Refusal, Effect::Record, Decision::Audit),
+            (Mode::Audit, Severity::Warning, Effect::Record, Decision::Audit),
+        ];
+        for (mode, severity, effect, decision) in table {
+            let mut modes = Modes::default();
+            modes.set(Rule::SecretMissing, mode);
+            let verdict = Verdict::of(vec![finding(Rule::SecretMissing, severity)], &modes);
+            assert_eq!(verdict.decision, decision, "{mode:?} {severity:?}");
+            assert_eq!(verdict.findings(effect).count(), 1, "{mode:?} {severity:?}");
+            assert_eq!(verdict.allowed(), decision != Decision::Deny);
+        }
+    }
+
+    #[test]
+    fn the_strongest_effect_decides_and_nothing_found_is_lost() {
+        let mut modes = Modes::default();
+        modes.set(Rule::Quoted, Mode::Audit);
+        let verdict = Verdict::of(
+            vec![
+                finding(Rule::Quoted, Severity::Refusal),
+                finding(Rule::SecretNotYetMade, Severity::Warning),
+                finding(Rule::SecretMissing, Severity::Refusal),
+                finding(Rule::SecretMissing, Severity::Refusal),
+            ],
+            &modes,
+        );
+        assert_eq!(verdict.decision, Decision::Deny);
+        assert_eq!(
+            verdict.rules(),
+            [Rule::SecretMissing, Rule::Quoted, Rule::SecretNotYetMade]
+        );
+        assert_eq!(verdict.judged.len(), 4);
+    }
+
+    #[test]
+    fn a_message_says_what_why_how_and_which_rule() {
+        assert_eq!(
+            finding(Rule::Placeholder, Severity::Refusal).message(),
+            "something is wrong: Argo CD refuses it. Mend it. [credentials/placeholder]"
+        );
+    }
+}

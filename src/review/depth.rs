@@ -1,0 +1,68 @@
+//! How deeply JSON is nested, before anything is parsed.
+
+/// Whether no array or object in `json` lies deeper than `limit`.
+///
+/// Brackets in strings do not count. Text that is no JSON gets some answer; parsing it fails anyway.
+pub fn within(json: &[u8], limit: usize) -> bool {
+    let openings = json
+        .iter()
+        .filter(|byte| matches!(byte, b'{' | b'['))
+        .count();
+    openings <= limit || deepest(json) <= limit
+}
+
+fn deepest(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_nesting_outside_strings_only() {
+        let table = [
+            ("{}", 1),
+            ("[[],[]]", 2),
+            (r#"{"a":"[[[[","b":{}}"#, 2),
+            (r#"{"a":"\"[[[[","b":{}}"#, 2),
+            (r#"{"a":"\\","b":[[]]}"#, 3),
+            ("1", 0),
+        ];
+        for (json, depth) in table {
+            assert_eq!(deepest(json.as_bytes()), depth, "{json}");
+            assert!(within(json.as_bytes(), depth), "{json}");
+            assert!(depth == 0 || !within(json.as_bytes(), depth - 1), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_million_open_brackets_are_refused_without_recursion() {
+        assert!(!within(&vec![b'['; 1_000_000], 128));
+    }
+}

@@ -1,0 +1,175 @@
+//! A verdict to an AdmissionReview: the answer, its audit annotations, its warnings.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::request::{API_VERSION, KIND, Request};
+use crate::policy::rules::Rule;
+use crate::policy::verdict::{Effect, Finding, Verdict};
+
+/// The most bytes of one warning; kube-apiserver may cut what is longer than 256 characters.
+const WARNING_BYTES: usize = 255;
+/// The most bytes of all warnings together; kube-apiserver keeps 4,096.
+const WARNINGS_BYTES: usize = 4096;
+/// The most bytes of the message of a refusal, so that a terminal still shows its beginning.
+const MESSAGE_BYTES: usize = 8192;
+/// The most causes listed.
+const CAUSES: usize = 100;
+
+/// Encodes the AdmissionReview that answers `request` with `verdict`.
+pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
+    let review = Review {
+        api_version: API_VERSION,
+        kind: KIND,
+        response: Response {
+            uid: &request.uid,
+            allowed: verdict.allowed(),
+            status: (!verdict.allowed()).then(|| status(request, verdict)),
+            warnings: warnings(verdict),
+            audit_annotations: AuditAnnotations {
+                decision: verdict.decision.name(),
+                rules: rule_ids(&verdict.rules()),
+            },
+        },
+    };
+    // Strings and numbers only: it cannot fail, and an empty body would be refused by the caller.
+    serde_json::to_vec(&review).unwrap_or_default()
+}
+
+/// The ids of `rules`, joined by commas; `none` when there are none.
+pub fn rule_ids(rules: &[Rule]) -> String {
+    if rules.is_empty() {
+        return "none".to_owned();
+    }
+    let ids: Vec<&str> = rules.iter().map(|rule| rule.id()).collect();
+    ids.join(",")
+}
+
+fn status<'a>(request: &'a Request, verdict: &'a Verdict) -> Status<'a> {
+    let causes = verdict
+        .findings(Effect::Deny)
+        .flat_map(|finding| {
+            finding.fields.iter().map(|field| Cause {
+                reason: finding.rule.id(),
+                message: finding.what.as_str(),
+                field,
+            })
+        })
+        .take(CAUSES)
+        .collect();
+    Status {
+        status: "Failure",
+        code: 403,
+        reason: "Forbidden",
+        message: message(verdict),
+        details: Details {
+            name: &request.name,
+            kind: &request.kind,
+            causes,
+        },
+    }
+}
+
+/// Every refusal, each a sentence of its own.
+fn message(verdict: &Verdict) -> String {
+    let mut message = String::new();
+    let mut left = 0_usize;
+    for finding in verdict.findings(Effect::Deny) {
+        let sentence = finding.message();
+        if !message.is_empty() && message.len() + sentence.len() > MESSAGE_BYTES {
+            left += 1;
+            continue;
+        }
+        if !message.is_empty() {
+            message.push_str("; ");
+        }
+        message.push_str(&sentence);
+    }
+    if left > 0 {
+        message.push_str(&format!("; and {left} more, see status.details.causes"));
+    }
+    message
+}
+
+fn warnings(verdict: &Verdict) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut bytes = 0_usize;
+    verdict
+        .findings(Effect::Warn)
+        .map(warning)
+        .filter(|warning| seen.insert(warning.clone()))
+        .take_while(|warning| {
+            bytes += warning.len();
+            bytes <= WARNINGS_BYTES
+        })
+        .collect()
+}
+
+/// The same sentence without its reason, cut so that the rule id is always there.
+fn warning(finding: &Finding) -> String {
+    let id = format!(" [{}]", finding.rule.id());
+    let text = format!("{}. {}", finding.what, finding.mend);
+    let room = WARNING_BYTES.saturating_sub(id.len());
+    if text.len() <= room {
+        return text + &id;
+    }
+    let mut end = room.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…{id}", text.get(..end).unwrap_or_default())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    audit_annotations: AuditAnnotations,
+}
+
+#[derive(Serialize)]
+struct AuditAnnotations {
+    decision: &'static str,
+    rules: String,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    code: u16,
+    reason: &'static str,
+    message: String,
+    details: Details<'a>,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    name: &'a str,
+    kind: &'a str,
+    causes: Vec<Cause<'a>>,
+}
+
+#[derive(Serialize)]
+struct Cause<'a> {
+    reason: &'static str,
+    message: &'a str,
+    field: &'a str,
+}
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

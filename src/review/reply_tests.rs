@@ -1,0 +1,113 @@
+use super::*;
+use crate::policy::rules::Modes;
+use crate::policy::subject::{Case, Operation, Subject};
+use crate::policy::verdict::{Passage, Severity};
+use crate::review::request::Webhook;
+use serde_json::{Value, json};
+
+fn request() -> Request {
+    Request {
+        uid: "u-1".to_owned(),
+        dry_run: false,
+        groups: Vec::new(),
+        kind: "ConfigMap".to_owned(),
+        name: "argocd-cm".to_owned(),
+        webhook: Webhook::ArgocdCm,
+        case: Case {
+            operation: Operation::Update,
+            user: "alice".to_owned(),
+            namespace: "argocd".to_owned(),
+            being_deleted: false,
+            subject: Subject::NotGuarded,
+        },
+    }
+}
+
+fn finding(rule: Rule, severity: Severity, what: &str) -> Finding {
+    Finding {
+        rule,
+        severity,
+        fields: vec!["data[\"a\"]".to_owned(), "data[\"b\"]".to_owned()],
+        what: what.to_owned(),
+        mend: "Mend it.".to_owned(),
+    }
+}
+
+fn reply(findings: Vec<Finding>) -> Value {
+    let verdict = Verdict::of(findings, &Modes::default());
+    serde_json::from_slice(&encode(&request(), &verdict)).unwrap()
+}
+
+#[test]
+fn an_allow_is_short_and_annotated() {
+    let verdict = Verdict::passed(Passage::NotGuarded);
+    let bytes = encode(&request(), &verdict);
+    assert!(bytes.len() < 200, "{}", bytes.len());
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        value,
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {
+            "uid": "u-1", "allowed": true, "auditAnnotations": {"decision": "allow", "rules": "none"}}})
+    );
+}
+
+#[test]
+fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
+    let response = &reply(vec![
+        finding(Rule::ApiKeyRemoved, Severity::Refusal, "first"),
+        finding(Rule::ApiKeyMissing, Severity::Warning, "second"),
+        finding(Rule::LoginRemoved, Severity::Refusal, "third"),
+    ])["response"];
+    assert_eq!(response["allowed"], false);
+    let status = &response["status"];
+    assert_eq!((&status["code"], &status["reason"]), (&json!(403), &json!("Forbidden")));
+    let message = status["message"].as_str().unwrap();
+    assert!(message.starts_with("first: ") && message.contains("third: "), "{message}");
+    assert!(!message.contains("second"), "{message}");
+    assert_eq!(
+        status["details"]["causes"],
+        json!([
+            {"reason": "accounts/api-key-removed", "message": "first", "field": "data[\"a\"]"},
+            {"reason": "accounts/api-key-removed", "message": "first", "field": "data[\"b\"]"},
+            {"reason": "accounts/login-removed", "message": "third", "field": "data[\"a\"]"},
+            {"reason": "accounts/login-removed", "message": "third", "field": "data[\"b\"]"},
+        ])
+    );
+    assert_eq!(response["warnings"], json!(["second. Mend it. [accounts/api-key-missing]"]));
+    assert_eq!(
+        response["auditAnnotations"],
+        json!({"decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
+    );
+}
+
+#[test]
+fn warnings_are_short_whole_characters_different_and_end_in_their_rule() {
+    let long = "ä".repeat(400);
+    let response = &reply(vec![
+        finding(Rule::Quoted, Severity::Warning, &long),
+        finding(Rule::Quoted, Severity::Warning, &long),
+        finding(Rule::Quoted, Severity::Warning, "short"),
+    ])["response"];
+    let warnings = response["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 2);
+    for warning in warnings {
+        let warning = warning.as_str().unwrap();
+        assert!(warning.len() < 256 && warning.ends_with(" [credentials/quoted]"), "{warning}");
+    }
+}
+
+#[test]
+fn however_much_is_wrong_the_answer_stays_bounded() {
+    let many = |severity| {
+        (0..2000)
+            .map(|index| finding(Rule::Quoted, severity, &format!("finding {index}")))
+            .collect::<Vec<_>>()
+    };
+    let refused = reply(many(Severity::Refusal));
+    let message = refused["response"]["status"]["message"].as_str().unwrap();
+    assert!(message.len() < MESSAGE_BYTES + 100 && message.ends_with("more, see status.details.causes"), "{message}");
+    assert_eq!(refused["response"]["status"]["details"]["causes"].as_array().unwrap().len(), CAUSES);
+    let warned = reply(many(Severity::Warning));
+    let warnings = warned["response"]["warnings"].as_array().unwrap();
+    assert!(warnings.iter().map(|warning| warning.as_str().unwrap().len()).sum::<usize>() <= WARNINGS_BYTES);
+}

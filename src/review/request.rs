@@ -1,0 +1,263 @@
+//! Bytes to a request: one pass, typed, keeping only what is decided on.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use super::{depth, wire};
+use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::policy::accounts::AccountsConfigMap;
+use crate::policy::subject::{Case, Operation, Subject};
+use crate::runtime::credential::references;
+use crate::runtime::workload::{Template, WorkloadKind};
+
+/// The only version of AdmissionReview that is spoken.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+/// The only kind that is spoken.
+pub const KIND: &str = "AdmissionReview";
+
+/// A request of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What the answer must carry.
+    pub uid: String,
+    /// Whether nothing is stored.
+    pub dry_run: bool,
+    /// The groups of the user.
+    pub groups: Vec<String>,
+    /// The kind of the object, such as `ConfigMap`.
+    pub kind: String,
+    /// The object's name; empty when it has none yet.
+    pub name: String,
+    /// Which webhook guards it.
+    pub webhook: Webhook,
+    /// What is decided on.
+    pub case: Case,
+}
+
+/// The webhooks that keyguard registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Webhook {
+    /// Changes of `argocd-cm`.
+    ArgocdCm,
+    /// Workloads that refer to a credential.
+    Workloads,
+    /// Neither: something keyguard was not asked for.
+    None,
+}
+
+impl Webhook {
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Webhook::ArgocdCm => "argocd-cm",
+            Webhook::Workloads => "workloads",
+            Webhook::None => "none",
+        }
+    }
+}
+
+/// Why a body is no request to answer. Never quotes the body, which may hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Undecodable {
+    /// Not JSON, or not of the shape of an AdmissionReview.
+    #[error(
+        "the body is not an AdmissionReview in JSON: {problem} at line {line}, column {column}; send what kube-apiserver sends"
+    )]
+    Json {
+        /// What kind of problem.
+        problem: &'static str,
+        /// Where, from 1.
+        line: usize,
+        /// Where, from 1.
+        column: usize,
+    },
+    /// Nested too deeply.
+    #[error("the body is nested more than {0} levels deep; raise limits.maxJsonDepth if it is genuine")]
+    TooDeep(usize),
+    /// Another version or kind.
+    #[error("the body is not an admission.k8s.io/v1 AdmissionReview; set admissionReviewVersions to [\"v1\"]")]
+    Version,
+    /// Something that a request must have is missing.
+    #[error("{0} is missing or unknown; an AdmissionReview of kube-apiserver has it")]
+    Missing(&'static str),
+    /// The object is not of the shape of its kind.
+    #[error("request.{0}.spec has not the shape of a {1}")]
+    Spec(&'static str, &'static str),
+}
+
+impl Request {
+    /// Decodes the body of a review.
+    ///
+    /// # Errors
+    /// When there is nothing that could be answered or decided; the caller answers HTTP 400.
+    pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
+        if !depth::within(body, max_depth) {
+            return Err(Undecodable::TooDeep(max_depth));
+        }
+        let review: wire::Review<'_> = serde_json::from_slice(body).map_err(|error| json(&error))?;
+        if review.api_version.as_deref() != Some(API_VERSION) || review.kind.as_deref() != Some(KIND) {
+            return Err(Undecodable::Version);
+        }
+        let request = review.request.ok_or(Undecodable::Missing("request"))?;
+        let uid = request.uid.as_deref().unwrap_or_default();
+        if uid.is_empty() {
+            return Err(Undecodable::Missing("request.uid"));
+        }
+        let operation = operation(request.operation.as_deref())?;
+        let (webhook, subject) = subject(operation, &request)?;
+        let standing = request.old_object.as_ref().or(request.object.as_ref());
+        let being_deleted =
+            standing.is_some_and(|object| object.metadata.deletion_timestamp.is_some());
+        let user = request.user_info.unwrap_or_default();
+        Ok(Request {
+            uid: uid.to_owned(),
+            dry_run: request.dry_run.unwrap_or(false),
+            groups: user.groups.unwrap_or_default().into_iter().map(Cow::into_owned).collect(),
+            name: name(request.name.as_deref(), request.object.as_ref(), request.old_object.as_ref()).to_owned(),
+            webhook,
+            case: Case {
+                operation,
+                user: user.username.unwrap_or_default().into_owned(),
+                namespace: namespace(request.namespace.as_deref(), standing).to_owned(),
+                being_deleted,
+                subject,
+            },
+            kind: request.kind.kind.into_owned(),
+        })
+    }
+}
+
+fn operation(name: Option<&str>) -> Result<Operation, Undecodable> {
+    match name {
+        Some("CREATE") => Ok(Operation::Create),
+        Some("UPDATE") => Ok(Operation::Update),
+        Some("DELETE") => Ok(Operation::Delete),
+        Some("CONNECT") => Ok(Operation::Connect),
+        _ => Err(Undecodable::Missing("request.operation")),
+    }
+}
+
+/// The object's own name first: a review of a collection's DELETE carries none beside it.
+fn name<'a>(
+    name: Option<&'a str>,
+    object: Option<&'a wire::Object<'_>>,
+    old_object: Option<&'a wire::Object<'_>>,
+) -> &'a str {
+    [object, old_object]
+        .into_iter()
+        .flatten()
+        .find_map(|object| object.metadata.name.as_deref())
+        .or(name)
+        .unwrap_or_default()
+}
+
+fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Object<'_>>) -> &'a str {
+    namespace
+        .or_else(|| object.and_then(|object| object.metadata.namespace.as_deref()))
+        .unwrap_or_default()
+}
+
+fn subject(
+    operation: Operation,
+    request: &wire::Request<'_>,
+) -> Result<(Webhook, Subject), Undecodable> {
+    let nothing = Ok((Webhook::None, Subject::NotGuarded));
+    if request.sub_resource.as_deref().is_some_and(|sub_resource| !sub_resource.is_empty()) {
+        return nothing;
+    }
+    let (object, old_object) = (request.object.as_ref(), request.old_object.as_ref());
+    let kind = &request.kind;
+    if (&*kind.group, &*kind.version, &*kind.kind) == ("", "v1", "ConfigMap") {
+        if name(request.name.as_deref(), object, old_object) != CONFIG_MAP_NAME {
+            return nothing;
+        }
+        let (old, new) = states(operation, object, old_object)?;
+        let subject = Subject::Accounts {
+            old: old.map(accounts),
+            new: new.map(accounts),
+        };
+        return Ok((Webhook::ArgocdCm, subject));
+    }
+    let Some(kind) = WorkloadKind::of(&kind.group, &kind.version, &kind.kind) else {
+        return nothing;
+    };
+    match states(operation, object, old_object)? {
+        (old, Some(new)) => Ok((Webhook::Workloads, workload(kind, old, new)?)),
+        _ => Ok((Webhook::Workloads, Subject::NotGuarded)),
+    }
+}
+
+type States<'a, 'b> = (Option<&'a wire::Object<'b>>, Option<&'a wire::Object<'b>>);
+
+/// The states before and after, each there exactly when the operation has it.
+fn states<'a, 'b>(
+    operation: Operation,
+    object: Option<&'a wire::Object<'b>>,
+    old_object: Option<&'a wire::Object<'b>>,
+) -> Result<States<'a, 'b>, Undecodable> {
+    let new = object.ok_or(Undecodable::Missing("request.object"));
+    let old = old_object.ok_or(Undecodable::Missing("request.oldObject"));
+    Ok(match operation {
+        Operation::Create => (None, Some(new?)),
+        Operation::Update => (Some(old?), Some(new?)),
+        Operation::Delete => (Some(old?), None),
+        Operation::Connect => (None, None),
+    })
+}
+
+fn accounts(object: &wire::Object<'_>) -> AccountsConfigMap {
+    AccountsConfigMap {
+        data: object.data.as_ref().map(|data| data.0.clone()).unwrap_or_default(),
+        labelled: object.metadata.labelled(),
+    }
+}
+
+fn workload(
+    kind: WorkloadKind,
+    old: Option<&wire::Object<'_>>,
+    new: &wire::Object<'_>,
+) -> Result<Subject, Undecodable> {
+    let template = template(kind, new, "object")?;
+    let references = references(&template.containers, kind.pod_spec_path());
+    let mentions = !references.found.is_empty() || !references.unresolved.is_empty();
+    let unchanged = match old {
+        Some(old) if mentions => template.same_as(&self::template(kind, old, "oldObject")?),
+        _ => false,
+    };
+    Ok(Subject::Workload {
+        controlled: kind.follows_its_controller() && new.metadata.controlled(),
+        references,
+        unchanged,
+    })
+}
+
+fn template<'a>(
+    kind: WorkloadKind,
+    object: &wire::Object<'a>,
+    which: &'static str,
+) -> Result<Template<'a>, Undecodable> {
+    match object.spec {
+        None => Ok(Template::default()),
+        Some(spec) => kind
+            .template(spec)
+            .map_err(|_| Undecodable::Spec(which, kind.names().2)),
+    }
+}
+
+fn json(error: &serde_json::Error) -> Undecodable {
+    use serde_json::error::Category;
+    Undecodable::Json {
+        problem: match error.classify() {
+            Category::Eof => "it ends too early",
+            Category::Data => "a field has the wrong type or stands twice",
+            Category::Syntax | Category::Io => "a syntax error",
+        },
+        line: error.line(),
+        column: error.column(),
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

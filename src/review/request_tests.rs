@@ -1,0 +1,233 @@
+use super::*;
+use serde_json::{Value, json};
+
+fn review(request: Value) -> Vec<u8> {
+    serde_json::to_vec(&json!({"apiVersion": API_VERSION, "kind": KIND, "request": request})).unwrap()
+}
+
+fn config_map_review() -> Value {
+    json!({
+        "uid": "u-1",
+        "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
+        "name": "argocd-cm", "namespace": "argocd", "operation": "UPDATE",
+        "userInfo": {"username": "alice", "groups": ["dev", "system:authenticated"]},
+        "object": {"metadata": {"name": "argocd-cm", "namespace": "argocd", "labels": {"app.kubernetes.io/part-of": "argocd"}},
+                   "data": {"accounts.admin": "login", "url": "x", "accounts.b\"ob": "apiKey"}},
+        "oldObject": {"metadata": {"name": "argocd-cm"}, "data": {"accounts.admin": "apiKey"}},
+        "dryRun": true,
+    })
+}
+
+fn with(mut request: Value, path: &str, value: Value) -> Value {
+    *request.pointer_mut(path).unwrap() = value;
+    request
+}
+
+fn decode(request: Value) -> Result<Request, Undecodable> {
+    Request::decode(&review(request), 128)
+}
+
+#[test]
+fn a_config_map_review_keeps_what_is_decided_on_and_nothing_else() {
+    let request = decode(config_map_review()).unwrap();
+    assert_eq!(request.uid, "u-1");
+    assert!(request.dry_run);
+    assert_eq!(request.groups, ["dev", "system:authenticated"]);
+    assert_eq!((request.kind.as_str(), request.name.as_str()), ("ConfigMap", "argocd-cm"));
+    assert_eq!(request.webhook, Webhook::ArgocdCm);
+    let case = request.case;
+    assert_eq!((case.operation, case.user.as_str(), case.namespace.as_str()), (Operation::Update, "alice", "argocd"));
+    let Subject::Accounts { old: Some(old), new: Some(new) } = case.subject else {
+        panic!("{:?}", case.subject)
+    };
+    assert!(new.labelled && !old.labelled);
+    assert_eq!(old.data, [("accounts.admin".to_owned(), "apiKey".to_owned())]);
+    assert_eq!(new.data.len(), 2, "{:?}", new.data);
+}
+
+#[test]
+fn a_delete_of_a_collection_takes_the_name_from_the_object() {
+    let mut request = with(config_map_review(), "/operation", json!("DELETE"));
+    request["object"] = Value::Null;
+    request.as_object_mut().unwrap().remove("name");
+    let request = decode(request).unwrap();
+    assert_eq!(request.name, "argocd-cm");
+    assert!(matches!(request.case.subject, Subject::Accounts { old: Some(_), new: None }));
+}
+
+#[test]
+fn what_is_not_guarded_is_told_as_such() {
+    let table = [
+        with(with(config_map_review(), "/object/metadata/name", json!("other")), "/oldObject/metadata/name", json!("other")),
+        with(config_map_review(), "/kind/group", json!("example.com")),
+        with(config_map_review(), "/kind/kind", json!("Secret")),
+    ];
+    for request in table {
+        let request = decode(request).unwrap();
+        assert_eq!((request.webhook, request.case.subject), (Webhook::None, Subject::NotGuarded));
+    }
+    let mut scale = config_map_review();
+    scale["subResource"] = json!("scale");
+    assert_eq!(decode(scale).unwrap().case.subject, Subject::NotGuarded);
+}
+
+#[test]
+fn an_object_with_a_deletion_timestamp_is_being_deleted() {
+    let mut request = config_map_review();
+    request["oldObject"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    assert!(decode(request).unwrap().case.being_deleted);
+    let mut request = config_map_review();
+    request["object"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    assert!(!decode(request).unwrap().case.being_deleted, "the old object tells; the new one is what a user sent");
+}
+
+fn workload_review(kind: WorkloadKind) -> Value {
+    let (group, version, name, _) = kind.names();
+    let pod = json!({"containers": [{"env": [
+        {"name": "ARGO_CD_TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}]});
+    let spec = match kind {
+        WorkloadKind::Pod => pod,
+        WorkloadKind::CronJob => json!({"jobTemplate": {"spec": {"template": {"spec": pod}}}}),
+        _ => json!({"replicas": 1, "template": {"spec": pod}}),
+    };
+    json!({
+        "uid": "u-2", "kind": {"group": group, "version": version, "kind": name},
+        "name": "w", "namespace": "gitops", "operation": "UPDATE", "userInfo": {},
+        "object": {"metadata": {"name": "w"}, "spec": spec}, "oldObject": {"metadata": {"name": "w"}, "spec": spec},
+    })
+}
+
+#[test]
+fn every_kind_of_workload_gives_its_references_with_their_field() {
+    for kind in WorkloadKind::ALL {
+        let request = decode(workload_review(kind)).unwrap();
+        assert_eq!(request.webhook, Webhook::Workloads);
+        let Subject::Workload { references, unchanged, controlled } = request.case.subject else {
+            panic!("{kind:?}")
+        };
+        assert!(unchanged && !controlled, "{kind:?}");
+        let field = format!("{}.containers[0].env[0]", kind.pod_spec_path());
+        assert_eq!(references.found[0].field, field);
+    }
+}
+
+#[test]
+fn only_what_a_controller_makes_follows_its_controller() {
+    for kind in WorkloadKind::ALL {
+        for (owner, expected) in [
+            (json!([{"kind": "X", "controller": true}]), kind.follows_its_controller()),
+            (json!([{"kind": "X", "controller": false}, {"kind": "Y"}]), false),
+            (Value::Null, false),
+        ] {
+            let mut request = workload_review(kind);
+            request["object"]["metadata"]["ownerReferences"] = owner.clone();
+            let Subject::Workload { controlled, .. } = decode(request).unwrap().case.subject else {
+                panic!("{kind:?}")
+            };
+            assert_eq!(controlled, expected, "{kind:?} {owner}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_template_is_told_from_changed_replicas() {
+    let unchanged = |request| match decode(request).unwrap().case.subject {
+        Subject::Workload { unchanged, .. } => unchanged,
+        other => panic!("{other:?}"),
+    };
+    let scaled = with(workload_review(WorkloadKind::Deployment), "/object/spec/replicas", json!(5));
+    assert!(unchanged(scaled));
+    let mut changed = workload_review(WorkloadKind::Deployment);
+    changed["object"]["spec"]["template"]["metadata"] = json!({"annotations": {"restarted": "now"}});
+    assert!(!unchanged(changed));
+    assert!(!unchanged(with(workload_review(WorkloadKind::Deployment), "/operation", json!("CREATE"))));
+}
+
+#[test]
+fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
+    let without = |key: &str| {
+        let mut request = config_map_review();
+        request.as_object_mut().unwrap().remove(key);
+        decode(request).unwrap_err()
+    };
+    assert_eq!(without("uid"), Undecodable::Missing("request.uid"));
+    assert_eq!(without("operation"), Undecodable::Missing("request.operation"));
+    assert_eq!(without("object"), Undecodable::Missing("request.object"));
+    assert_eq!(without("oldObject"), Undecodable::Missing("request.oldObject"));
+    let missing = |request| decode(request).unwrap_err();
+    assert_eq!(missing(with(config_map_review(), "/uid", json!(""))), Undecodable::Missing("request.uid"));
+    assert_eq!(missing(with(config_map_review(), "/operation", json!("PATCH"))), Undecodable::Missing("request.operation"));
+    assert_eq!(missing(Value::Null), Undecodable::Missing("request"));
+    let version = |body: Value| Request::decode(&serde_json::to_vec(&body).unwrap(), 128).unwrap_err();
+    for body in [
+        json!({"apiVersion": "admission.k8s.io/v1beta1", "kind": KIND, "request": config_map_review()}),
+        json!({"apiVersion": API_VERSION, "kind": "Other", "request": config_map_review()}),
+        json!({"request": config_map_review()}),
+        json!({}),
+    ] {
+        assert_eq!(version(body), Undecodable::Version);
+    }
+    let mut odd = workload_review(WorkloadKind::Rollout);
+    odd["object"]["spec"]["template"] = json!([1]);
+    assert_eq!(decode(odd).unwrap_err(), Undecodable::Spec("object", "Rollout"));
+}
+
+#[test]
+fn bad_json_is_told_in_one_line_that_never_quotes_the_body() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let bodies = [
+        "", "{", "nonsense", "[]", "null", "1", &deep,
+        r#"{"apiVersion": "sup3rs3cret", "apiVersion": "x"}"#,
+        r#"{"request": "sup3rs3cret"}"#,
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"a","object":{"data":{"accounts.admin":["sup3rs3cret"]}}}}"#,
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":["sup3rs3cret"]}}"#,
+    ];
+    for body in bodies {
+        let error = Request::decode(body.as_bytes(), 128).unwrap_err().to_string();
+        assert!(!error.contains("sup3rs3cret") && !error.contains('\n'), "{error}");
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+            prop_oneof![Just("CREATE"), Just("UPDATE"), Just("argocd-cm"), Just("ConfigMap"), Just("v1"), Just("Pod")]
+                .prop_map(Value::from),
+        ];
+        let key = prop_oneof![
+            Just("uid"), Just("kind"), Just("object"), Just("oldObject"), Just("metadata"), Just("data"), Just("spec"),
+            Just("template"), Just("containers"), Just("env"), Just("name"), Just("valueFrom"), Just("secretKeyRef"), Just("operation"),
+        ];
+        leaf.prop_recursive(6, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((key.clone(), inner), 0..6)
+                    .prop_map(|entries| Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_never_panics_on_any_bytes(body in prop::collection::vec(any::<u8>(), 0..256)) {
+            let _ = Request::decode(&body, 64);
+        }
+
+        #[test]
+        fn decoding_never_panics_on_any_request(request in json_value()) {
+            let _ = decode(request);
+        }
+
+        #[test]
+        fn a_body_cut_anywhere_is_an_error(at in 0_usize..600) {
+            let body = review(config_map_review());
+            let cut = &body[..at.min(body.len() - 1)];
+            prop_assert!(Request::decode(cut, 128).is_err());
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The AdmissionReview as it comes, of which only what is read is deserialized.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::argocd::accounts::is_account_key;
+use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Review<'a> {
+    #[serde(borrow, default)]
+    pub(super) api_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) request: Option<Request<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request<'a> {
+    #[serde(borrow, default)]
+    pub(super) uid: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) kind: GroupVersionKind<'a>,
+    #[serde(borrow, default)]
+    pub(super) sub_resource: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) namespace: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) operation: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) user_info: Option<UserInfo<'a>>,
+    #[serde(borrow, default)]
+    pub(super) object: Option<Object<'a>>,
+    #[serde(borrow, default)]
+    pub(super) old_object: Option<Object<'a>>,
+    #[serde(default)]
+    pub(super) dry_run: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct GroupVersionKind<'a> {
+    #[serde(borrow, default)]
+    pub(super) group: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) kind: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct UserInfo<'a> {
+    #[serde(borrow, default)]
+    pub(super) username: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) groups: Option<Vec<Cow<'a, str>>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Object<'a> {
+    #[serde(borrow, default)]
+    pub(super) metadata: Metadata<'a>,
+    #[serde(default)]
+    pub(super) data: Option<AccountData>,
+    #[serde(borrow, default)]
+    pub(super) spec: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Metadata<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) namespace: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) labels: Option<Labels>,
+    #[serde(default)]
+    pub(super) deletion_timestamp: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) owner_references: Option<Vec<OwnerReference>>,
+}
+
+impl Metadata<'_> {
+    pub(super) fn labelled(&self) -> bool {
+        self.labels.as_ref().is_some_and(|labels| labels.part_of_argo_cd)
+    }
+
+    pub(super) fn controlled(&self) -> bool {
+        let owners = self.owner_references.as_deref().unwrap_or_default();
+        owners.iter().any(|owner| owner.controller == Some(true))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct OwnerReference {
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+/// The labels, reduced to whether Argo CD finds a ConfigMap by them.
+pub(super) struct Labels {
+    part_of_argo_cd: bool,
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LabelsVisitor;
+        impl<'de> Visitor<'de> for LabelsVisitor {
+            type Value = Labels;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map of labels")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+                let mut part_of_argo_cd = false;
+                while let Some(Text(key)) = map.next_key()? {
+                    if key == PART_OF_LABEL {
+                        part_of_argo_cd = map.next_value::<Text<'de>>()?.0 == PART_OF_VALUE;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Labels { part_of_argo_cd })
+            }
+        }
+        deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
+/// `data`, reduced to the keys that Argo CD reads accounts from.
+#[derive(Default)]
+pub(super) struct AccountData(pub(super) Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for AccountData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DataVisitor;
+        impl<'de> Visitor<'de> for DataVisitor {
+            type Value = AccountData;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map of data")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AccountData, A::Error> {
+                let mut data = Vec::new();
+                while let Some(Text(key)) = map.next_key()? {
+                    if is_account_key(&key) {
+                        data.push((key.into_owned(), map.next_value::<Text<'de>>()?.0.into_owned()));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(AccountData(data))
+            }
+        }
+        deserializer.deserialize_map(DataVisitor)
+    }
+}
+
+/// Text borrowed from the body where it has no escapes; a bare `Cow` would always be copied.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,0 +1,258 @@
+//! The pipeline: decode, plan, gather, decide, answer and record. One await.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::body::Bytes;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::edge::health::Readiness;
+use crate::edge::http::{Answer, Reviewer};
+use crate::edge::metrics::{Metrics, ReadOutcome};
+use crate::edge::record::{Record, Recorder};
+use crate::edge::source::{ConfigMapRead, SecretRead, Source};
+use crate::policy::decide::Policy;
+use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
+use crate::policy::plan::{Lookups, is_object_name};
+use crate::policy::verdict::Verdict;
+use crate::review::reply;
+use crate::review::request::Request;
+use crate::runtime::mode::{self, Mode};
+use crate::runtime::value::{Role, examine};
+
+/// What is kept free of the API server's own timeout for the way back.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// Everything that answering a review needs.
+pub struct Admission<S> {
+    /// What the operator decided.
+    pub policy: Policy,
+    /// Where facts come from.
+    pub source: S,
+    /// How deeply a body may be nested.
+    pub max_json_depth: usize,
+    /// How long all lookups of one request may take together.
+    pub lookup_timeout: Duration,
+    /// Where decisions are counted.
+    pub metrics: Arc<Metrics>,
+    /// Where decisions are written down.
+    pub recorder: Recorder,
+}
+
+/// A request with what was known and decided.
+pub struct Outcome {
+    /// The request.
+    pub request: Request,
+    /// The Secrets that were read, by name.
+    pub secrets: Vec<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl<S: Source> Admission<S> {
+    /// Decides on a request; `hint` is how long the API server waits for the answer.
+    pub async fn admit(&self, request: Request, hint: Option<Duration>) -> Outcome {
+        let lookups = self.policy.plan(&request.case);
+        let secrets = lookups.as_ref().map(|lookups| lookups.secrets.keys().cloned().collect());
+        let facts = match lookups {
+            Some(lookups) => Some(self.gather(&request.case.namespace, lookups, hint).await),
+            None => None,
+        };
+        let verdict = self.policy.decide(&request.case, facts.as_ref());
+        Outcome {
+            request,
+            secrets: secrets.unwrap_or_default(),
+            verdict,
+        }
+    }
+
+    /// Reads everything at the same time, within one deadline.
+    async fn gather(&self, namespace: &str, lookups: Lookups, hint: Option<Duration>) -> Facts {
+        let limit = self.limit(hint);
+        let now = unix_now();
+        let secrets = join_all(lookups.secrets.iter().map(|(name, wanted)| async move {
+            let keys: Vec<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
+            let read = self.read_secret(namespace, name, &keys, limit).await;
+            wanted
+                .iter()
+                .map(|(key, role)| ((name.clone(), key.clone(), *role), fact(&read, key, *role, now)))
+                .collect::<BTreeMap<_, _>>()
+        }));
+        let (secrets, mode) = tokio::join!(secrets, self.mode(namespace, lookups.mode, limit));
+        let mut credentials: BTreeMap<_, _> = secrets.into_iter().flatten().collect();
+        let invalid = lookups.invalid.into_iter();
+        credentials.extend(invalid.map(|named| (named, CredentialFact::NameInvalid)));
+        let left = lookups.left.into_iter();
+        credentials.extend(left.map(|named| (named, CredentialFact::Unread(Unread::TooMany))));
+        Facts { credentials, mode }
+    }
+
+    fn limit(&self, hint: Option<Duration>) -> Duration {
+        match hint {
+            Some(hint) => self
+                .lookup_timeout
+                .min(hint.saturating_sub(MARGIN).max(hint / 2)),
+            None => self.lookup_timeout,
+        }
+    }
+
+    async fn read_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        keys: &[&str],
+        limit: Duration,
+    ) -> SecretRead {
+        let read = if is_object_name(namespace) {
+            timeout(limit, self.source.secret(namespace, name, keys))
+                .await
+                .unwrap_or(SecretRead::Unread(Unread::Timeout))
+        } else {
+            SecretRead::Unread(Unread::Garbled)
+        };
+        self.metrics.secret_read(match &read {
+            SecretRead::Found(_) => ReadOutcome::Found,
+            SecretRead::Missing => ReadOutcome::Missing,
+            SecretRead::Unread(unread) => outcome(unread),
+        });
+        read
+    }
+
+    async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
+        if !needed || !is_object_name(namespace) {
+            return ModeFact::NotNeeded;
+        }
+        let read = timeout(limit, self.source.config_map(namespace, mode::CONFIG_MAP_NAME))
+            .await
+            .unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
+        self.metrics.config_map_read(match &read {
+            ConfigMapRead::Found(_) => ReadOutcome::Found,
+            ConfigMapRead::Missing => ReadOutcome::Missing,
+            ConfigMapRead::Unread(unread) => outcome(unread),
+        });
+        match read {
+            ConfigMapRead::Missing => ModeFact::Missing,
+            ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
+            ConfigMapRead::Found(data) => {
+                let text = |key| data.get(key).map(String::as_str);
+                ModeFact::Known(Mode::read(text(mode::IS_EXTERNAL_KEY), text(mode::USERNAME_KEY)))
+            }
+        }
+    }
+
+    fn record(&self, outcome: Outcome, duration: Duration) {
+        let Outcome {
+            request,
+            secrets,
+            verdict,
+        } = outcome;
+        let (webhook, operation, decision) = (request.webhook, request.case.operation, verdict.decision);
+        let rules = verdict.rules();
+        self.metrics.reviewed(webhook, duration);
+        if rules.is_empty() {
+            self.metrics.decided(webhook, operation, decision, None);
+        }
+        for rule in &rules {
+            self.metrics.decided(webhook, operation, decision, Some(*rule));
+        }
+        let mut fields = String::new();
+        let mut findings = String::new();
+        for judged in &verdict.judged {
+            for field in &judged.finding.fields {
+                append(&mut fields, ",", field);
+            }
+            append(&mut findings, "; ", &judged.finding.message());
+        }
+        self.recorder.record(Record {
+            uid: request.uid,
+            dry_run: request.dry_run,
+            user: request.case.user,
+            groups: request.groups.join(","),
+            operation: operation.name(),
+            kind: request.kind,
+            namespace: request.case.namespace,
+            name: request.name,
+            webhook: webhook.name(),
+            decision: decision.name(),
+            passage: verdict.passage.map(|passage| passage.name()).unwrap_or_default(),
+            rules: reply::rule_ids(&rules),
+            fields,
+            findings,
+            secrets: secrets.join(","),
+            duration,
+        });
+    }
+}
+
+impl<S: Source> Reviewer for Admission<S> {
+    async fn review(&self, body: Bytes, hint: Option<Duration>) -> Answer {
+        let started = now();
+        let request = match Request::decode(&body, self.max_json_depth) {
+            Ok(request) => request,
+            Err(undecodable) => return Answer::Undecodable(undecodable.to_string()),
+        };
+        drop(body);
+        let outcome = self.admit(request, hint).await;
+        let reply = reply::encode(&outcome.request, &outcome.verdict);
+        self.record(outcome, started.elapsed());
+        Answer::Review(reply.into())
+    }
+}
+
+impl<S: Source> Readiness for Admission<S> {
+    async fn cluster_answers(&self) -> Result<(), String> {
+        self.source.answers().await
+    }
+}
+
+fn fact(read: &SecretRead, key: &str, role: Role, now: f64) -> CredentialFact {
+    match read {
+        SecretRead::Missing => CredentialFact::SecretMissing,
+        SecretRead::Unread(unread) => CredentialFact::Unread(unread.clone()),
+        SecretRead::Found(found) => match found.get(key) {
+            None => CredentialFact::KeyMissing,
+            Some(value) => CredentialFact::Value(examine(role, value, now)),
+        },
+    }
+}
+
+fn outcome(unread: &Unread) -> ReadOutcome {
+    match unread {
+        Unread::Forbidden => ReadOutcome::Forbidden,
+        Unread::Timeout => ReadOutcome::Timeout,
+        Unread::TooLarge => ReadOutcome::TooLarge,
+        Unread::Status(_) | Unread::Unreachable | Unread::TooMany | Unread::Garbled => {
+            ReadOutcome::Error
+        }
+    }
+}
+
+fn append(text: &mut String, separator: &str, more: &str) {
+    const MOST: usize = 16 * 1024;
+    if text.len() > MOST {
+        return;
+    }
+    if !text.is_empty() {
+        text.push_str(separator);
+    }
+    text.push_str(more);
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it took goes on record")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the clock that the pure part is given")]
+fn unix_now() -> f64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+#[path = "admit_tests.rs"]
+mod tests;

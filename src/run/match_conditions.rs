@@ -1,0 +1,44 @@
+//! The CEL conditions by which the API server knows, without a call, that a review is not needed.
+//!
+//! They are evaluated on whatever a user sends, some of it not checked against any schema (the
+//! template of a Rollout). An expression that fails refuses the request, so each step asks first
+//! whether it has what it expects.
+
+use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::runtime::credential::VARIABLES;
+use crate::runtime::workload::WorkloadKind;
+
+/// True for `argocd-cm` itself, by its own name: a collection's DELETE has no `request.name`.
+pub fn is_argocd_cm() -> String {
+    format!(
+        "(object != null ? object : oldObject).?metadata.?name.orValue('') == '{CONFIG_MAP_NAME}'"
+    )
+}
+
+/// True when a container or init container has a variable that mentions a credential.
+pub fn mentions_a_credential() -> String {
+    let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();
+    format!(
+        "[object.?spec, object.?spec.?template.?spec, object.?spec.?jobTemplate.?spec.?template.?spec]\
+         .exists(pod, pod.hasValue() && type(pod.value()) == type({{}}) && \
+         [pod.?containers, pod.?initContainers]\
+         .exists(containers, containers.hasValue() && type(containers.value()) == type([]) && \
+         containers.value().exists(container, container.?env.hasValue() && type(container.?env.value()) == type([]) && \
+         container.?env.value().exists(variable, variable.?name.orValue('') in [{}]))))",
+        names.join(", ")
+    )
+}
+
+/// True unless a controller owns the object, so that the owner's template was asked about instead.
+pub fn is_not_controlled() -> String {
+    let kinds: Vec<String> = WorkloadKind::ALL
+        .into_iter()
+        .filter(|kind| kind.follows_its_controller())
+        .map(|kind| format!("'{}'", kind.names().2))
+        .collect();
+    format!(
+        "!(request.kind.kind in [{}] && \
+         object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false)))",
+        kinds.join(", ")
+    )
+}

@@ -1,0 +1,7 @@
+//! Wiring: each command from what was typed to what it does.
+
+pub mod admit;
+pub mod demo;
+pub mod match_conditions;
+pub mod serve;
+pub mod webhook_config;

@@ -1,0 +1,229 @@
+//! `keyguard serve`: from arguments to bound listeners to a server that drains and ends.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::admit::Admission;
+use crate::cli;
+use crate::config::{Config, ConfigError};
+use crate::edge::cluster::{Cluster, ClusterError};
+use crate::edge::health::{self, Draining};
+use crate::edge::http;
+use crate::edge::listener::{self, BindError, Bound, Transport};
+use crate::edge::manifests::{ManifestError, Manifests};
+use crate::edge::metrics::Metrics;
+use crate::edge::record::{self, LogFormat, Recorder};
+use crate::edge::source::AnySource;
+use crate::edge::tls::{self, ServingCertificate, TlsError};
+
+/// The most connections to the health address; probes and a scraper need a handful.
+const HEALTH_CONNECTIONS: usize = 64;
+
+/// Why nothing is served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Bad settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate or key that cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address that cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// No API server to read from.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No folder to read from.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// The system gives no thread, timer or signal handler.
+    #[error("the system gives no thread, timer or signal handler")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// At once, when anything that was typed or configured cannot be used.
+pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
+    let config = Config::load(arguments.config.as_deref())?;
+    let certificate = tls::load(&arguments.tls_cert, &arguments.tls_key)?;
+    record::install(match arguments.log_format {
+        cli::LogFormat::Json => LogFormat::Json,
+        cli::LogFormat::Text => LogFormat::Text,
+    });
+    http::install_panic_hook();
+    // One thread: a review costs too little to be worth moving between two.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::bind(arguments.listen, arguments.health_listen, config, certificate).await?;
+        let source = source(arguments, server.config.limits.max_secret_bytes).await?;
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        server.serve(source, Stop::on(terminate, interrupt)).await?;
+        Ok(())
+    })
+}
+
+async fn source(arguments: &cli::Serve, max_object_bytes: usize) -> Result<AnySource, ServeError> {
+    let kubeconfig: Option<&Path> = arguments.kubeconfig.as_deref();
+    Ok(match (kubeconfig, &arguments.state) {
+        (_, Some(folder)) => AnySource::Manifests(Manifests::open(folder)?),
+        (Some(path), None) => {
+            AnySource::Cluster(Cluster::from_kubeconfig(path, max_object_bytes).await?)
+        }
+        (None, None) => AnySource::Cluster(Cluster::in_cluster(max_object_bytes)?),
+    })
+}
+
+/// Both addresses bound and the certificate proved; nobody is served yet.
+pub struct Server {
+    reviews: Bound,
+    health: Bound,
+    certificate: Arc<ServingCertificate>,
+    config: Config,
+}
+
+impl Server {
+    /// Binds both addresses.
+    ///
+    /// # Errors
+    /// When one of them cannot be listened on.
+    pub async fn bind(
+        listen: SocketAddr,
+        health_listen: SocketAddr,
+        config: Config,
+        certificate: ServingCertificate,
+    ) -> Result<Server, BindError> {
+        Ok(Server {
+            reviews: Bound::bind("--listen", listen).await?,
+            health: Bound::bind("--health-listen", health_listen).await?,
+            certificate: Arc::new(certificate),
+            config,
+        })
+    }
+
+    /// Where reviews are answered.
+    pub fn address(&self) -> SocketAddr {
+        self.reviews.address()
+    }
+
+    /// Where health and metrics are.
+    pub fn health_address(&self) -> SocketAddr {
+        self.health.address()
+    }
+
+    /// Serves until `stop` tells, then drains and returns.
+    ///
+    /// # Errors
+    /// When the system gives no thread for the log.
+    pub async fn serve(self, source: AnySource, stop: impl Stopping) -> std::io::Result<()> {
+        let metrics = Arc::new(Metrics::new());
+        metrics.certificate_not_after(self.certificate.not_after());
+        let draining = Draining::default();
+        let Config { policy, limits, timeouts } = self.config;
+        let admission = Arc::new(Admission {
+            policy,
+            source,
+            max_json_depth: limits.max_json_depth,
+            lookup_timeout: timeouts.lookup,
+            metrics: Arc::clone(&metrics),
+            recorder: Recorder::start(Arc::clone(&metrics))?,
+        });
+        let health_router = health::router(
+            Arc::clone(&admission),
+            Arc::clone(&self.certificate),
+            Arc::clone(&metrics),
+            draining.clone(),
+        );
+        let request_limits = http::RequestLimits {
+            max_body_bytes: limits.max_body_bytes,
+            body_timeout: timeouts.body,
+            max_requests: limits.max_concurrent_requests,
+        };
+        let router = http::router(admission, request_limits, Arc::clone(&metrics), draining.clone());
+        let connection_limits = listener::Limits {
+            max_connections: limits.max_connections,
+            tls_handshake_timeout: timeouts.tls_handshake,
+            header_timeout: timeouts.header,
+            idle_timeout: timeouts.idle,
+            drain_timeout: timeouts.drain,
+            ..listener::Limits::default()
+        };
+        let health_limits = listener::Limits {
+            max_connections: HEALTH_CONNECTIONS,
+            drain_timeout: std::time::Duration::ZERO,
+            ..connection_limits
+        };
+        let transport = Transport::Tls {
+            config: self.certificate.server_config(),
+            metrics,
+        };
+        tracing::info!(
+            address = %self.reviews.address(),
+            health_address = %self.health.address(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        let (drained, reviews_ended) = oneshot::channel::<()>();
+        let reviews = async {
+            let ended = self.reviews.serve(transport, router, connection_limits, async {
+                let hurry = stop.stopped().await;
+                draining.begin();
+                tracing::info!(grace_seconds = timeouts.drain_grace.as_secs_f64(), "draining");
+                tokio::select! {
+                    () = sleep(timeouts.drain_grace) => {}
+                    () = hurry => {}
+                }
+            });
+            let ended = ended.await;
+            drop(drained);
+            ended
+        };
+        let health = self.health.serve(Transport::Plain, health_router, health_limits, async {
+            let _ = reviews_ended.await;
+        });
+        let (ended, _) = tokio::join!(reviews, health);
+        tracing::info!(connections_cut = ended.cut, "stopped");
+        Ok(())
+    }
+}
+
+/// When to stop, and when to stop waiting.
+pub trait Stopping {
+    /// Resolves when to stop, with what resolves when the grace is to be cut short.
+    fn stopped(self) -> impl Future<Output = impl Future<Output = ()>>;
+}
+
+/// Stops on a signal, and at once on a second.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn on(terminate: Signal, interrupt: Signal) -> Stop {
+        Stop { terminate, interrupt }
+    }
+
+    async fn signal(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Stopping for Stop {
+    async fn stopped(mut self) -> impl Future<Output = ()> {
+        self.signal().await;
+        async move { self.signal().await }
+    }
+}

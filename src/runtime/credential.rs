@@ -1,0 +1,218 @@
+//! The shapes in which a workload refers to its Argo CD credential.
+//!
+//! Source: the `gitops-runtime` chart, versions of March 2025 to 0.30.0.
+
+use super::value::Role;
+use super::workload::{Container, EnvVar};
+
+/// The variable with the token.
+pub const TOKEN: &str = "ARGO_CD_TOKEN";
+/// The variable with the password.
+pub const PASSWORD: &str = "ARGO_CD_PASSWORD";
+/// The variable with the name of the Secret that the component reads its token from.
+pub const TOKEN_SECRET_NAME: &str = "ARGO_CD_TOKEN_SECRET_NAME";
+/// The variable with the key in that Secret.
+pub const TOKEN_SECRET_KEY: &str = "ARGO_CD_TOKEN_SECRET_KEY";
+
+/// The variables by which a workload can mention a credential: what the API server is told to look for.
+pub const VARIABLES: [&str; 4] = [TOKEN, PASSWORD, TOKEN_SECRET_NAME, TOKEN_SECRET_KEY];
+
+/// A reference to one key of one Secret in the workload's namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// What the value is used as.
+    pub role: Role,
+    /// The variable that refers to it.
+    pub variable: &'static str,
+    /// The Secret's name, as given.
+    pub secret: String,
+    /// The key in its data.
+    pub key: String,
+    /// Whether the container starts without it.
+    pub optional: bool,
+    /// Where in the object, such as `spec.template.spec.containers[0].env[3]`.
+    pub field: String,
+}
+
+/// A mention of a credential that the pod template alone does not resolve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The variable.
+    pub variable: &'static str,
+    /// Why it cannot be told which Secret is meant.
+    pub cause: UnresolvedCause,
+    /// Where in the object.
+    pub field: String,
+}
+
+/// Why a mention cannot be resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnresolvedCause {
+    /// The value holds `$(OTHER_VARIABLE)`.
+    Expansion,
+    /// The value comes from elsewhere, or is empty.
+    NotPlain,
+    /// There is a Secret's name and no key for it.
+    NoKey,
+}
+
+/// What a workload's containers refer to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// References that can be looked up, in the order of the containers.
+    pub found: Vec<Reference>,
+    /// Mentions that cannot.
+    pub unresolved: Vec<Unresolved>,
+}
+
+/// Reads every shape that counts from `containers`, whose pod spec is at `pod_spec_path`.
+///
+/// As in the kubelet, a later duplicate of a variable wins over an earlier one.
+pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> References {
+    let mut references = References::default();
+    for container in containers {
+        let field = |index: usize| {
+            format!(
+                "{pod_spec_path}.{}[{}].env[{index}]",
+                container.list, container.index
+            )
+        };
+        for (variable, role) in [(TOKEN, Role::Token), (PASSWORD, Role::Password)] {
+            let Some((index, env)) = last(&container.env, variable) else {
+                continue;
+            };
+            let Some(source) = env.value_from.as_ref().and_then(|from| from.secret_key_ref.as_ref())
+            else {
+                continue;
+            };
+            references.found.push(Reference {
+                role,
+                variable,
+                secret: source.name.clone().into_owned(),
+                key: source.key.clone().into_owned(),
+                optional: source.optional.unwrap_or(false),
+                field: field(index),
+            });
+        }
+        match by_name(&container.env) {
+            None => {}
+            Some((index, Ok((secret, key)))) => references.found.push(Reference {
+                role: Role::Token,
+                variable: TOKEN_SECRET_NAME,
+                secret: secret.to_owned(),
+                key: key.to_owned(),
+                optional: false,
+                field: field(index),
+            }),
+            Some((index, Err((variable, cause)))) => references.unresolved.push(Unresolved {
+                variable,
+                cause,
+                field: field(index),
+            }),
+        }
+    }
+    references
+}
+
+type ByName<'a> = Result<(&'a str, &'a str), (&'static str, UnresolvedCause)>;
+
+/// The token by name: two plain values in the same container.
+fn by_name<'a>(env: &'a [EnvVar<'_>]) -> Option<(usize, ByName<'a>)> {
+    let (name_index, name) = last(env, TOKEN_SECRET_NAME)?;
+    let name = match plain(name) {
+        Ok(name) => name,
+        Err(cause) => return Some((name_index, Err((TOKEN_SECRET_NAME, cause)))),
+    };
+    let Some((key_index, key)) = last(env, TOKEN_SECRET_KEY) else {
+        return Some((name_index, Err((TOKEN_SECRET_KEY, UnresolvedCause::NoKey))));
+    };
+    match plain(key) {
+        Ok(key) => Some((name_index, Ok((name, key)))),
+        Err(cause) => Some((key_index, Err((TOKEN_SECRET_KEY, cause)))),
+    }
+}
+
+fn last<'a, 'b>(env: &'a [EnvVar<'b>], variable: &str) -> Option<(usize, &'a EnvVar<'b>)> {
+    env.iter().enumerate().rfind(|(_, env)| env.name == variable)
+}
+
+fn plain<'a>(env: &'a EnvVar<'_>) -> Result<&'a str, UnresolvedCause> {
+    match env.value.as_deref() {
+        Some(value) if value.contains("$(") => Err(UnresolvedCause::Expansion),
+        Some(value) if !value.is_empty() && env.value_from.is_none() => Ok(value),
+        _ => Err(UnresolvedCause::NotPlain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::workload::WorkloadKind;
+    use serde_json::json;
+
+    fn read(env: serde_json::Value) -> References {
+        let spec = json!({"template": {"spec": {"containers": [{"env": env}]}}});
+        let spec = serde_json::value::to_raw_value(&spec).unwrap();
+        let kind = WorkloadKind::Deployment;
+        references(&kind.template(&spec).unwrap().containers, kind.pod_spec_path())
+    }
+
+    fn secret(name: &str, variable: &str) -> serde_json::Value {
+        json!({"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": "token"}}})
+    }
+
+    #[test]
+    fn each_shape_of_the_chart_is_found_with_its_role_and_place() {
+        let found = read(json!([
+            {"name": "OTHER", "value": "x"},
+            secret("a", TOKEN),
+            {"name": PASSWORD, "valueFrom": {"secretKeyRef": {"name": "b", "key": "pw", "optional": true}}},
+            {"name": TOKEN_SECRET_KEY, "value": "k"},
+            {"name": TOKEN_SECRET_NAME, "value": "c"},
+        ]))
+        .found;
+        let short: Vec<_> = found
+            .iter()
+            .map(|found| (found.role, found.secret.as_str(), found.key.as_str(), found.optional, found.field.as_str()))
+            .collect();
+        assert_eq!(
+            short,
+            [
+                (Role::Token, "a", "token", false, "spec.template.spec.containers[0].env[1]"),
+                (Role::Password, "b", "pw", true, "spec.template.spec.containers[0].env[2]"),
+                (Role::Token, "c", "k", false, "spec.template.spec.containers[0].env[4]"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_later_duplicate_wins() {
+        let found = read(json!([secret("first", TOKEN), secret("second", TOKEN)])).found;
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].secret, "second");
+        let plain = read(json!([secret("first", TOKEN), {"name": TOKEN, "value": "inline"}]));
+        assert_eq!(plain, References::default());
+    }
+
+    #[test]
+    fn what_the_template_does_not_tell_is_unresolved_and_no_reference() {
+        let table = [
+            (json!([{"name": TOKEN_SECRET_NAME, "value": "$(X)-token"}, {"name": TOKEN_SECRET_KEY, "value": "k"}]),
+             TOKEN_SECRET_NAME, UnresolvedCause::Expansion),
+            (json!([{"name": TOKEN_SECRET_NAME, "value": "a"}, {"name": TOKEN_SECRET_KEY, "value": "$(K)"}]),
+             TOKEN_SECRET_KEY, UnresolvedCause::Expansion),
+            (json!([{"name": TOKEN_SECRET_NAME, "value": "a"}]), TOKEN_SECRET_KEY, UnresolvedCause::NoKey),
+            (json!([{"name": TOKEN_SECRET_NAME, "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+                    {"name": TOKEN_SECRET_KEY, "value": "k"}]), TOKEN_SECRET_NAME, UnresolvedCause::NotPlain),
+            (json!([{"name": TOKEN_SECRET_NAME, "value": ""}, {"name": TOKEN_SECRET_KEY, "value": "k"}]),
+             TOKEN_SECRET_NAME, UnresolvedCause::NotPlain),
+        ];
+        for (env, variable, cause) in table {
+            let references = read(env.clone());
+            assert!(references.found.is_empty(), "{env}");
+            assert_eq!(references.unresolved.len(), 1, "{env}");
+            assert_eq!((references.unresolved[0].variable, references.unresolved[0].cause), (variable, cause));
+        }
+        assert_eq!(read(json!([{"name": TOKEN_SECRET_KEY, "value": "k"}])), References::default());
+    }
+}

@@ -1,0 +1,9 @@
+//! What a GitOps Runtime refers to: its workloads, its credentials, its mode.
+//!
+//! Pure: pod templates and values in, references and shapes out.
+
+pub mod credential;
+pub mod mode;
+pub mod secret_bytes;
+pub mod value;
+pub mod workload;

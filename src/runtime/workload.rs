@@ -1,0 +1,336 @@
+//! Workloads as far as the Runtime's credential goes: kind, containers, environment.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A kind of workload whose pods may read the credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// `apps/v1` Deployment
+    Deployment,
+    /// `apps/v1` StatefulSet
+    StatefulSet,
+    /// `apps/v1` DaemonSet
+    DaemonSet,
+    /// `apps/v1` ReplicaSet
+    ReplicaSet,
+    /// `batch/v1` Job
+    Job,
+    /// `batch/v1` CronJob
+    CronJob,
+    /// `argoproj.io/v1alpha1` Rollout
+    Rollout,
+    /// `v1` Pod
+    Pod,
+}
+
+impl WorkloadKind {
+    /// Every kind.
+    pub const ALL: [WorkloadKind; 8] = [
+        WorkloadKind::Deployment,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::DaemonSet,
+        WorkloadKind::ReplicaSet,
+        WorkloadKind::Job,
+        WorkloadKind::CronJob,
+        WorkloadKind::Rollout,
+        WorkloadKind::Pod,
+    ];
+
+    /// API group, version, kind and plural resource name.
+    pub fn names(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            WorkloadKind::Deployment => ("apps", "v1", "Deployment", "deployments"),
+            WorkloadKind::StatefulSet => ("apps", "v1", "StatefulSet", "statefulsets"),
+            WorkloadKind::DaemonSet => ("apps", "v1", "DaemonSet", "daemonsets"),
+            WorkloadKind::ReplicaSet => ("apps", "v1", "ReplicaSet", "replicasets"),
+            WorkloadKind::Job => ("batch", "v1", "Job", "jobs"),
+            WorkloadKind::CronJob => ("batch", "v1", "CronJob", "cronjobs"),
+            WorkloadKind::Rollout => ("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
+            WorkloadKind::Pod => ("", "v1", "Pod", "pods"),
+        }
+    }
+
+    /// The kind of a group, version and kind, or `None` when keyguard does not guard it.
+    pub fn of(group: &str, version: &str, kind: &str) -> Option<WorkloadKind> {
+        WorkloadKind::ALL.into_iter().find(|candidate| {
+            let names = candidate.names();
+            (names.0, names.1, names.2) == (group, version, kind)
+        })
+    }
+
+    /// Whether a controller that owns such an object has a template of its own that is judged instead.
+    pub fn follows_its_controller(self) -> bool {
+        matches!(
+            self,
+            WorkloadKind::ReplicaSet | WorkloadKind::Job | WorkloadKind::Pod
+        )
+    }
+
+    /// The path of the pod spec in the object.
+    pub fn pod_spec_path(self) -> &'static str {
+        match self {
+            WorkloadKind::Pod => "spec",
+            WorkloadKind::CronJob => "spec.jobTemplate.spec.template.spec",
+            _ => "spec.template.spec",
+        }
+    }
+
+    /// Reads the pod template from the JSON text of the object's `spec`.
+    ///
+    /// No template is not an error: a Rollout may refer to a Deployment instead.
+    ///
+    /// # Errors
+    /// When the text has not the shape of this kind.
+    pub fn template(self, spec: &RawValue) -> Result<Template<'_>, serde_json::Error> {
+        let pod_template = match self {
+            WorkloadKind::Pod => {
+                return Ok(Template {
+                    text: None,
+                    containers: serde_json::from_str::<PodSpec>(spec.get())?.containers(),
+                });
+            }
+            WorkloadKind::CronJob => serde_json::from_str::<CronJobSpec>(spec.get())?
+                .job_template
+                .and_then(|job| job.spec)
+                .and_then(|spec| spec.template),
+            _ => serde_json::from_str::<TemplateSpec>(spec.get())?.template,
+        };
+        let Some(text) = pod_template else {
+            return Ok(Template::default());
+        };
+        let pod_template: Option<PodTemplate> = serde_json::from_str(text.get())?;
+        Ok(Template {
+            text: Some(text),
+            containers: pod_template
+                .and_then(|template| template.spec)
+                .map(PodSpec::containers)
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// A pod template, reduced to what can refer to a credential.
+///
+/// No `Debug` here and below: a plain value in an environment may be a secret.
+#[derive(Default)]
+pub struct Template<'a> {
+    /// The JSON text of the whole template; `None` for a Pod, whose environment cannot change.
+    text: Option<&'a RawValue>,
+    /// Init containers first, as they run.
+    pub containers: Vec<Container<'a>>,
+}
+
+impl Template<'_> {
+    /// Whether the two stand for the same pods: the same template, however it is spelled.
+    /// For Pods, whose environment the API server keeps as it is, the containers' environment counts.
+    pub fn same_as(&self, other: &Template<'_>) -> bool {
+        match (self.text, other.text) {
+            (Some(one), Some(two)) if one.get() == two.get() => true,
+            (Some(one), Some(two)) => {
+                let parse = |text: &RawValue| serde_json::from_str::<serde_json::Value>(text.get());
+                matches!((parse(one), parse(two)), (Ok(one), Ok(two)) if one == two)
+            }
+            (None, None) => self.containers == other.containers,
+            _ => false,
+        }
+    }
+}
+
+/// A container's place and environment.
+#[derive(PartialEq, Eq)]
+pub struct Container<'a> {
+    /// `containers` or `initContainers`.
+    pub list: &'static str,
+    /// Its index in that list.
+    pub index: usize,
+    /// Its environment, in order.
+    pub env: Vec<EnvVar<'a>>,
+}
+
+/// One environment variable.
+#[derive(PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvVar<'a> {
+    /// Its name.
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
+    /// Its plain value.
+    #[serde(borrow, default)]
+    pub value: Option<Cow<'a, str>>,
+    /// Where else its value comes from.
+    #[serde(borrow, default)]
+    pub value_from: Option<ValueFrom<'a>>,
+}
+
+/// A source of a variable's value; only a Secret's key is of interest.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValueFrom<'a> {
+    /// A key of a Secret in the pod's namespace.
+    #[serde(borrow, default)]
+    pub secret_key_ref: Option<SecretKeyRef<'a>>,
+}
+
+/// A key of a Secret in the pod's namespace.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct SecretKeyRef<'a> {
+    /// The Secret's name.
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
+    /// The key in its data.
+    #[serde(borrow, default)]
+    pub key: Cow<'a, str>,
+    /// Whether the container starts without it.
+    #[serde(default)]
+    pub optional: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct TemplateSpec<'a> {
+    #[serde(borrow, default)]
+    template: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CronJobSpec<'a> {
+    #[serde(rename = "jobTemplate", borrow, default)]
+    job_template: Option<JobTemplate<'a>>,
+}
+
+#[derive(Deserialize)]
+struct JobTemplate<'a> {
+    #[serde(borrow, default)]
+    spec: Option<TemplateSpec<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PodTemplate<'a> {
+    #[serde(borrow, default)]
+    spec: Option<PodSpec<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec<'a> {
+    #[serde(borrow, default)]
+    init_containers: Option<Vec<WireContainer<'a>>>,
+    #[serde(borrow, default)]
+    containers: Option<Vec<WireContainer<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireContainer<'a> {
+    #[serde(borrow, default)]
+    env: Option<Vec<EnvVar<'a>>>,
+}
+
+impl<'a> PodSpec<'a> {
+    fn containers(self) -> Vec<Container<'a>> {
+        let place = |list: &'static str, containers: Option<Vec<WireContainer<'a>>>| {
+            containers
+                .unwrap_or_default()
+                .into_iter()
+                .enumerate()
+                .map(move |(index, container)| Container {
+                    list,
+                    index,
+                    env: container.env.unwrap_or_default(),
+                })
+        };
+        place("initContainers", self.init_containers)
+            .chain(place("containers", self.containers))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn raw(value: serde_json::Value) -> Box<RawValue> {
+        serde_json::value::to_raw_value(&value).unwrap()
+    }
+
+    fn pod_spec() -> serde_json::Value {
+        json!({
+            "initContainers": [{"name": "init", "env": [{"name": "A", "value": "1"}]}],
+            "containers": [{"name": "one"}, {"name": "two", "env": [
+                {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": true}}},
+                {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            ]}],
+        })
+    }
+
+    #[test]
+    fn every_kind_gives_its_containers_with_their_places() {
+        for kind in WorkloadKind::ALL {
+            let spec = match kind {
+                WorkloadKind::Pod => pod_spec(),
+                WorkloadKind::CronJob => json!({"jobTemplate": {"spec": {"template": {"spec": pod_spec()}}}}),
+                _ => json!({"replicas": 1, "template": {"metadata": {}, "spec": pod_spec()}}),
+            };
+            let spec = raw(spec);
+            let template = kind.template(&spec).unwrap();
+            let places: Vec<_> = template
+                .containers
+                .iter()
+                .map(|container| (container.list, container.index, container.env.len()))
+                .collect();
+            assert_eq!(
+                places,
+                [("initContainers", 0, 1), ("containers", 0, 0), ("containers", 1, 2)],
+                "{kind:?}"
+            );
+            let (group, version, name, _) = kind.names();
+            assert_eq!(WorkloadKind::of(group, version, name), Some(kind));
+        }
+        assert_eq!(WorkloadKind::of("apps", "v1beta1", "Deployment"), None);
+    }
+
+    #[test]
+    fn a_template_may_be_absent_or_null() {
+        for spec in [
+            json!({}),
+            json!({"template": null}),
+            json!({"workloadRef": {"name": "x"}}),
+            json!({"template": {"spec": null}}),
+            json!({"template": {"spec": {"containers": null, "initContainers": null}}}),
+            json!({"template": {"spec": {"containers": [{"env": null}]}}}),
+        ] {
+            let spec = raw(spec);
+            let template = WorkloadKind::Rollout.template(&spec).unwrap();
+            assert!(template.containers.iter().all(|container| container.env.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_template_is_the_same_however_its_json_is_spelled() {
+        let spec = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let table = [
+            (r#"{"template":{"a":1,"b":2}}"#, r#"{"template":{"b":2,"a":1}}"#, true),
+            (r#"{"template":{"a":1}}"#, r#"{"replicas":3,"template":{"a":1}}"#, true),
+            (r#"{"template":{"a":1}}"#, r#"{"template":{"a":2}}"#, false),
+            (r#"{}"#, r#"{"template":{"a":2}}"#, false),
+        ];
+        for (one, two, same) in table {
+            let (one, two) = (spec(one), spec(two));
+            let kind = WorkloadKind::Deployment;
+            let verdict = kind.template(&one).unwrap().same_as(&kind.template(&two).unwrap());
+            assert_eq!(verdict, same, "{one} {two}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_the_same_while_its_environment_is() {
+        let one = raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "a"}]}));
+        let image = raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "b"}]}));
+        let env = raw(json!({"containers": [{"env": [{"name": "A", "value": "2"}], "image": "a"}]}));
+        let read = |spec| WorkloadKind::Pod.template(spec).unwrap();
+        assert!(read(&one).same_as(&read(&image)));
+        assert!(!read(&one).same_as(&read(&env)));
+    }
+}

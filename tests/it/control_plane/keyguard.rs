@@ -1,0 +1,186 @@
+//! The real keyguard, started as its deployment starts it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::ControlPlane;
+use super::certificates::{Authority, ServerCertificate};
+use super::plain_http::{self, Answer};
+use super::process::{Process, free_address, start_on_free_ports};
+use super::wait::wait_for;
+use super::workspace::Workspace;
+
+const KEYGUARD: &str = env!("CARGO_BIN_EXE_keyguard");
+
+/// What its certificate is valid for: a `url` on loopback, and the Service of
+/// `deploy/manifests`.
+const SUBJECTS: [&str; 3] = ["127.0.0.1", "localhost", "keyguard.keyguard.svc"];
+
+/// How a keyguard is started; the default is how it ships.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Content of the file for `--config`.
+    pub(crate) config: Option<String>,
+    /// Where it reads Secrets and ConfigMaps.
+    pub(crate) reads: Reads,
+    /// Further arguments of `serve`.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Where a keyguard reads Secrets and ConfigMaps.
+#[derive(Default)]
+pub(crate) enum Reads {
+    /// From the control plane, as its own ServiceAccount.
+    #[default]
+    Plane,
+    /// As this kubeconfig says.
+    Kubeconfig(PathBuf),
+    /// From this folder of manifests.
+    State(PathBuf),
+}
+
+/// A running keyguard that is ready; ends when dropped.
+pub(crate) struct Keyguard {
+    process: Process,
+    /// Where it answers reviews.
+    pub(crate) address: SocketAddr,
+    /// Where it tells how it is.
+    pub(crate) health: SocketAddr,
+    authority: Authority,
+    config: Option<PathBuf>,
+    _workspace: Workspace,
+}
+
+impl Keyguard {
+    /// Starts one and waits until it is ready.
+    pub(crate) fn start(plane: &ControlPlane, options: &Options) -> Self {
+        let workspace = Workspace::new();
+        let authority = Authority::new(&workspace);
+        let tls = authority.issue(&SUBJECTS, &workspace);
+        let config = options
+            .config
+            .as_ref()
+            .map(|text| workspace.write("config.yaml", text));
+        let mut arguments = arguments(plane, options, &tls);
+        arguments.extend(config_arguments(config.as_deref()));
+        let (process, address, health) = start_on_free_ports(|| {
+            let (address, health) = (free_address(), free_address());
+            let listen = [
+                format!("--listen={address}"),
+                format!("--health-listen={health}"),
+            ];
+            let arguments = arguments.iter().chain(&listen);
+            let mut process =
+                Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace);
+            process.ready(|| {
+                plain_http::get(health, "/readyz").is_ok_and(|answer| answer.status == 200)
+            })?;
+            Ok((process, address, health))
+        });
+        Self {
+            process,
+            address,
+            health,
+            authority,
+            config,
+            _workspace: workspace,
+        }
+    }
+
+    /// The certificate, PEM, of the authority that signed its own.
+    pub(crate) fn authority(&self) -> &Path {
+        &self.authority.certificate
+    }
+
+    /// Asks the health address, such as `/healthz`.
+    pub(crate) fn ask(&self, path: &str) -> Answer {
+        plain_http::get(self.health, path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// The sum of all samples of a metric that have these labels.
+    pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let metrics = self.ask("/metrics").body;
+        let samples = metrics.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (found, rest) = series.split_once('{').unwrap_or((series, ""));
+            let has =
+                |(label, value): &(&str, &str)| rest.contains(&format!("{label}=\"{value}\""));
+            (found == name && labels.iter().all(has)).then(|| value.parse::<f64>())
+        });
+        samples
+            .map(|value| value.expect("a sample is a number"))
+            .sum()
+    }
+
+    /// The JSON lines that it has logged so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let lines = self.process.stdout();
+        lines
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// The first logged line that is `wanted`.
+    pub(crate) fn log_line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        wait_for(&format!("the log line of {what}"), || {
+            let mut lines = self.log().into_iter();
+            lines.find(&wanted).ok_or_else(|| "not logged".to_owned())
+        })
+    }
+
+    /// Asks it to end, as the kubelet does.
+    pub(crate) fn terminate(&self) {
+        self.process.signal(Signal::SIGTERM);
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    /// What `keyguard webhook-config` prints for this keyguard, reached as
+    /// `target` says: `--url=…` or `--service=…`.
+    pub(crate) fn webhook_config(&self, target: &str) -> String {
+        let output = Command::new(KEYGUARD)
+            .args(["webhook-config", target, "--ca-bundle"])
+            .arg(self.authority())
+            .args(config_arguments(self.config.as_deref()))
+            .output()
+            .expect("run keyguard");
+        let text = |bytes| String::from_utf8(bytes).expect("its output is text");
+        assert!(
+            output.status.success(),
+            "webhook-config: {}",
+            text(output.stderr)
+        );
+        text(output.stdout)
+    }
+}
+
+fn arguments(plane: &ControlPlane, options: &Options, tls: &ServerCertificate) -> Vec<String> {
+    let cluster = match &options.reads {
+        Reads::Plane => {
+            let account = plane.kubeconfig_for_service_account("keyguard", "keyguard");
+            format!("--kubeconfig={}", account.display())
+        }
+        Reads::Kubeconfig(path) => format!("--kubeconfig={}", path.display()),
+        Reads::State(path) => format!("--state={}", path.display()),
+    };
+    let mut arguments = vec![
+        "serve".to_owned(),
+        format!("--tls-cert={}", tls.certificate.display()),
+        format!("--tls-key={}", tls.key.display()),
+        cluster,
+    ];
+    arguments.extend_from_slice(&options.arguments);
+    arguments
+}
+
+fn config_arguments(config: Option<&Path>) -> Option<String> {
+    config.map(|path| format!("--config={}", path.display()))
+}

@@ -1,0 +1,145 @@
+//! A real control plane: etcd and kube-apiserver on loopback, driven by the
+//! real kubectl and helm, with RBAC on and no controllers.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test reads files and clocks, and says what is wrong by panicking"
+)]
+
+mod audit;
+mod binaries;
+mod certificates;
+pub(crate) mod keyguard;
+pub(crate) mod kubectl;
+mod namespaces;
+pub(crate) mod plain_http;
+pub(crate) mod process;
+mod recipe;
+mod servers;
+pub(crate) mod slow_proxy;
+mod smoke;
+mod smoke_keyguard;
+pub(crate) mod users;
+pub(crate) mod wait;
+pub(crate) mod webhook;
+pub(crate) mod workspace;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use nix::sys::signal::Signal;
+
+use self::certificates::Authority;
+use self::kubectl::Client;
+use self::process::start_on_free_ports;
+use self::servers::{ApiServer, Etcd};
+use self::workspace::Workspace;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Installed on every control plane: keyguard's account and rights as they
+/// ship, and what the tests need beside them.
+const MANIFESTS: [&str; 5] = [
+    "deploy/manifests/namespace.yaml",
+    "deploy/manifests/service-account.yaml",
+    "deploy/manifests/rbac.yaml",
+    "tests/fixtures/developer-role.yaml",
+    "tests/fixtures/rollout-crd.yaml",
+];
+
+/// A running control plane; ends when dropped and when the test binary ends.
+pub(crate) struct ControlPlane {
+    // Dropped in this order: the folder last.
+    api_server: ApiServer,
+    _etcd: Etcd,
+    authority: Authority,
+    workspace: Workspace,
+}
+
+impl ControlPlane {
+    /// The one of this test binary, started on first use.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<ControlPlane> = OnceLock::new();
+        SHARED.get_or_init(Self::private)
+    }
+
+    /// One that belongs to a single test, which may stop it, slow it, or
+    /// install webhooks that concern every namespace.
+    pub(crate) fn private() -> Self {
+        let workspace = Workspace::new();
+        let authority = Authority::new(&workspace);
+        let etcd = start_on_free_ports(|| Etcd::start(&workspace));
+        let api_server = start_on_free_ports(|| ApiServer::start(&etcd, &authority, &workspace));
+        let plane = Self {
+            api_server,
+            _etcd: etcd,
+            authority,
+            workspace,
+        };
+        plane.install_manifests();
+        plane
+    }
+
+    fn install_manifests(&self) {
+        let mut create = vec!["create".to_owned()];
+        create.extend(MANIFESTS.map(|file| format!("--filename={ROOT}/{file}")));
+        self.kubectl().run(create).expect_ok();
+        let established = [
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd/rollouts.argoproj.io",
+        ];
+        self.kubectl().run(established).expect_ok();
+    }
+
+    /// kubectl, as [`users::ADMIN`] unless told otherwise.
+    pub(crate) fn kubectl(&self) -> Client<'_> {
+        Client::kubectl(&self.workspace)
+    }
+
+    /// helm, as [`users::ADMIN`] unless told otherwise.
+    pub(crate) fn helm(&self) -> Client<'_> {
+        Client::helm(&self.workspace)
+    }
+
+    /// The kubeconfig of one of the [`users`].
+    pub(crate) fn kubeconfig_for(&self, user: &str) -> PathBuf {
+        users::kubeconfig_for(user, &self.workspace)
+    }
+
+    /// Writes a kubeconfig with a token that the API server issued to this
+    /// ServiceAccount; its rights are those that RBAC gives it.
+    pub(crate) fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let issue = self.kubectl().namespace(namespace);
+        let issued = issue.run(["create", "token", name]).expect_ok();
+        users::write_kubeconfig(
+            &format!("system:serviceaccount:{namespace}:{name}"),
+            &format!("https://{}", self.api_server.address),
+            &self.authority.certificate,
+            issued.stdout.trim(),
+            &self.workspace,
+        )
+    }
+
+    /// Where the API server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.api_server.address
+    }
+
+    /// Keeps the API server from answering anything: connections are
+    /// accepted by the kernel, and then nothing comes.
+    pub(crate) fn pause_api_server(&self) {
+        self.api_server.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a paused API server run on.
+    pub(crate) fn resume_api_server(&self) {
+        self.api_server.process.signal(Signal::SIGCONT);
+    }
+}

@@ -1,0 +1,38 @@
+//! Just enough HTTP for the health address.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use super::wait::DEADLINE;
+
+/// An answer's status code and body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// Asks once, on a connection of its own.
+///
+/// # Errors
+/// Whatever the connection says, and an answer that is not HTTP.
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    parse(&text).ok_or_else(|| io::Error::other(format!("not an HTTP answer: {text}")))
+}
+
+fn parse(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.split_whitespace().next()?;
+    Some(Answer {
+        status: status.parse().ok()?,
+        body: body.to_owned(),
+    })
+}

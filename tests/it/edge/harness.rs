@@ -1,0 +1,209 @@
+//! A server on loopback with a reviewer that does as the body says, and how to connect to it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use keyguard::edge::health::Draining;
+use keyguard::edge::http::{Answer, RequestLimits, Reviewer, router};
+use keyguard::edge::listener::{Bound, Drained, Limits, Transport};
+use keyguard::edge::metrics::Metrics;
+use keyguard::edge::tls::{self, ServingCertificate};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::client::{Client, Protocol};
+
+/// A timeout that a test waits for.
+pub(super) const SOON: Duration = Duration::from_millis(50);
+/// A timeout that must not be what ends a test.
+pub(super) const NEVER: Duration = Duration::from_secs(3600);
+/// How long anything may take at most before the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Echoes; `panic` panics; `wait` waits until it is released.
+pub(super) struct Scripted {
+    pub(super) waiting: Semaphore,
+    pub(super) released: Semaphore,
+}
+
+impl Reviewer for Scripted {
+    async fn review(&self, body: Bytes, timeout_hint: Option<Duration>) -> Answer {
+        match &*body {
+            b"panic" => panic!("asked for"),
+            b"wait" => {
+                self.waiting.add_permits(1);
+                self.released.acquire().await.unwrap().forget();
+            }
+            _ => {}
+        }
+        match timeout_hint {
+            Some(hint) => Answer::Review(format!("{hint:?}").into()),
+            None => Answer::Review(body),
+        }
+    }
+}
+
+/// A certificate for `localhost`, made now.
+pub(super) fn certificate() -> (ServingCertificate, CertificateDer<'static>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key): (&Path, &Path) = (
+        &folder.path().join("tls.crt"),
+        &folder.path().join("tls.key"),
+    );
+    let pair = KeyPair::generate().unwrap();
+    let issued = CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .self_signed(&pair)
+        .unwrap();
+    std::fs::write(certificate, issued.pem()).unwrap();
+    std::fs::write(key, pair.serialize_pem()).unwrap();
+    (tls::load(certificate, key).unwrap(), issued.der().clone())
+}
+
+/// A running server; each field of [`Setup`] is one deviation.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) certificate: Arc<ServingCertificate>,
+    pub(super) root: CertificateDer<'static>,
+    pub(super) reviewer: Arc<Scripted>,
+    pub(super) metrics: Arc<Metrics>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Drained>,
+}
+
+#[derive(Default)]
+pub(super) struct Setup {
+    pub(super) limits: Limits,
+    pub(super) requests: RequestLimits,
+}
+
+impl Server {
+    pub(super) async fn start(setup: Setup) -> Server {
+        let (certificate, root) = certificate();
+        let reviewer = Arc::new(Scripted {
+            waiting: Semaphore::new(0),
+            released: Semaphore::new(0),
+        });
+        let metrics = Arc::new(Metrics::new());
+        let router = router(
+            Arc::clone(&reviewer),
+            setup.requests,
+            Arc::clone(&metrics),
+            Draining::default(),
+        );
+        let transport = Transport::Tls {
+            config: certificate.server_config(),
+            metrics: Arc::clone(&metrics),
+        };
+        let (address, stop, served) = serve(transport, router, setup.limits).await;
+        Server {
+            address,
+            certificate: Arc::new(certificate),
+            root,
+            reviewer,
+            metrics,
+            stop,
+            served,
+        }
+    }
+
+    /// Waits until a review of `wait` is in the reviewer's hands.
+    pub(super) async fn is_waiting(&self) {
+        within("a review waits", self.reviewer.waiting.acquire())
+            .await
+            .unwrap()
+            .forget();
+    }
+
+    pub(super) fn release(&self) {
+        self.reviewer.released.add_permits(1);
+    }
+
+    /// Asks it to stop; the result tells how that ended.
+    pub(super) fn stop(self) -> JoinHandle<Drained> {
+        self.stop.send(()).unwrap();
+        self.served
+    }
+
+    /// Waits until the metrics show `line`.
+    pub(super) async fn shows(&self, line: &str) {
+        within(line, async {
+            while !self.metrics.encode().lines().any(|shown| shown == line) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Opens a TCP connection and says nothing.
+    pub(super) async fn connect_silently(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Opens a TLS connection that offers `protocol` alone; nothing when it is empty.
+    pub(super) async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
+        self.connect_with(protocol, &rustls::version::TLS13).await
+    }
+
+    pub(super) async fn connect_with(
+        &self,
+        protocol: &str,
+        version: &'static SupportedProtocolVersion,
+    ) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = Some(protocol)
+            .filter(|name| !name.is_empty())
+            .map(Vec::from)
+            .into_iter()
+            .collect();
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = self.connect_silently().await;
+        let handshake = connector.connect(ServerName::try_from("localhost").unwrap(), stream);
+        within("TLS handshake", handshake).await.unwrap()
+    }
+
+    pub(super) async fn client(&self, protocol: Protocol) -> Client {
+        Client::over(self.connect(protocol.name()).await, protocol).await
+    }
+}
+
+/// Serves anything on loopback.
+pub(super) async fn serve(
+    transport: Transport,
+    router: Router,
+    limits: Limits,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<Drained>) {
+    let bound = Bound::bind("--listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await
+        .unwrap();
+    let address = bound.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let served = tokio::spawn(bound.serve(transport, router, limits, shutdown));
+    (address, stop, served)
+}

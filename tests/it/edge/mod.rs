@@ -1,0 +1,14 @@
+//! The serving edge over real sockets and real TLS.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod client;
+mod connections;
+mod harness;
+mod health;
+mod requests;
+mod shutdown;
