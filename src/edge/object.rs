@@ -16,7 +16,12 @@ use super::source::{ConfigMapRead, SecretRead};
 
 /// Decodes the wanted `keys` of a Secret; the others stay base64 and are not kept.
 pub(super) fn secret(json: &[u8], keys: &[&str]) -> SecretRead {
-    let Ok(object) = serde_json::from_slice::<Object<'_>>(json) else {
+    // serde takes an array for a struct, field by field; the API server never sends one.
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    let Some(object) = is_object
+        .then(|| serde_json::from_slice::<Object<'_>>(json).ok())
+        .flatten()
+    else {
         return SecretRead::Unread(Unread::Garbled);
     };
     let data = object.data.unwrap_or_default();

@@ -72,6 +72,9 @@ pub enum Undecodable {
         /// Where, from 1.
         column: usize,
     },
+    /// Something else than a JSON object.
+    #[error("the body is not a JSON object; send the AdmissionReview as kube-apiserver sends it")]
+    NoObject,
     /// Nested too deeply.
     #[error("the body is nested more than {0} levels deep; raise limits.maxJsonDepth if it is genuine")]
     TooDeep(usize),
@@ -94,6 +97,9 @@ impl Request {
     pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
         if !depth::within(body, max_depth) {
             return Err(Undecodable::TooDeep(max_depth));
+        }
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Undecodable::NoObject);
         }
         let review: wire::Review<'_> = serde_json::from_slice(body).map_err(|error| json(&error))?;
         if review.api_version.as_deref() != Some(API_VERSION) || review.kind.as_deref() != Some(KIND) {

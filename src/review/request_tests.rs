@@ -188,6 +188,13 @@ fn bad_json_is_told_in_one_line_that_never_quotes_the_body() {
     }
 }
 
+#[test]
+fn a_review_spelled_as_an_array_is_no_review() {
+    let request = config_map_review();
+    let body = json!([API_VERSION, KIND, request]).to_string();
+    assert_eq!(Request::decode(body.as_bytes(), 128).unwrap_err(), Undecodable::NoObject);
+}
+
 mod properties {
     use super::*;
     use proptest::prelude::*;

@@ -1,3 +1,4 @@
-//! keyguard from the outside: the real program behind a real API server.
+//! keyguard from the outside: the real program, and the real program behind a real API server.
 
 mod control_plane;
+mod edge;

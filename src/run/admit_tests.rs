@@ -1,0 +1,130 @@
+use super::*;
+use crate::policy::decide::OnError;
+use crate::policy::rules::Rule;
+use crate::policy::verdict::Decision;
+use crate::runtime::secret_bytes::SecretBytes;
+use serde_json::{Value, json};
+use std::future::pending;
+use std::sync::Mutex;
+use zeroize::Zeroizing;
+
+/// A cluster in which reading fails as a test wants it to, and that notes what was read.
+struct Forced {
+    secret: fn() -> Option<SecretRead>,
+    config_map: fn() -> ConfigMapRead,
+    read: Mutex<Vec<String>>,
+}
+
+impl Forced {
+    fn secret(secret: fn() -> Option<SecretRead>) -> Forced {
+        Forced {
+            secret,
+            config_map: || ConfigMapRead::Missing,
+            read: Mutex::default(),
+        }
+    }
+}
+
+impl Source for Forced {
+    async fn secret(&self, namespace: &str, name: &str, _: &[&str]) -> SecretRead {
+        self.read.lock().unwrap().push(format!("{namespace}/{name}"));
+        match (self.secret)() {
+            Some(read) => read,
+            None => pending().await,
+        }
+    }
+
+    async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
+        self.read.lock().unwrap().push(format!("{namespace}/{name}"));
+        (self.config_map)()
+    }
+
+    async fn answers(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn admission(source: Forced) -> Admission<Forced> {
+    let metrics = Arc::new(Metrics::new());
+    Admission {
+        policy: Policy::default(),
+        source,
+        max_json_depth: 128,
+        lookup_timeout: Duration::from_millis(50),
+        recorder: Recorder::start(Arc::clone(&metrics)).unwrap(),
+        metrics,
+    }
+}
+
+fn deployment(secrets: &[&str]) -> Request {
+    let containers: Vec<Value> = secrets
+        .iter()
+        .map(|secret| {
+            json!({"env": [{"name": "ARGO_CD_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": "token"}}}]})
+        })
+        .collect();
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "operation": "CREATE",
+        "namespace": "gitops", "name": "d",
+        "object": {"metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": containers}}}}}});
+    Request::decode(review.to_string().as_bytes(), 128).unwrap()
+}
+
+async fn decided(admission: &Admission<Forced>, secrets: &[&str], hint: Option<Duration>) -> (Decision, Vec<Rule>) {
+    let verdict = admission.admit(deployment(secrets), hint).await.verdict;
+    (verdict.decision, verdict.rules())
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_is_decided_by_on_error_before_the_api_server_gives_up() {
+    let mut admission = admission(Forced::secret(|| None));
+    admission.lookup_timeout = Duration::from_secs(60);
+    let hint = Some(Duration::from_millis(40));
+    let unreadable = vec![Rule::SecretUnreadable];
+    let in_time = tokio::time::timeout(Duration::from_secs(5), decided(&admission, &["s"], hint));
+    assert_eq!(in_time.await.unwrap(), (Decision::Deny, unreadable.clone()));
+    admission.policy.on_error = OnError::Allow;
+    assert_eq!(decided(&admission, &["s"], hint).await, (Decision::Warn, unreadable));
+    assert!(admission.metrics.encode().contains("keyguard_secret_reads_total{outcome=\"timeout\"} 2"));
+}
+
+#[tokio::test]
+async fn every_way_to_fail_to_read_is_counted_and_never_taken_for_missing() {
+    let table: [(fn() -> Option<SecretRead>, &str); 4] = [
+        (|| Some(SecretRead::Unread(Unread::Forbidden)), "forbidden"),
+        (|| Some(SecretRead::Unread(Unread::Status(500))), "error"),
+        (|| Some(SecretRead::Unread(Unread::TooLarge)), "too-large"),
+        (|| Some(SecretRead::Unread(Unread::Unreachable)), "error"),
+    ];
+    for (secret, outcome) in table {
+        let admission = admission(Forced::secret(secret));
+        let verdict = decided(&admission, &["s"], None).await;
+        assert_eq!(verdict, (Decision::Deny, vec![Rule::SecretUnreadable]), "{outcome}");
+        let counted = format!("keyguard_secret_reads_total{{outcome=\"{outcome}\"}} 1");
+        assert!(admission.metrics.encode().contains(&counted), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn each_secret_is_read_once_and_the_mode_only_when_it_matters() {
+    let admission = admission(Forced::secret(|| Some(SecretRead::Missing)));
+    decided(&admission, &["a", "b", "a", "a"], None).await;
+    assert_eq!(*admission.source.read.lock().unwrap(), ["gitops/a", "gitops/b"]);
+    admission.source.read.lock().unwrap().clear();
+    let verdict = decided(&admission, &["argocd-token"], None).await;
+    assert_eq!(verdict, (Decision::Warn, vec![Rule::SecretNotYetMade]));
+    assert_eq!(*admission.source.read.lock().unwrap(), ["gitops/argocd-token", "gitops/cap-app-proxy-cm"]);
+}
+
+#[tokio::test]
+async fn what_was_read_decides_and_its_value_is_told_nowhere() {
+    let admission = admission(Forced::secret(|| {
+        let value = SecretBytes::new(Zeroizing::new(b"sup3rs3cretpassw0rd\n".to_vec()));
+        Some(SecretRead::Found(BTreeMap::from([("token".to_owned(), value)])))
+    }));
+    let outcome = admission.admit(deployment(&["s"]), None).await;
+    assert_eq!(outcome.verdict.rules(), [Rule::TrailingNewline, Rule::TokenMalformed]);
+    let told = format!("{:?}", outcome.verdict);
+    assert!(!told.contains("sup3rs3cret"), "{told}");
+    assert_eq!(outcome.secrets, ["s"]);
+}
