@@ -73,7 +73,7 @@ impl Default for Timeouts {
             tls_handshake: Duration::from_secs(5),
             header: Duration::from_secs(5),
             idle: Duration::from_secs(120),
-            body: Duration::from_secs(5),
+            body: Duration::from_secs(3),
             lookup: Duration::from_secs(3),
             drain_grace: Duration::from_secs(5),
             drain: Duration::from_secs(20),

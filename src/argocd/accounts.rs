@@ -3,8 +3,6 @@
 //! Source: Argo CD `util/settings/accounts.go`, `parseAccounts`, checked against its own verdicts on
 //! 553 ConfigMaps.
 
-use std::collections::BTreeMap;
-
 use thiserror::Error;
 
 /// The ConfigMap that Argo CD reads its accounts from, in whatever namespace it runs.
@@ -27,12 +25,14 @@ pub fn capability_keys(name: &str) -> [String; 2] {
 }
 
 /// All accounts of one `argocd-cm`.
+///
+/// A handful in practice, so a list is looked through faster than a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accounts(BTreeMap<String, Account>);
+pub struct Accounts<'a>(Vec<(&'a str, Account<'a>)>);
 
 /// What one account may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct Account<'a> {
     /// Whether it is switched on.
     pub enabled: bool,
     /// The capability `login`.
@@ -40,7 +40,7 @@ pub struct Account {
     /// The capability `apiKey`.
     pub api_key: bool,
     /// The key of `data` that decides whether it is switched on, if one does.
-    pub switch: Option<String>,
+    pub switch: Option<&'a str>,
 }
 
 /// Argo CD can read no account at all: these keys are neither true nor false to Go.
@@ -51,7 +51,7 @@ pub struct Unreadable {
     pub keys: Vec<String>,
 }
 
-impl Account {
+impl Account<'_> {
     /// Whether an API key of this account is accepted.
     pub fn can_use_api_key(&self) -> bool {
         self.enabled && self.api_key
@@ -63,21 +63,18 @@ impl Account {
     }
 }
 
-impl Accounts {
+impl<'a> Accounts<'a> {
     /// Reads the accounts from the entries of `data`, in any order; other keys are passed over.
     ///
     /// # Errors
     /// When Argo CD would give up: an `accounts.<name>.enabled` that Go's `strconv.ParseBool` refuses.
     /// The same in `admin.enabled` is not an error; Argo CD ignores it.
-    pub fn read<'a>(
+    pub fn read(
         data: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Accounts, Unreadable> {
-        let admin = Account {
-            enabled: true,
-            login: true,
-            ..Account::default()
-        };
-        let mut accounts = BTreeMap::from([(ADMIN.to_owned(), admin)]);
+    ) -> Result<Accounts<'a>, Unreadable> {
+        let mut admin = Account::fresh();
+        admin.login = true;
+        let mut accounts = Accounts(vec![(ADMIN, admin)]);
         let mut admin_switch = None;
         let mut keys = Vec::new();
         for (key, value) in data {
@@ -91,46 +88,65 @@ impl Accounts {
             else {
                 continue;
             };
-            let account = accounts.entry(name.to_owned()).or_insert_with(|| Account {
-                enabled: true,
-                ..Account::default()
-            });
-            match suffix {
+            accounts.change(name, |account| match suffix {
                 None | Some("") => account.grant(value),
                 Some("enabled") => match parse_bool(value) {
                     Some(enabled) => {
                         account.enabled = enabled;
-                        account.switch = Some(key.to_owned());
+                        account.switch = Some(key);
                     }
                     None => keys.push(key.to_owned()),
                 },
                 Some(_) => {}
-            }
+            });
         }
         if !keys.is_empty() {
             keys.sort_unstable();
             return Err(Unreadable { keys });
         }
-        let admin = accounts.get_mut(ADMIN).filter(|admin| admin.switch.is_none());
-        if let (Some(enabled), Some(admin)) = (admin_switch, admin) {
-            admin.enabled = enabled;
-            admin.switch = Some(ADMIN_SWITCH.to_owned());
+        if let Some(enabled) = admin_switch {
+            accounts.change(ADMIN, |admin| {
+                if admin.switch.is_none() {
+                    admin.enabled = enabled;
+                    admin.switch = Some(ADMIN_SWITCH);
+                }
+            });
         }
-        Ok(Accounts(accounts))
+        Ok(accounts)
     }
 
     /// The account of this name.
-    pub fn get(&self, name: &str) -> Option<&Account> {
-        self.0.get(name)
+    pub fn get(&self, name: &str) -> Option<&Account<'a>> {
+        let mut accounts = self.0.iter();
+        accounts.find(|(known, _)| *known == name).map(|(_, account)| account)
     }
 
-    /// Every account with its name, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Account)> {
-        self.0.iter().map(|(name, account)| (name.as_str(), account))
+    /// Every account with its name, in the order found.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &Account<'a>)> {
+        self.0.iter().map(|(name, account)| (*name, account))
+    }
+
+    fn change(&mut self, name: &'a str, change: impl FnOnce(&mut Account<'a>)) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, account)) => change(account),
+            None => {
+                let mut account = Account::fresh();
+                change(&mut account);
+                self.0.push((name, account));
+            }
+        }
     }
 }
 
-impl Account {
+impl Account<'_> {
+    /// As an account starts: on, and with no capability.
+    fn fresh() -> Self {
+        Account {
+            enabled: true,
+            ..Account::default()
+        }
+    }
+
     /// Adds the capabilities of a list: separated by commas, trimmed, with case. Unknown words count for nothing.
     fn grant(&mut self, list: &str) {
         for capability in list.split(',').map(str::trim) {
@@ -155,6 +171,8 @@ fn parse_bool(text: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use serde::Deserialize;
 
@@ -174,7 +192,7 @@ mod tests {
         api_key: bool,
     }
 
-    fn read(data: &BTreeMap<String, String>) -> Result<Accounts, Unreadable> {
+    fn read(data: &BTreeMap<String, String>) -> Result<Accounts<'_>, Unreadable> {
         Accounts::read(data.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
@@ -222,7 +240,7 @@ mod tests {
         for (data, name, enabled, switch) in table {
             let accounts = Accounts::read(data.iter().copied()).unwrap();
             let account = accounts.get(name).unwrap();
-            assert_eq!((account.enabled, account.switch.as_deref()), (*enabled, *switch), "{data:?}");
+            assert_eq!((account.enabled, account.switch), (*enabled, *switch), "{data:?}");
         }
     }
 

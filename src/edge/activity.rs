@@ -179,15 +179,26 @@ mod tests {
 
     #[test]
     fn who_is_busy_stays_and_who_never_asked_goes_before_who_has_waited_longer() {
-        let (asked, silent, busy) = (Activity::new(), Activity::new(), Activity::new());
+        let (asked, busy) = (Activity::new(), Activity::new());
         let _in_progress = busy.request_begins();
-        drop(asked.request_begins());
         assert_eq!(busy.merit(), None);
-        assert!(silent.merit() < asked.merit());
+        drop(asked.request_begins());
         let long_idle = asked.merit();
+        let silent = later_than(&asked);
+        assert!(silent.merit() < asked.merit());
         while asked.merit() == long_idle {
             drop(asked.request_begins());
         }
         assert!(long_idle < asked.merit());
+    }
+
+    /// A connection that opens after `other` became idle.
+    fn later_than(other: &Activity) -> Arc<Activity> {
+        loop {
+            let activity = Activity::new();
+            if activity.opened_at > other.idle_since() {
+                return activity;
+            }
+        }
     }
 }

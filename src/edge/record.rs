@@ -1,27 +1,32 @@
 //! The record of decisions: one structured log line each, written off the request path.
 //!
-//! A request hands its record to a bounded queue and goes on; a thread formats and writes. When
-//! whoever reads the log stands still, records are dropped and counted instead of requests held up:
-//! the audit annotations of the API server still tell each decision.
+//! A request formats its line into a buffer and goes on; a thread writes the buffer out. When whoever
+//! reads the log stands still and the buffer is full, lines are dropped and counted instead of requests
+//! held up: the audit annotations of the API server still tell each decision.
 
-use std::io::{self, BufWriter, Stdout, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::mem;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::json_line::JsonLine;
 use super::metrics::Metrics;
+use crate::policy::verdict::Verdict;
+use crate::review::reply::rule_ids;
+use crate::review::request::Request;
 
-/// The most records that wait to be written: some 4 MB when each is large.
-const QUEUE: usize = 8192;
-/// How long the writing thread lets records gather, so that a busy server does not wake it for each.
+/// The most bytes that wait to be written: some 6,000 decisions.
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// What an emptied buffer keeps.
+const KEPT_BYTES: usize = 256 * 1024;
+/// How long lines may gather, so that a busy server does not wake the writer for each.
 const GATHER: Duration = Duration::from_millis(10);
-/// The target of decision lines, by which they can be told from the rest of the log.
-pub const TARGET: &str = "keyguard::decision";
+/// How long the end of the program waits for the log to be written.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,189 +37,240 @@ pub enum LogFormat {
     Text,
 }
 
-/// One decision, as it stands on record. Names only, never a value of a Secret.
-#[derive(Debug, Default)]
-pub struct Record {
-    /// The request's uid.
-    pub uid: String,
-    /// Whether nothing was to be stored.
-    pub dry_run: bool,
-    /// Who asked.
-    pub user: String,
-    /// The groups of who asked, joined by commas.
-    pub groups: String,
-    /// The operation.
-    pub operation: &'static str,
-    /// The object's kind.
-    pub kind: String,
-    /// The object's namespace.
-    pub namespace: String,
-    /// The object's name.
-    pub name: String,
-    /// Which webhook guards it.
-    pub webhook: &'static str,
-    /// The decision.
-    pub decision: &'static str,
-    /// Why nothing was judged, if nothing was.
-    pub passage: &'static str,
-    /// The rules that found something, joined by commas.
-    pub rules: String,
-    /// Where, joined by commas.
-    pub fields: String,
-    /// What was found, each a sentence.
-    pub findings: String,
-    /// The Secrets that were read, by name, joined by commas.
-    pub secrets: String,
-    /// From the body's arrival to the answer.
-    pub duration: Duration,
-}
-
-/// Hands records to the thread that writes them.
-pub struct Recorder {
-    queue: Option<SyncSender<Record>>,
-    writer: Option<JoinHandle<()>>,
-    metrics: Arc<Metrics>,
-}
-
-impl Recorder {
-    /// Starts the writing thread.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(metrics: Arc<Metrics>) -> io::Result<Recorder> {
-        let (queue, records) = sync_channel(QUEUE);
-        let writer = std::thread::Builder::new()
-            .name("keyguard-record".to_owned())
-            .spawn(move || write(&records))?;
-        Ok(Recorder {
-            queue: Some(queue),
-            writer: Some(writer),
-            metrics,
-        })
-    }
-
-    /// Queues a record; never waits.
-    pub fn record(&self, record: Record) {
-        let Some(queue) = &self.queue else { return };
-        match queue.try_send(record) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.metrics.record_dropped();
-            }
-        }
-    }
-}
-
-impl Drop for Recorder {
-    /// Writes what is queued before the program ends.
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
-    }
-}
-
-fn write(records: &Receiver<Record>) {
-    while let Ok(record) = records.recv() {
-        emit(&record);
-        std::thread::sleep(GATHER);
-        while let Ok(record) = records.try_recv() {
-            emit(&record);
-        }
-        flush();
-    }
-}
-
-fn emit(record: &Record) {
+/// Puts one decision on record: names only, never a value of a Secret.
+pub fn decision(request: &Request, verdict: &Verdict, secrets: &[String], duration: Duration) {
+    let case = &request.case;
     tracing::info!(
-        target: TARGET,
+        target: "keyguard::decision",
         {
-            request.uid = record.uid,
-            request.dry_run = record.dry_run,
-            user.name = record.user,
-            user.groups = record.groups,
-            operation = record.operation,
-            object.kind = record.kind,
-            object.namespace = record.namespace,
-            object.name = record.name,
-            webhook = record.webhook,
-            decision = record.decision,
-            passage = record.passage,
-            rules = record.rules,
-            fields = record.fields,
-            secrets = record.secrets,
-            findings = record.findings,
-            duration_seconds = record.duration.as_secs_f64(),
+            request.uid = request.uid,
+            request.dry_run = request.dry_run,
+            user.name = case.user,
+            user.groups = request.groups,
+            operation = case.operation.name(),
+            object.kind = request.kind,
+            object.namespace = case.namespace,
+            object.name = request.name,
+            webhook = request.webhook.name(),
+            decision = verdict.decision.name(),
+            passage = verdict.passage.map_or("", |passage| passage.name()),
+            rules = rule_ids(&verdict.rules()),
+            fields = %fields(verdict),
+            findings = %findings(verdict),
+            secrets = %Joined(",", || secrets.iter()),
+            duration_seconds = duration.as_secs_f64(),
         },
         "decision"
     );
 }
 
-static OUTPUT: Mutex<Option<BufWriter<Stdout>>> = Mutex::new(None);
-
-fn output() -> MutexGuard<'static, Option<BufWriter<Stdout>>> {
-    OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
+fn fields(verdict: &Verdict) -> impl Display {
+    let judged = verdict.judged.iter();
+    Joined(",", move || judged.clone().flat_map(|judged| &judged.finding.fields))
 }
 
-fn flush() {
-    if let Some(output) = output().as_mut() {
-        // Nowhere is left to say that the log cannot be written.
-        let _ = output.flush();
+fn findings(verdict: &Verdict) -> impl Display {
+    let judged = verdict.judged.iter();
+    Joined("; ", move || judged.clone().map(|judged| judged.finding.message()))
+}
+
+/// Items with a separator between them, cut where one decision would drown the log.
+struct Joined<F>(&'static str, F);
+
+impl<F, I> Display for Joined<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item: Display>,
+{
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 64;
+        for (index, item) in (self.1)().enumerate() {
+            if index == MOST {
+                return formatter.write_str("…");
+            }
+            if index > 0 {
+                formatter.write_str(self.0)?;
+            }
+            write!(formatter, "{item}")?;
+        }
+        Ok(())
     }
 }
 
-/// Sends the log to standard output in `format`. Once per process; a later call changes nothing.
-pub fn install(format: LogFormat) {
-    *output() = Some(BufWriter::with_capacity(64 * 1024, io::stdout()));
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(Output);
-    let _ = match format {
-        LogFormat::Json => {
-            tracing::subscriber::set_global_default(builder.event_format(JsonLine).finish())
-        }
-        LogFormat::Text => {
-            tracing::subscriber::set_global_default(builder.with_ansi(false).finish())
-        }
-    };
+/// The log of the program; what is in the buffer is written out when it is dropped.
+pub struct Log {
+    shared: Arc<Shared>,
+    written: Receiver<()>,
 }
 
-/// Decisions are flushed by the recorder once the queue is empty, every other line at once.
-struct Output;
-
-struct Line {
-    flush: bool,
-}
-
-impl<'a> MakeWriter<'a> for Output {
-    type Writer = Line;
-
-    fn make_writer(&'a self) -> Line {
-        Line { flush: true }
-    }
-
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
-        Line {
-            flush: metadata.target() != TARGET,
-        }
-    }
-}
-
-impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut output = output();
-        let Some(output) = output.as_mut() else {
-            return Ok(bytes.len());
+impl Log {
+    /// Sends the log to standard output in `format`, once per process, and counts dropped lines in `metrics`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn install(format: LogFormat, metrics: Arc<Metrics>) -> io::Result<Log> {
+        let shared = Arc::new(Shared {
+            lines: Mutex::default(),
+            more: Condvar::new(),
+            metrics,
+        });
+        let (done, written) = channel();
+        let writer = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("keyguard-log".to_owned())
+            .spawn(move || {
+                writer.write_out(io::stdout());
+                drop(done);
+            })?;
+        let builder = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_ansi(false)
+            .with_writer(Buffered(Arc::clone(&shared)));
+        // A second installation in one process changes nothing.
+        let _ = match format {
+            LogFormat::Json => {
+                tracing::subscriber::set_global_default(builder.event_format(JsonLine).finish())
+            }
+            LogFormat::Text => tracing::subscriber::set_global_default(builder.finish()),
         };
-        output.write_all(bytes)?;
-        if self.flush {
-            output.flush()?;
+        Ok(Log { shared, written })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.lines().closed = true;
+        self.shared.more.notify_one();
+        // The sender is dropped when everything is written, which is an answer too.
+        let _ = self.written.recv_timeout(LAST_WRITE);
+    }
+}
+
+struct Shared {
+    lines: Mutex<Lines>,
+    more: Condvar,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+impl Shared {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a line; never waits for whoever reads the log.
+    fn queue(&self, line: &[u8]) {
+        let mut lines = self.lines();
+        if lines.bytes.len() + line.len() > BUFFER_BYTES {
+            self.metrics.record_dropped();
+            return;
         }
+        lines.bytes.extend_from_slice(line);
+        if lines.bytes.len() == line.len() {
+            self.more.notify_one();
+        }
+    }
+
+    /// Writes until the log is closed and empty.
+    fn write_out(&self, mut output: impl Write) {
+        let mut taken = Vec::new();
+        loop {
+            let waiting = self.lines();
+            let waiting = self
+                .more
+                .wait_while(waiting, |lines| lines.bytes.is_empty() && !lines.closed);
+            let lines = waiting.unwrap_or_else(PoisonError::into_inner);
+            let closed = lines.closed;
+            if closed && lines.bytes.is_empty() {
+                return;
+            }
+            drop(lines);
+            if !closed {
+                std::thread::sleep(GATHER);
+            }
+            mem::swap(&mut self.lines().bytes, &mut taken);
+            // Nowhere is left to say that the log cannot be written.
+            let _ = output.write_all(&taken).and_then(|()| output.flush());
+            taken.clear();
+            taken.shrink_to(KEPT_BYTES);
+        }
+    }
+}
+
+/// What the subscriber writes lines to.
+struct Buffered(Arc<Shared>);
+
+impl<'a> MakeWriter<'a> for Buffered {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+/// One line; the subscriber writes each in one piece.
+struct Line<'a>(&'a Shared);
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.queue(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared() -> Shared {
+        Shared {
+            lines: Mutex::default(),
+            more: Condvar::new(),
+            metrics: Arc::new(Metrics::new()),
+        }
+    }
+
+    #[test]
+    fn everything_queued_is_written_in_order_before_the_end() {
+        let shared = shared();
+        let mut output = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| shared.write_out(&mut output));
+            for number in 0..1000 {
+                shared.queue(format!("{number}\n").as_bytes());
+            }
+            shared.lines().closed = true;
+            shared.more.notify_one();
+        });
+        let expected: String = (0..1000).map(|number| format!("{number}\n")).collect();
+        assert_eq!(String::from_utf8(output).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_full_buffer_drops_lines_and_counts_them() {
+        let shared = shared();
+        let line = vec![b'x'; BUFFER_BYTES / 2];
+        for _ in 0..4 {
+            shared.queue(&line);
+        }
+        assert_eq!(shared.lines().bytes.len(), BUFFER_BYTES);
+        assert!(shared.metrics.encode().contains("keyguard_records_dropped_total 2"));
+    }
+
+    #[test]
+    fn a_list_is_joined_and_cut() {
+        let joined = |count: usize| Joined(",", move || 0..count).to_string();
+        assert_eq!(joined(0), "");
+        assert_eq!(joined(3), "0,1,2");
+        assert!(joined(1000).ends_with(",63…"));
     }
 }

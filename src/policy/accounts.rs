@@ -78,8 +78,8 @@ fn update(old: &AccountsConfigMap, new: &AccountsConfigMap, protected: &[String]
 /// What one account loses when both states can be read, or only the second can.
 fn losses(
     name: &str,
-    (old, before): (&AccountsConfigMap, &State),
-    (new, after): (&AccountsConfigMap, &State),
+    (old, before): (&AccountsConfigMap, &State<'_>),
+    (new, after): (&AccountsConfigMap, &State<'_>),
 ) -> Vec<Finding> {
     let lost_api_key = before.can_use_api_key(name) && !after.can_use_api_key(name);
     let lost_login = before.can_log_in(name) && !after.can_log_in(name);
@@ -91,10 +91,7 @@ fn losses(
     let change = || transition(old, new, &capabilities);
     let account = after.get(name);
     if let Some(account) = account.filter(|account| !account.enabled) {
-        let key = account
-            .switch
-            .clone()
-            .unwrap_or_else(|| format!("accounts.{name}.enabled"));
+        let key = switch_key(account, name);
         findings.push(Finding {
             rule: Rule::AccountDisabled,
             severity: Severity::Refusal,
@@ -198,13 +195,10 @@ fn missing(new: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
         .collect()
 }
 
-fn not_usable(name: &str, state: &State, data: &AccountsConfigMap) -> Finding {
+fn not_usable(name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Finding {
     let (what, mend, key) = match state.get(name) {
         Some(account) if !account.enabled => {
-            let key = account
-                .switch
-                .clone()
-                .unwrap_or_else(|| format!("accounts.{name}.enabled"));
+            let key = switch_key(account, name);
             (
                 format!("account {} is switched off", quoted(name)),
                 format!("Set {} to \"true\".", data_field(&key)),
@@ -231,14 +225,14 @@ fn not_usable(name: &str, state: &State, data: &AccountsConfigMap) -> Finding {
 }
 
 /// What Argo CD makes of a state.
-enum State {
-    Readable(Accounts),
+enum State<'a> {
+    Readable(Accounts<'a>),
     /// Nothing, because of these keys.
     Unreadable(Vec<String>),
 }
 
-impl State {
-    fn of(config_map: &AccountsConfigMap) -> State {
+impl<'a> State<'a> {
+    fn of(config_map: &'a AccountsConfigMap) -> State<'a> {
         let data = config_map
             .data
             .iter()
@@ -249,7 +243,7 @@ impl State {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&Account> {
+    fn get(&self, name: &str) -> Option<&Account<'a>> {
         match self {
             State::Readable(accounts) => accounts.get(name),
             State::Unreadable(_) => None,
@@ -264,6 +258,12 @@ impl State {
     fn can_log_in(&self, name: &str) -> bool {
         name != ADMIN && self.get(name).is_some_and(Account::can_log_in)
     }
+}
+
+fn switch_key(account: &Account<'_>, name: &str) -> String {
+    account
+        .switch
+        .map_or_else(|| format!("accounts.{name}.enabled"), str::to_owned)
 }
 
 fn capabilities_key(name: &str) -> String {

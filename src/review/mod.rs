@@ -1,6 +1,6 @@
 //! The wire: bytes to a request, a verdict to an AdmissionReview.
 
-pub mod depth;
+mod json;
 pub mod reply;
 pub mod request;
 mod wire;

@@ -33,8 +33,12 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
             },
         },
     };
-    // Strings and numbers only: it cannot fail, and an empty body would be refused by the caller.
-    serde_json::to_vec(&review).unwrap_or_default()
+    let mut bytes = Vec::with_capacity(512);
+    match serde_json::to_writer(&mut bytes, &review) {
+        Ok(()) => bytes,
+        // Strings and numbers only: it cannot fail, and the caller would refuse an empty body.
+        Err(_) => Vec::new(),
+    }
 }
 
 /// The ids of `rules`, joined by commas; `none` when there are none.

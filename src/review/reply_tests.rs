@@ -9,7 +9,7 @@ fn request() -> Request {
     Request {
         uid: "u-1".to_owned(),
         dry_run: false,
-        groups: Vec::new(),
+        groups: String::new(),
         kind: "ConfigMap".to_owned(),
         name: "argocd-cm".to_owned(),
         webhook: Webhook::ArgocdCm,

@@ -1,10 +1,9 @@
 //! Bytes to a request: one pass, typed, keeping only what is decided on.
 
-use std::borrow::Cow;
-
 use thiserror::Error;
 
-use super::{depth, wire};
+use super::json::{Error, Problem};
+use super::wire;
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
@@ -23,8 +22,8 @@ pub struct Request {
     pub uid: String,
     /// Whether nothing is stored.
     pub dry_run: bool,
-    /// The groups of the user.
-    pub groups: Vec<String>,
+    /// The groups of the user, joined by commas.
+    pub groups: String,
     /// The kind of the object, such as `ConfigMap`.
     pub kind: String,
     /// The object's name; empty when it has none yet.
@@ -72,9 +71,9 @@ pub enum Undecodable {
         /// Where, from 1.
         column: usize,
     },
-    /// Something else than a JSON object.
-    #[error("the body is not a JSON object; send the AdmissionReview as kube-apiserver sends it")]
-    NoObject,
+    /// Not text.
+    #[error("the body is not UTF-8; send the AdmissionReview in JSON as kube-apiserver sends it")]
+    NotUtf8,
     /// Nested too deeply.
     #[error("the body is nested more than {0} levels deep; raise limits.maxJsonDepth if it is genuine")]
     TooDeep(usize),
@@ -95,13 +94,9 @@ impl Request {
     /// # Errors
     /// When there is nothing that could be answered or decided; the caller answers HTTP 400.
     pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
-        if !depth::within(body, max_depth) {
-            return Err(Undecodable::TooDeep(max_depth));
-        }
-        if !body.trim_ascii_start().starts_with(b"{") {
-            return Err(Undecodable::NoObject);
-        }
-        let review: wire::Review<'_> = serde_json::from_slice(body).map_err(|error| json(&error))?;
+        let body = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
+        let review = wire::Review::read(body, max_depth)
+            .map_err(|error| undecodable(body, error, max_depth))?;
         if review.api_version.as_deref() != Some(API_VERSION) || review.kind.as_deref() != Some(KIND) {
             return Err(Undecodable::Version);
         }
@@ -114,12 +109,12 @@ impl Request {
         let (webhook, subject) = subject(operation, &request)?;
         let standing = request.old_object.as_ref().or(request.object.as_ref());
         let being_deleted =
-            standing.is_some_and(|object| object.metadata.deletion_timestamp.is_some());
+            metadata(standing).is_some_and(|metadata| metadata.deletion_timestamp.is_some());
         let user = request.user_info.unwrap_or_default();
         Ok(Request {
             uid: uid.to_owned(),
             dry_run: request.dry_run.unwrap_or(false),
-            groups: user.groups.unwrap_or_default().into_iter().map(Cow::into_owned).collect(),
+            groups: user.groups.unwrap_or_default(),
             name: name(request.name.as_deref(), request.object.as_ref(), request.old_object.as_ref()).to_owned(),
             webhook,
             case: Case {
@@ -129,9 +124,13 @@ impl Request {
                 being_deleted,
                 subject,
             },
-            kind: request.kind.kind.into_owned(),
+            kind: request.kind.and_then(|kind| kind.kind).unwrap_or_default().into_owned(),
         })
     }
+}
+
+fn metadata<'a, 'b>(object: Option<&'a wire::Object<'b>>) -> Option<&'a wire::Metadata<'b>> {
+    object.and_then(|object| object.metadata.as_ref())
 }
 
 fn operation(name: Option<&str>) -> Result<Operation, Undecodable> {
@@ -152,15 +151,14 @@ fn name<'a>(
 ) -> &'a str {
     [object, old_object]
         .into_iter()
-        .flatten()
-        .find_map(|object| object.metadata.name.as_deref())
+        .find_map(|object| metadata(object)?.name.as_deref())
         .or(name)
         .unwrap_or_default()
 }
 
 fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Object<'_>>) -> &'a str {
     namespace
-        .or_else(|| object.and_then(|object| object.metadata.namespace.as_deref()))
+        .or_else(|| metadata(object)?.namespace.as_deref())
         .unwrap_or_default()
 }
 
@@ -173,8 +171,9 @@ fn subject(
         return nothing;
     }
     let (object, old_object) = (request.object.as_ref(), request.old_object.as_ref());
-    let kind = &request.kind;
-    if (&*kind.group, &*kind.version, &*kind.kind) == ("", "v1", "ConfigMap") {
+    let names = request.kind.as_ref().map(wire::GroupVersionKind::names);
+    let (group, version, kind) = names.unwrap_or_default();
+    if (group, version, kind) == ("", "v1", "ConfigMap") {
         if name(request.name.as_deref(), object, old_object) != CONFIG_MAP_NAME {
             return nothing;
         }
@@ -185,7 +184,7 @@ fn subject(
         };
         return Ok((Webhook::ArgocdCm, subject));
     }
-    let Some(kind) = WorkloadKind::of(&kind.group, &kind.version, &kind.kind) else {
+    let Some(kind) = WorkloadKind::of(group, version, kind) else {
         return nothing;
     };
     match states(operation, object, old_object)? {
@@ -214,8 +213,8 @@ fn states<'a, 'b>(
 
 fn accounts(object: &wire::Object<'_>) -> AccountsConfigMap {
     AccountsConfigMap {
-        data: object.data.as_ref().map(|data| data.0.clone()).unwrap_or_default(),
-        labelled: object.metadata.labelled(),
+        data: object.account_data.clone().unwrap_or_default(),
+        labelled: metadata(Some(object)).is_some_and(|metadata| metadata.part_of_argo_cd),
     }
 }
 
@@ -232,7 +231,8 @@ fn workload(
         _ => false,
     };
     Ok(Subject::Workload {
-        controlled: kind.follows_its_controller() && new.metadata.controlled(),
+        controlled: kind.follows_its_controller()
+            && metadata(Some(new)).is_some_and(|metadata| metadata.controlled),
         references,
         unchanged,
     })
@@ -251,16 +251,19 @@ fn template<'a>(
     }
 }
 
-fn json(error: &serde_json::Error) -> Undecodable {
-    use serde_json::error::Category;
+fn undecodable(body: &str, error: Error, max_depth: usize) -> Undecodable {
+    let problem = match error.problem {
+        Problem::Depth => return Undecodable::TooDeep(max_depth),
+        Problem::Unfinished => "it ends too early",
+        Problem::Syntax => "a syntax error",
+        Problem::Type => "a value of the wrong type",
+        Problem::Duplicate => "a field that stands twice",
+    };
+    let before = body.get(..error.at).unwrap_or(body);
     Undecodable::Json {
-        problem: match error.classify() {
-            Category::Eof => "it ends too early",
-            Category::Data => "a field has the wrong type or stands twice",
-            Category::Syntax | Category::Io => "a syntax error",
-        },
-        line: error.line(),
-        column: error.column(),
+        problem,
+        line: before.matches('\n').count() + 1,
+        column: before.chars().rev().take_while(|character| *character != '\n').count() + 1,
     }
 }
 

@@ -32,7 +32,7 @@ fn a_config_map_review_keeps_what_is_decided_on_and_nothing_else() {
     let request = decode(config_map_review()).unwrap();
     assert_eq!(request.uid, "u-1");
     assert!(request.dry_run);
-    assert_eq!(request.groups, ["dev", "system:authenticated"]);
+    assert_eq!(request.groups, "dev,system:authenticated");
     assert_eq!((request.kind.as_str(), request.name.as_str()), ("ConfigMap", "argocd-cm"));
     assert_eq!(request.webhook, Webhook::ArgocdCm);
     let case = request.case;
@@ -192,7 +192,24 @@ fn bad_json_is_told_in_one_line_that_never_quotes_the_body() {
 fn a_review_spelled_as_an_array_is_no_review() {
     let request = config_map_review();
     let body = json!([API_VERSION, KIND, request]).to_string();
-    assert_eq!(Request::decode(body.as_bytes(), 128).unwrap_err(), Undecodable::NoObject);
+    let problem = "a value of the wrong type";
+    assert_eq!(Request::decode(body.as_bytes(), 128).unwrap_err(), Undecodable::Json { problem, line: 1, column: 1 });
+}
+
+#[test]
+fn a_field_that_stands_twice_is_refused_where_it_is_read() {
+    let review = |request: &str| {
+        format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{{request}}}}}"#)
+    };
+    let table = [
+        r#""uid":"a","uid":"b""#,
+        r#""uid":"a","object":{"data":{"accounts.admin":"apiKey","accounts.admin":"login"}}"#,
+        r#""uid":"a","object":{},"object":{}"#,
+    ];
+    for request in table {
+        let error = Request::decode(review(request).as_bytes(), 128).unwrap_err();
+        assert!(matches!(error, Undecodable::Json { problem: "a field that stands twice", .. }), "{request} {error}");
+    }
 }
 
 mod properties {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::edge::health::Readiness;
 use crate::edge::http::{Answer, Reviewer};
 use crate::edge::metrics::{Metrics, ReadOutcome};
-use crate::edge::record::{Record, Recorder};
+use crate::edge::record;
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use crate::policy::decide::Policy;
 use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
@@ -37,8 +37,6 @@ pub struct Admission<S> {
     pub lookup_timeout: Duration,
     /// Where decisions are counted.
     pub metrics: Arc<Metrics>,
-    /// Where decisions are written down.
-    pub recorder: Recorder,
 }
 
 /// A request with what was known and decided.
@@ -142,47 +140,18 @@ impl<S: Source> Admission<S> {
         }
     }
 
-    fn record(&self, outcome: Outcome, duration: Duration) {
-        let Outcome {
-            request,
-            secrets,
-            verdict,
-        } = outcome;
-        let (webhook, operation, decision) = (request.webhook, request.case.operation, verdict.decision);
+    fn record(&self, outcome: &Outcome, duration: Duration) {
+        let Outcome { request, secrets, verdict } = outcome;
+        let (webhook, operation) = (request.webhook, request.case.operation);
         let rules = verdict.rules();
         self.metrics.reviewed(webhook, duration);
         if rules.is_empty() {
-            self.metrics.decided(webhook, operation, decision, None);
+            self.metrics.decided(webhook, operation, verdict.decision, None);
         }
         for rule in &rules {
-            self.metrics.decided(webhook, operation, decision, Some(*rule));
+            self.metrics.decided(webhook, operation, verdict.decision, Some(*rule));
         }
-        let mut fields = String::new();
-        let mut findings = String::new();
-        for judged in &verdict.judged {
-            for field in &judged.finding.fields {
-                append(&mut fields, ",", field);
-            }
-            append(&mut findings, "; ", &judged.finding.message());
-        }
-        self.recorder.record(Record {
-            uid: request.uid,
-            dry_run: request.dry_run,
-            user: request.case.user,
-            groups: request.groups.join(","),
-            operation: operation.name(),
-            kind: request.kind,
-            namespace: request.case.namespace,
-            name: request.name,
-            webhook: webhook.name(),
-            decision: decision.name(),
-            passage: verdict.passage.map(|passage| passage.name()).unwrap_or_default(),
-            rules: reply::rule_ids(&rules),
-            fields,
-            findings,
-            secrets: secrets.join(","),
-            duration,
-        });
+        record::decision(request, verdict, secrets, duration);
     }
 }
 
@@ -196,7 +165,7 @@ impl<S: Source> Reviewer for Admission<S> {
         drop(body);
         let outcome = self.admit(request, hint).await;
         let reply = reply::encode(&outcome.request, &outcome.verdict);
-        self.record(outcome, started.elapsed());
+        self.record(&outcome, started.elapsed());
         Answer::Review(reply.into())
     }
 }
@@ -227,17 +196,6 @@ fn outcome(unread: &Unread) -> ReadOutcome {
             ReadOutcome::Error
         }
     }
-}
-
-fn append(text: &mut String, separator: &str, more: &str) {
-    const MOST: usize = 16 * 1024;
-    if text.len() > MOST {
-        return;
-    }
-    if !text.is_empty() {
-        text.push_str(separator);
-    }
-    text.push_str(more);
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it took goes on record")]

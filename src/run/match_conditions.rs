@@ -18,15 +18,34 @@ pub fn is_argocd_cm() -> String {
 /// True when a container or init container has a variable that mentions a credential.
 pub fn mentions_a_credential() -> String {
     let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();
+    let spec = "[object.?spec]";
+    let template_spec = descend(spec, &["template", "spec"]);
+    let job_template_spec = descend(spec, &["jobTemplate", "spec", "template", "spec"]);
     format!(
-        "[object.?spec, object.?spec.?template.?spec, object.?spec.?jobTemplate.?spec.?template.?spec]\
-         .exists(pod, pod.hasValue() && type(pod.value()) == type({{}}) && \
-         [pod.?containers, pod.?initContainers]\
-         .exists(containers, containers.hasValue() && type(containers.value()) == type([]) && \
-         containers.value().exists(container, container.?env.hasValue() && type(container.?env.value()) == type([]) && \
-         container.?env.value().exists(variable, variable.?name.orValue('') in [{}]))))",
+        "({spec} + {template_spec} + {job_template_spec})\
+         .exists(pod, {} && [pod.?containers, pod.?initContainers]\
+         .exists(containers, {} && containers.value()\
+         .exists(container, type(container) == type({{}}) && [container.?env]\
+         .exists(env, {} && env.value()\
+         .exists(variable, type(variable) == type({{}}) && variable.?name.orValue('') in [{}])))))",
+        holds("pod", "{}"),
+        holds("containers", "[]"),
+        holds("env", "[]"),
         names.join(", ")
     )
+}
+
+/// A list of what is under `fields` of the optional values in `list`, one under the other: a field
+/// cannot be asked of anything but a map.
+fn descend(list: &str, fields: &[&str]) -> String {
+    fields.iter().fold(list.to_owned(), |list, field| {
+        format!("{list}.filter(found, {}).map(found, found.?{field})", holds("found", "{}"))
+    })
+}
+
+/// Whether an optional value is there and of the type of `example`.
+fn holds(optional: &str, example: &str) -> String {
+    format!("{optional}.hasValue() && type({optional}.value()) == type({example})")
 }
 
 /// True unless a controller owns the object, so that the owner's template was asked about instead.

@@ -19,7 +19,7 @@ use crate::edge::http;
 use crate::edge::listener::{self, BindError, Bound, Transport};
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
-use crate::edge::record::{self, LogFormat, Recorder};
+use crate::edge::record::{Log, LogFormat};
 use crate::edge::source::AnySource;
 use crate::edge::tls::{self, ServingCertificate, TlsError};
 
@@ -56,10 +56,12 @@ pub enum ServeError {
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let config = Config::load(arguments.config.as_deref())?;
     let certificate = tls::load(&arguments.tls_cert, &arguments.tls_key)?;
-    record::install(match arguments.log_format {
+    let metrics = Arc::new(Metrics::new());
+    let format = match arguments.log_format {
         cli::LogFormat::Json => LogFormat::Json,
         cli::LogFormat::Text => LogFormat::Text,
-    });
+    };
+    let _log = Log::install(format, Arc::clone(&metrics))?;
     http::install_panic_hook();
     // One thread: a review costs too little to be worth moving between two.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -67,7 +69,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         let server = Server::bind(arguments.listen, arguments.health_listen, config, certificate).await?;
         let source = source(arguments, server.config.limits.max_secret_bytes).await?;
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        server.serve(source, Stop::on(terminate, interrupt)).await?;
+        server.serve(source, metrics, Stop { terminate, interrupt }).await;
         Ok(())
     })
 }
@@ -121,11 +123,7 @@ impl Server {
     }
 
     /// Serves until `stop` tells, then drains and returns.
-    ///
-    /// # Errors
-    /// When the system gives no thread for the log.
-    pub async fn serve(self, source: AnySource, stop: impl Stopping) -> std::io::Result<()> {
-        let metrics = Arc::new(Metrics::new());
+    pub async fn serve(self, source: AnySource, metrics: Arc<Metrics>, stop: impl Stopping) {
         metrics.certificate_not_after(self.certificate.not_after());
         let draining = Draining::default();
         let Config { policy, limits, timeouts } = self.config;
@@ -135,7 +133,6 @@ impl Server {
             max_json_depth: limits.max_json_depth,
             lookup_timeout: timeouts.lookup,
             metrics: Arc::clone(&metrics),
-            recorder: Recorder::start(Arc::clone(&metrics))?,
         });
         let health_router = health::router(
             Arc::clone(&admission),
@@ -192,7 +189,6 @@ impl Server {
         });
         let (ended, _) = tokio::join!(reviews, health);
         tracing::info!(connections_cut = ended.cut, "stopped");
-        Ok(())
     }
 }
 
@@ -209,10 +205,6 @@ struct Stop {
 }
 
 impl Stop {
-    fn on(terminate: Signal, interrupt: Signal) -> Stop {
-        Stop { terminate, interrupt }
-    }
-
     async fn signal(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -137,7 +137,7 @@ fn last<'a, 'b>(env: &'a [EnvVar<'b>], variable: &str) -> Option<(usize, &'a Env
 }
 
 fn plain<'a>(env: &'a EnvVar<'_>) -> Result<&'a str, UnresolvedCause> {
-    match env.value.as_deref() {
+    match env.value.as_ref().map(|value| &*value.0) {
         Some(value) if value.contains("$(") => Err(UnresolvedCause::Expansion),
         Some(value) if !value.is_empty() && env.value_from.is_none() => Ok(value),
         _ => Err(UnresolvedCause::NotPlain),
@@ -152,7 +152,7 @@ mod tests {
 
     fn read(env: serde_json::Value) -> References {
         let spec = json!({"template": {"spec": {"containers": [{"env": env}]}}});
-        let spec = serde_json::value::to_raw_value(&spec).unwrap();
+        let spec = spec.to_string();
         let kind = WorkloadKind::Deployment;
         references(&kind.template(&spec).unwrap().containers, kind.pod_spec_path())
     }

@@ -9,6 +9,7 @@ mod table;
 use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -18,6 +19,7 @@ use super::serve::{ServeError, Server, Stopping};
 use crate::cli;
 use crate::config::Config;
 use crate::edge::manifests::{ManifestError, Manifests};
+use crate::edge::metrics::Metrics;
 use crate::edge::source::AnySource;
 use crate::edge::tls::{self, TlsError};
 
@@ -80,9 +82,9 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
             }
             Ok::<_, DemoError>(answers)
         };
-        let mut serving = std::pin::pin!(server.serve(source, Never));
+        let mut serving = std::pin::pin!(server.serve(source, Arc::new(Metrics::new()), Never));
         let answers = tokio::select! {
-            ended = &mut serving => return ended.map_err(DemoError::from),
+            () = &mut serving => return Ok(()),
             answers = asked => answers?,
         };
         let unexpected = report(&examples, &answers)?;
@@ -100,7 +102,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
             review.display(),
         ))?;
         tokio::select! {
-            ended = serving => ended.map_err(DemoError::from),
+            () = serving => Ok(()),
             interrupted = tokio::signal::ctrl_c() => interrupted.map_err(DemoError::from),
         }
     })

@@ -55,6 +55,13 @@ pub(crate) struct Keyguard {
     _workspace: Workspace,
 }
 
+/// A keyguard that has ended by itself.
+pub(crate) struct Attempt {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
 impl Keyguard {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(plane: &ControlPlane, options: &Options) -> Self {
@@ -91,6 +98,18 @@ impl Keyguard {
         }
     }
 
+    /// Runs `keyguard serve` with arguments that it cannot start with.
+    pub(crate) fn attempt(arguments: &[String]) -> Attempt {
+        let workspace = Workspace::new();
+        let arguments = ["serve".to_owned()].into_iter().chain(arguments.to_vec());
+        let mut process = Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace);
+        Attempt {
+            status: process.wait(),
+            stdout: process.stdout(),
+            stderr: process.stderr(),
+        }
+    }
+
     /// The certificate, PEM, of the authority that signed its own.
     pub(crate) fn authority(&self) -> &Path {
         &self.authority.certificate
@@ -114,6 +133,11 @@ impl Keyguard {
         samples
             .map(|value| value.expect("a sample is a number"))
             .sum()
+    }
+
+    /// Everything that it has written so far.
+    pub(crate) fn output(&self) -> String {
+        self.process.stdout() + &self.process.stderr()
     }
 
     /// The JSON lines that it has logged so far.

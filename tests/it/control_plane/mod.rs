@@ -12,7 +12,7 @@
 
 mod audit;
 mod binaries;
-mod certificates;
+pub(crate) mod certificates;
 pub(crate) mod keyguard;
 pub(crate) mod kubectl;
 mod namespaces;
@@ -23,6 +23,7 @@ mod servers;
 pub(crate) mod slow_proxy;
 mod smoke;
 mod smoke_keyguard;
+mod tls_http;
 pub(crate) mod users;
 pub(crate) mod wait;
 pub(crate) mod webhook;

@@ -11,6 +11,10 @@ use super::wait::wait_for;
 /// The ClusterRole that [`ALICE`] has in every namespace of a test.
 const DEVELOPER_ROLE: &str = "developer";
 
+/// The label by which a namespace says which of the keyguards that several
+/// tests share guards it.
+pub(super) const GUARD_LABEL: &str = "keyguard-test/guard";
+
 /// The collections that a namespace of these tests may hold.
 const COLLECTIONS: [(&str, &[&str]); 4] = [
     (
@@ -29,6 +33,13 @@ impl ControlPlane {
     /// Makes a namespace that nobody else has, in which [`ALICE`] may work on
     /// applications.
     pub(crate) fn fresh_namespace(&self, prefix: &str) -> String {
+        self.fresh_namespace_guarded_by("", prefix)
+    }
+
+    /// As [`fresh_namespace`](Self::fresh_namespace), guarded from its first
+    /// moment by the keyguard that was
+    /// [installed for](super::keyguard::Keyguard::install_for) this guard.
+    pub(crate) fn fresh_namespace_guarded_by(&self, guard: &str, prefix: &str) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let namespace = format!("{prefix}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let objects = json!({
@@ -37,7 +48,7 @@ impl ControlPlane {
             "items": [{
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": namespace},
+                "metadata": {"name": namespace, "labels": {GUARD_LABEL: guard}},
             }, {
                 "apiVersion": "rbac.authorization.k8s.io/v1",
                 "kind": "RoleBinding",

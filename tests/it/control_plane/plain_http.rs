@@ -28,9 +28,14 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     parse(&text).ok_or_else(|| io::Error::other(format!("not an HTTP answer: {text}")))
 }
 
-fn parse(text: &str) -> Option<Answer> {
+/// Reads an answer that is not in chunks.
+pub(super) fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/1.1 ")?.split_whitespace().next()?;
+    let (version, rest) = head.split_once(' ')?;
+    let status = rest.split_whitespace().next()?;
+    if !version.starts_with("HTTP/1.") {
+        return None;
+    }
     Some(Answer {
         status: status.parse().ok()?,
         body: body.to_owned(),

@@ -121,6 +121,11 @@ impl Process {
         fs::read_to_string(&self.stdout).expect("read a log file")
     }
 
+    /// What it has written to its standard error.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(&self.stderr).expect("read a log file")
+    }
+
     /// The last lines of what it has written, for a failure's message.
     pub(crate) fn log(&self) -> String {
         [&self.stdout, &self.stderr]

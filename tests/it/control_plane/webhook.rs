@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::ControlPlane;
 use super::keyguard::Keyguard;
+use super::namespaces::GUARD_LABEL;
 use super::wait::wait_for;
 
 /// A ValidatingWebhookConfiguration that is in effect; deleted when dropped.
@@ -22,6 +23,16 @@ impl Keyguard {
         namespaces: &[&str],
     ) -> Installation<'a> {
         self.install_in(plane, &self.webhook_config(&self.url()), namespaces)
+    }
+
+    /// As [`install`](Self::install), for every namespace, now or later, that
+    /// was made to be
+    /// [guarded by](ControlPlane::fresh_namespace_guarded_by) `guard`.
+    pub(crate) fn install_for<'a>(&self, plane: &'a ControlPlane, guard: &str) -> Installation<'a> {
+        let probe = plane.fresh_namespace_guarded_by(guard, "probe");
+        let printed = self.webhook_config(&self.url());
+        let labelled = condition(GUARD_LABEL, &[guard]);
+        self.install_where(plane, &printed, &probe, &labelled)
     }
 
     /// As [`install`](Self::install), with the API server calling the
@@ -73,7 +84,18 @@ impl Keyguard {
         let probe = plane.fresh_namespace("probe");
         let mut selected = namespaces.to_vec();
         selected.push(&probe);
-        let configuration = select(parse(plane, printed), &probe, &selected);
+        let named = condition("kubernetes.io/metadata.name", &selected);
+        self.install_where(plane, printed, &probe, &named)
+    }
+
+    fn install_where<'a>(
+        &self,
+        plane: &'a ControlPlane,
+        printed: &str,
+        probe: &str,
+        namespaces: &Value,
+    ) -> Installation<'a> {
+        let configuration = select(parse(plane, printed), probe, namespaces);
         plane
             .kubectl()
             .stdin(configuration.to_string())
@@ -81,9 +103,9 @@ impl Keyguard {
             .expect_ok();
         let installation = Installation {
             plane,
-            name: probe.clone(),
+            name: probe.to_owned(),
         };
-        self.await_calls(plane, &probe);
+        self.await_calls(plane, probe);
         installation
     }
 
@@ -152,7 +174,7 @@ fn parse(plane: &ControlPlane, printed: &str) -> Value {
 
 /// Gives a configuration its own name, and each of its webhooks a further
 /// condition on the namespace; what it selects by itself stays.
-fn select(mut configuration: Value, name: &str, namespaces: &[&str]) -> Value {
+fn select(mut configuration: Value, name: &str, namespaces: &Value) -> Value {
     configuration["metadata"]["name"] = name.into();
     let webhooks = configuration["webhooks"]
         .as_array_mut()
@@ -165,11 +187,12 @@ fn select(mut configuration: Value, name: &str, namespaces: &[&str]) -> Value {
         selector
             .as_array_mut()
             .expect("a list of conditions")
-            .push(json!({
-                "key": "kubernetes.io/metadata.name",
-                "operator": "In",
-                "values": namespaces,
-            }));
+            .push(namespaces.clone());
     }
     configuration
+}
+
+/// A condition on the labels of a namespace.
+fn condition(label: &str, values: &[&str]) -> Value {
+    json!({"key": label, "operator": "In", "values": values})
 }

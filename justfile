@@ -1,0 +1,37 @@
+# The commands of .ci/run, one at a time. `just` lists them; `just ci` runs them all.
+
+_default:
+    @just --list --unsorted
+
+# What continuous integration runs
+ci:
+    .ci/run
+
+# Format check
+format:
+    .ci/run format
+
+# clippy with warnings denied
+lint:
+    .ci/run lint
+
+# The pure part compiles without the server
+pure:
+    .ci/run pure
+
+# Bans, licenses and sources of dependencies, offline
+dependencies:
+    .ci/run fetch dependencies
+
+# The test command of README.md, real API server included
+tests:
+    .ci/run tests
+
+# What is refused and what is not, without a cluster
+demo:
+    cargo run --release -- demo
+
+# Decode, decide, encode; then the load against a server that answers a constant
+bench:
+    cargo bench --bench review
+    cargo bench --bench load

@@ -1,0 +1,83 @@
+//! Just enough HTTP over TLS for what no kubectl shows: the whole answer of the
+//! API server, and what keyguard says to something that is not the API server.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
+
+use super::ControlPlane;
+use super::keyguard::Keyguard;
+use super::plain_http::{Answer, parse};
+use super::wait::DEADLINE;
+
+impl ControlPlane {
+    /// Sends a request as one of the [`users`](super::users), such as
+    /// `PATCH /api/v1/…`.
+    pub(crate) fn ask(&self, user: &str, line: &str, media_type: &str, body: &str) -> Answer {
+        let kubeconfig = fs::read(self.kubeconfig_for(user)).expect("read a kubeconfig");
+        let kubeconfig: Value = serde_json::from_slice(&kubeconfig).expect("one of ours");
+        let token = &kubeconfig["users"][0]["user"]["token"];
+        let token = token.as_str().expect("each user has a token");
+        let authorization = format!("Authorization: Bearer {token}\r\n");
+        exchange(
+            self.address(),
+            &self.authority.certificate,
+            &request(line, media_type, &authorization, body),
+        )
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+}
+
+impl Keyguard {
+    /// Posts a review as the API server does, or something that is none.
+    pub(crate) fn post(&self, media_type: &str, body: &str) -> Answer {
+        let line = "POST /validate?timeout=5s";
+        exchange(
+            self.address,
+            self.authority(),
+            &request(line, media_type, "", body),
+        )
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+}
+
+/// HTTP/1.0, to which no answer comes in chunks.
+fn request(line: &str, media_type: &str, headers: &str, body: &str) -> String {
+    format!(
+        "{line} HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n{headers}Content-Type: {media_type}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn exchange(address: SocketAddr, authority: &Path, request: &str) -> io::Result<Answer> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(authority).map_err(io::Error::other)?;
+    roots.add(authority).map_err(io::Error::other)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::from(address.ip());
+    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    let mut stream = StreamOwned::new(session, stream);
+    stream.write_all(request.as_bytes())?;
+    let mut text = Vec::new();
+    match stream.read_to_end(&mut text) {
+        // Who closes without a farewell may still have said everything.
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
+    let text = String::from_utf8_lossy(&text);
+    parse(&text).ok_or_else(|| io::Error::other(format!("not an HTTP answer: {text}")))
+}

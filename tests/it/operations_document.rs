@@ -1,0 +1,74 @@
+//! `docs/operations.md` leaves out no flag, variable, setting, metric or field of the log.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use keyguard::cli::Cli;
+use keyguard::edge::metrics::Metrics;
+
+use crate::control_plane::ControlPlane;
+use crate::control_plane::keyguard::{Keyguard, Options};
+use crate::settings;
+
+const DOCUMENT: &str = include_str!("../../docs/operations.md");
+
+#[test]
+fn every_flag_and_its_variable_are_there() {
+    let cli = Cli::command();
+    let mut wanted = Vec::new();
+    for argument in cli.get_subcommands().flat_map(clap::Command::get_arguments) {
+        wanted.extend(argument.get_long().map(|long| format!("--{long}")));
+        let variable = argument.get_env().and_then(|name| name.to_str());
+        wanted.extend(variable.map(str::to_owned));
+    }
+    assert!(wanted.len() > 20, "{wanted:?}");
+    assert_documented(wanted);
+}
+
+#[test]
+fn every_setting_is_there() {
+    assert_documented(settings::all());
+}
+
+#[test]
+fn every_metric_is_there() {
+    let exposition = Metrics::new().encode();
+    let types = exposition.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let metrics = types.map(|line| {
+        let (name, kind) = line.split_once(' ').expect("a name and a type");
+        match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        }
+    });
+    assert_documented(metrics);
+}
+
+#[test]
+fn every_field_of_a_decision_is_there() {
+    let plane = ControlPlane::shared();
+    let namespace = plane.fresh_namespace("log-fields");
+    let keyguard = Keyguard::start(plane, &Options::default());
+    // Its installation waits until something has been decided.
+    let _installed = keyguard.install(plane, &[&namespace]);
+    let line = keyguard.log_line("a decision", |line| line["message"] == "decision");
+    let fields = line.as_object().unwrap();
+    assert!(fields.len() > 10, "{line}");
+    assert_documented(fields.keys().cloned());
+}
+
+/// Asserts that each name stands in the document as code.
+fn assert_documented(names: impl IntoIterator<Item = String>) {
+    let documented: BTreeSet<&str> = DOCUMENT.split('`').skip(1).step_by(2).collect();
+    let missing: Vec<String> = names
+        .into_iter()
+        .filter(|name| !documented.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "docs/operations.md lacks {missing:?}");
+}

@@ -1,0 +1,234 @@
+//! A situation for each rule, put through the code from the review's bytes to the answer's.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use keyguard::policy::decide::Policy;
+use keyguard::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
+use keyguard::policy::plan::Lookups;
+use keyguard::policy::rules::Rule;
+use keyguard::review::reply;
+use keyguard::review::request::Request;
+use keyguard::runtime::mode::Mode;
+use keyguard::runtime::secret_bytes::SecretBytes;
+use keyguard::runtime::value::{Role, examine};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// The clock of the examples, in Unix seconds.
+const NOW: f64 = 1_795_000_000.0;
+/// The Secret of the examples.
+const SECRET: &str = "argocd-api-key";
+
+/// What is asked, and what is known of the Secret that it refers to.
+struct Situation {
+    review: Value,
+    known: Known,
+}
+
+/// What reading the Secret comes to.
+enum Known {
+    /// It does not exist.
+    Missing,
+    /// It has not the key.
+    KeyMissing,
+    /// It may not be read.
+    Forbidden,
+    /// It has this value.
+    Value(Vec<u8>),
+}
+
+/// The lines that kubectl, Helm and Argo CD show in the rule's situation, which no other rule has a say in.
+pub(super) fn read_by_the_user(rule: Rule) -> String {
+    let Situation { review, known } = situation(rule);
+    let mut policy = Policy::default();
+    if rule == Rule::LoginRemoved {
+        // Nothing takes login from admin.
+        policy.protected_accounts = vec!["gitops".to_owned()];
+    }
+    let body = serde_json::to_vec(&review).unwrap();
+    let request = Request::decode(&body, 128).unwrap();
+    let facts = policy
+        .plan(&request.case)
+        .map(|lookups| gather(&lookups, &known));
+    let verdict = policy.decide(&request.case, facts.as_ref());
+    assert_eq!(verdict.rules(), [rule]);
+    let answer: Value = serde_json::from_slice(&reply::encode(&request, &verdict)).unwrap();
+    let response = &answer["response"];
+    let webhook = request.webhook.name();
+    let refusal = response["status"]["message"].as_str().map(|message| {
+        format!("admission webhook \"{webhook}.keyguard.dev\" denied the request: {message}")
+    });
+    let warnings = response["warnings"].as_array().into_iter().flatten();
+    let warnings = warnings.map(|warning| format!("Warning: {}", warning.as_str().unwrap()));
+    refusal
+        .into_iter()
+        .chain(warnings)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn situation(rule: Rule) -> Situation {
+    use Known::{Forbidden, KeyMissing, Missing};
+    match rule {
+        Rule::ApiKeyRemoved => change(json!({"accounts.admin": "login"})),
+        Rule::AccountDisabled => {
+            change(json!({"accounts.admin": "apiKey, login", "admin.enabled": "false"}))
+        }
+        Rule::LoginRemoved => update(
+            argocd_cm(json!({"accounts.gitops": "apiKey, login"})),
+            argocd_cm(json!({"accounts.gitops": "apiKey"})),
+        ),
+        Rule::Unreadable => {
+            change(json!({"accounts.admin": "apiKey, login", "accounts.bob.enabled": "yes"}))
+        }
+        Rule::LabelRemoved => {
+            let mut unlabelled = argocd_cm(good());
+            unlabelled["metadata"]["labels"] = json!({});
+            update(argocd_cm(good()), unlabelled)
+        }
+        Rule::ConfigMapDeleted => config_map("DELETE", argocd_cm(good()), Value::Null),
+        Rule::ApiKeyMissing => {
+            let login_only = argocd_cm(json!({"accounts.admin": "login"}));
+            config_map("CREATE", Value::Null, login_only)
+        }
+        Rule::SecretMissing => deployment(SECRET, Missing),
+        Rule::KeyMissing => deployment(SECRET, KeyMissing),
+        Rule::ValueEmpty => value(" \n"),
+        Rule::NotUtf8 => value([0xff, 0xfe]),
+        Rule::TrailingNewline => value(token(&json!({})) + "\n"),
+        Rule::SurroundingSpace => value(format!(" {}", token(&json!({})))),
+        Rule::Base64Twice => value(STANDARD.encode(token(&json!({})))),
+        Rule::BearerPrefix => value(format!("Bearer {}", token(&json!({})))),
+        Rule::Quoted => value(format!("\"{}\"", token(&json!({})))),
+        Rule::Placeholder => value("<token>"),
+        Rule::TokenMalformed => value("no.token"),
+        Rule::TokenAlgorithm => value(signed("RS256", &claims(&json!({})))),
+        Rule::TokenIssuer => value(token(&json!({"iss": "https://dex.example.com"}))),
+        Rule::TokenClaims => value(token(&json!({"jti": null}))),
+        Rule::TokenProjectRole => value(token(&json!({"sub": "proj:web:deployer"}))),
+        Rule::TokenNotYetValid => value(token(&json!({"nbf": NOW + 3600.0}))),
+        Rule::TokenLoginSession => value(token(&json!({"sub": "admin:login"}))),
+        Rule::TokenExpires => value(token(&json!({"exp": NOW + 3600.0}))),
+        Rule::SecretUnreadable => deployment(SECRET, Forbidden),
+        Rule::SecretNotYetMade => deployment("argocd-token", Missing),
+        Rule::Unresolvable => deployment("$(RELEASE)-token", Missing),
+    }
+}
+
+/// Everything that was looked up, in a Runtime with its own Argo CD.
+fn gather(lookups: &Lookups, known: &Known) -> Facts {
+    let fact = |role: Role| match known {
+        Known::Missing => CredentialFact::SecretMissing,
+        Known::KeyMissing => CredentialFact::KeyMissing,
+        Known::Forbidden => CredentialFact::Unread(Unread::Forbidden),
+        Known::Value(bytes) => {
+            let bytes = SecretBytes::new(Zeroizing::new(bytes.clone()));
+            CredentialFact::Value(examine(role, &bytes, NOW))
+        }
+    };
+    let wanted = lookups.secrets.iter().flat_map(|(name, keys)| {
+        keys.iter()
+            .map(move |(key, role)| (name.clone(), key.clone(), *role))
+    });
+    Facts {
+        credentials: wanted.map(|named| (named.clone(), fact(named.2))).collect(),
+        mode: ModeFact::Known(Mode::BuiltIn),
+    }
+}
+
+fn good() -> Value {
+    json!({"accounts.admin": "apiKey, login"})
+}
+
+/// A change of the data, from good.
+fn change(data: Value) -> Situation {
+    update(argocd_cm(good()), argocd_cm(data))
+}
+
+fn update(old: Value, new: Value) -> Situation {
+    config_map("UPDATE", old, new)
+}
+
+fn argocd_cm(data: Value) -> Value {
+    json!({
+        "metadata": {
+            "name": "argocd-cm",
+            "namespace": "argocd",
+            "labels": {"app.kubernetes.io/part-of": "argocd"},
+        },
+        "data": data,
+    })
+}
+
+fn config_map(operation: &str, old: Value, new: Value) -> Situation {
+    let kind = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+    Situation {
+        review: review(operation, &kind, old, new),
+        known: Known::Missing,
+    }
+}
+
+/// A Deployment that is created with the value in its Secret.
+fn value(bytes: impl Into<Vec<u8>>) -> Situation {
+    deployment(SECRET, Known::Value(bytes.into()))
+}
+
+fn deployment(secret: &str, known: Known) -> Situation {
+    let env = json!([
+        {"name": "ARGO_CD_URL", "value": "argocd-server:80"},
+        {"name": "ARGO_CD_TOKEN_SECRET_NAME", "value": secret},
+        {"name": "ARGO_CD_TOKEN_SECRET_KEY", "value": "token"},
+    ]);
+    let object = json!({
+        "metadata": {"name": "gitops-operator", "namespace": "gitops"},
+        "spec": {"template": {"spec": {"containers": [{"name": "manager", "env": env}]}}},
+    });
+    let kind = json!({"group": "apps", "version": "v1", "kind": "Deployment"});
+    Situation {
+        review: review("CREATE", &kind, Value::Null, object),
+        known,
+    }
+}
+
+fn review(operation: &str, kind: &Value, old: Value, new: Value) -> Value {
+    let object = if new.is_null() { &old } else { &new };
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "example",
+            "kind": kind,
+            "name": object["metadata"]["name"],
+            "namespace": object["metadata"]["namespace"],
+            "operation": operation,
+            "userInfo": {"username": "alice"},
+            "object": new,
+            "oldObject": old,
+        },
+    })
+}
+
+/// A token as Argo CD makes it, with these claims changed; its signature is made up.
+fn token(changes: &Value) -> String {
+    signed("HS256", &claims(changes))
+}
+
+fn claims(changes: &Value) -> Value {
+    let mut claims = json!({
+        "iss": "argocd",
+        "sub": "admin:apiKey",
+        "iat": NOW - 3600.0,
+        "jti": "example",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+fn signed(algorithm: &str, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"alg": algorithm, "typ": "JWT"});
+    let signature = URL_SAFE_NO_PAD.encode([7; 32]);
+    format!("{}.{}.{signature}", part(&header), part(claims))
+}

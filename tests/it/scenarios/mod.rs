@@ -1,0 +1,18 @@
+//! What the product promises, kept by the real program behind a real API
+//! server, with what the person at kubectl or Helm reads.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test reads files and clocks, and says what is wrong by panicking"
+)]
+
+mod accounts;
+mod accounts_removal;
+mod guard;
+mod objects;
+mod said;
+mod tokens;

@@ -1,0 +1,71 @@
+//! Tokens as Argo CD issues them, each with a signature that nobody made.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+/// A token that starts as an API key that does not expire.
+#[derive(Clone)]
+pub(super) struct Token {
+    header: Value,
+    claims: Value,
+    signature: Vec<u8>,
+}
+
+impl Token {
+    pub(super) fn api_key(account: &str) -> Self {
+        let id = URL_SAFE_NO_PAD.encode(random(16));
+        Self {
+            header: json!({"alg": "HS256", "typ": "JWT"}),
+            claims: json!({
+                "iss": "argocd",
+                "sub": format!("{account}:apiKey"),
+                "nbf": 1_700_000_000,
+                "iat": 1_700_000_000,
+                "jti": id,
+            }),
+            signature: random(32),
+        }
+    }
+
+    /// With a claim set, or left out when it is null.
+    pub(super) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims = super::objects::merged(&self.claims, &json!({name: value.into()}));
+        self
+    }
+
+    /// With another algorithm in its header, and the signature as it was.
+    pub(super) fn algorithm(mut self, name: &str) -> Self {
+        self.header["alg"] = name.into();
+        self
+    }
+
+    pub(super) fn segments(&self) -> [String; 3] {
+        [
+            self.header.to_string().into_bytes(),
+            self.claims.to_string().into_bytes(),
+            self.signature.clone(),
+        ]
+        .map(|part| URL_SAFE_NO_PAD.encode(part))
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.segments().join(".")
+    }
+}
+
+/// Text that no other test has, such as for a password.
+pub(super) fn random_text() -> String {
+    URL_SAFE_NO_PAD.encode(random(18))
+}
+
+fn random(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .expect("read random bytes");
+    bytes
+}
