@@ -4,10 +4,12 @@
 
 mod common;
 
+use common::review;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use keyguard::policy::decide::Policy;
 use keyguard::review::reply;
 use keyguard::review::request::Request;
+use serde_json::{Value, json};
 
 fn pipeline(body: &[u8], policy: &Policy) -> Vec<u8> {
     let request = Request::decode(body, 128).unwrap();
@@ -21,7 +23,7 @@ fn reviews(criterion: &mut Criterion) {
         ("argocd-cm", common::argocd_cm_update()),
         (
             "deployment",
-            common::deployment_create("gitops", "argocd-token"),
+            deployment_create("gitops", "argocd-token"),
         ),
     ];
     for (name, body) in bodies {
@@ -38,6 +40,32 @@ fn reviews(criterion: &mut Criterion) {
         });
         group.finish();
     }
+}
+
+/// A CREATE of a Deployment that refers to its token by name.
+fn deployment_create(namespace: &str, secret: &str) -> Vec<u8> {
+    let env: Vec<Value> = (0..20)
+        .map(
+            |index| json!({"name": format!("SETTING_{index}"), "value": "some value of a setting"}),
+        )
+        .chain([
+            json!({"name": "ARGO_CD_TOKEN_SECRET_NAME", "value": secret}),
+            json!({"name": "ARGO_CD_TOKEN_SECRET_KEY", "value": "token"}),
+        ])
+        .collect();
+    review(&json!({
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "name": "gitops-operator", "namespace": namespace, "operation": "CREATE",
+        "userInfo": {"username": "system:serviceaccount:argocd:argocd-application-controller",
+                     "groups": ["system:serviceaccounts", "system:authenticated"]},
+        "object": {"kind": "Deployment", "apiVersion": "apps/v1",
+                   "metadata": {"name": "gitops-operator", "namespace": namespace},
+                   "spec": {"replicas": 1, "template": {"spec": {"containers": [
+                        {"name": "manager", "image": "example/gitops-operator:1", "env": env}]}}}},
+        "oldObject": null, "dryRun": false,
+    }))
 }
 
 criterion_group!(benches, reviews);

@@ -11,7 +11,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// that take the API key from a protected account, and GitOps Runtime workloads whose token or
 /// password Secret is missing or malformed. Every decision is one line of its log.
 #[derive(Debug, Parser)]
-#[command(name = "keyguard", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "keyguard",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -22,26 +27,45 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Answer the API server's reviews
+    ///
+    /// Serves POST /validate over TLS, and /healthz, /readyz and /metrics in plain HTTP.
+    ///
+    /// The cluster that is read is the one keyguard runs in, unless --kubeconfig or --state says
+    /// otherwise. On SIGTERM keyguard says that it is not ready, goes on answering for
+    /// timeouts.drainGrace, lets requests in flight finish and ends with 0.
     Serve(Serve),
     /// Print the ValidatingWebhookConfiguration to apply
+    ///
+    /// By it the API server calls keyguard: two narrow webhooks, for argocd-cm and for workloads that
+    /// mention a credential, and for nothing else.
     WebhookConfig(WebhookConfig),
     /// Show, on a machine with no cluster, what is refused and what is not
+    ///
+    /// Makes a CA and a certificate under certs/, starts the real server on loopback over a folder of
+    /// example manifests, sends it reviews over TLS as the API server does, and prints what was asked,
+    /// the verdict and the message. Then stays up and prints a curl line to try.
     Demo(Demo),
 }
 
-/// Serve POST /validate over TLS, and /healthz, /readyz and /metrics in plain HTTP.
-///
-/// The cluster that is read is the one keyguard runs in, unless --kubeconfig or --state says
-/// otherwise. On SIGTERM keyguard says that it is not ready, goes on answering for
-/// timeouts.drainGrace, lets requests in flight finish and ends with 0.
+/// Arguments of `keyguard serve`.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, after_help = SERVE_EXAMPLE)]
+#[command(after_help = SERVE_EXAMPLE)]
 pub struct Serve {
     /// Where reviews are answered, over TLS 1.2 or 1.3
-    #[arg(long, value_name = "ADDR", env = "KEYGUARD_LISTEN", default_value = "0.0.0.0:8443")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KEYGUARD_LISTEN",
+        default_value = "0.0.0.0:8443"
+    )]
     pub listen: SocketAddr,
     /// Where /healthz, /readyz and /metrics are, in plain HTTP
-    #[arg(long, value_name = "ADDR", env = "KEYGUARD_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KEYGUARD_HEALTH_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
     pub health_listen: SocketAddr,
     /// The certificate chain, PEM, leaf first
     #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_CERT")]
@@ -53,13 +77,23 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
     /// The cluster to read, instead of the one keyguard runs in
-    #[arg(long, value_name = "FILE", env = "KEYGUARD_KUBECONFIG", conflicts_with = "state")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_KUBECONFIG",
+        conflicts_with = "state"
+    )]
     pub kubeconfig: Option<PathBuf>,
     /// A folder of Kubernetes manifests, YAML or JSON, that is the cluster to read
     #[arg(long, value_name = "DIR", env = "KEYGUARD_STATE")]
     pub state: Option<PathBuf>,
     /// How log lines look
-    #[arg(long, value_name = "FORMAT", env = "KEYGUARD_LOG_FORMAT", default_value = "json")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "KEYGUARD_LOG_FORMAT",
+        default_value = "json"
+    )]
     pub log_format: LogFormat,
 }
 
@@ -76,8 +110,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// Print the ValidatingWebhookConfiguration by which the API server calls keyguard: two narrow
-/// webhooks, for argocd-cm and for workloads that mention a credential, and for nothing else.
+/// Arguments of `keyguard webhook-config`.
 #[derive(Debug, Args)]
 #[command(after_help = WEBHOOK_CONFIG_EXAMPLE)]
 pub struct WebhookConfig {
@@ -107,16 +140,19 @@ pub struct Target {
     pub service: Option<String>,
 }
 
-/// Make a CA and a certificate under certs/, start the real server on loopback over a folder of
-/// example manifests, send it reviews over TLS as the API server does, and print what was asked,
-/// the verdict and the message. Then stay up and print a curl line to try.
+/// Arguments of `keyguard demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// End after the table; not 0 if a verdict is not the expected one
     #[arg(long)]
     pub once: bool,
     /// Where the CA, the certificate and the example manifests go
-    #[arg(long, value_name = "DIR", env = "KEYGUARD_DEMO_DIR", default_value = "certs")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KEYGUARD_DEMO_DIR",
+        default_value = "certs"
+    )]
     pub directory: PathBuf,
 }
 
@@ -135,11 +171,17 @@ mod tests {
         let cli = Cli::command();
         let serve = cli.find_subcommand("serve").unwrap();
         for argument in serve.get_arguments() {
-            let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else {
+            let Some(long) = argument
+                .get_long()
+                .filter(|long| !["help", "version"].contains(long))
+            else {
                 continue;
             };
             let variable = format!("KEYGUARD_{}", long.to_uppercase().replace('-', "_"));
-            assert_eq!(argument.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+            assert_eq!(
+                argument.get_env().and_then(|env| env.to_str()),
+                Some(variable.as_str())
+            );
         }
     }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::policy::decide::{OnError, Policy};
 use crate::policy::plan::is_object_name;
 use crate::policy::rules::{Mode, Modes, Rule};
+use crate::review::request::DEEPEST;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_body_bytes: 8 * 1024 * 1024,
-            max_json_depth: 128,
+            max_json_depth: DEEPEST,
             max_connections: 1024,
             max_concurrent_requests: 128,
             max_secret_bytes: 2 * 1024 * 1024,
@@ -135,7 +136,12 @@ impl Config {
         let value: Option<Value> =
             serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
                 path: path.to_owned(),
-                problem: error.to_string().lines().next().unwrap_or_default().to_owned(),
+                problem: error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
             })?;
         let mut config = Config::default();
         let mut faults = Vec::new();
@@ -158,7 +164,11 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     };
     let policy = &mut config.policy;
     root.strings("protectedAccounts", &mut policy.protected_accounts);
-    root.choice("onError", &mut policy.on_error, &[("deny", OnError::Deny), ("allow", OnError::Allow)]);
+    root.choice(
+        "onError",
+        &mut policy.on_error,
+        &[("deny", OnError::Deny), ("allow", OnError::Allow)],
+    );
     root.strings("exemptUsers", &mut policy.exempt_users);
     root.strings("exemptNamespaces", &mut policy.exempt_namespaces);
     root.rules("rules", &mut policy.modes);
@@ -168,12 +178,24 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
         .extend(odd.map(|name| format!("exemptNamespaces: {name:?} cannot be a namespace")));
     if let Some(mut limits) = root.section("limits") {
         let known = &mut config.limits;
-        limits.number("maxBodyBytes", &mut known.max_body_bytes, 1024..=256 * 1024 * 1024);
-        limits.number("maxJsonDepth", &mut known.max_json_depth, 16..=1024);
+        limits.number(
+            "maxBodyBytes",
+            &mut known.max_body_bytes,
+            1024..=256 * 1024 * 1024,
+        );
+        limits.number("maxJsonDepth", &mut known.max_json_depth, 16..=DEEPEST);
         limits.number("maxConnections", &mut known.max_connections, 1..=65_536);
-        limits.number("maxConcurrentRequests", &mut known.max_concurrent_requests, 1..=65_536);
+        limits.number(
+            "maxConcurrentRequests",
+            &mut known.max_concurrent_requests,
+            1..=65_536,
+        );
         limits.number("maxSecretReads", &mut policy.max_secret_reads, 1..=1024);
-        limits.number("maxSecretBytes", &mut known.max_secret_bytes, 1024..=64 * 1024 * 1024);
+        limits.number(
+            "maxSecretBytes",
+            &mut known.max_secret_bytes,
+            1024..=64 * 1024 * 1024,
+        );
         limits.end();
     }
     if let Some(mut timeouts) = root.section("timeouts") {
@@ -251,7 +273,10 @@ impl<'a> Section<'a> {
 
     fn choice<T: Copy>(&mut self, key: &'static str, known: &mut T, choices: &[(&str, T)]) {
         let Some(value) = self.get(key) else { return };
-        match choices.iter().find(|(name, _)| value.as_str() == Some(name)) {
+        match choices
+            .iter()
+            .find(|(name, _)| value.as_str() == Some(name))
+        {
             Some((_, choice)) => *known = *choice,
             None => {
                 let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -269,10 +294,16 @@ impl<'a> Section<'a> {
             let rule = Rule::from_id(id);
             let mode = mode.as_str().and_then(Mode::from_name);
             if rule.is_none() {
-                self.fault(key, &format!("there is no rule {id:?}; docs/rules.md lists them"));
+                self.fault(
+                    key,
+                    &format!("there is no rule {id:?}; docs/rules.md lists them"),
+                );
             }
             if mode.is_none() {
-                self.fault(key, &format!("the mode of {id:?} must be enforce, warn or audit"));
+                self.fault(
+                    key,
+                    &format!("the mode of {id:?} must be enforce, warn or audit"),
+                );
             }
             if let (Some(rule), Some(mode)) = (rule, mode) {
                 modes.set(rule, mode);
@@ -280,14 +311,25 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn number(&mut self, key: &'static str, known: &mut usize, range: std::ops::RangeInclusive<usize>) {
+    fn number(
+        &mut self,
+        key: &'static str,
+        known: &mut usize,
+        range: std::ops::RangeInclusive<usize>,
+    ) {
         let Some(value) = self.get(key) else { return };
-        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        let number = value
+            .as_u64()
+            .and_then(|number| usize::try_from(number).ok());
         match number.filter(|number| range.contains(number)) {
             Some(number) => *known = number,
             None => self.fault(
                 key,
-                &format!("must be a whole number from {} to {}", range.start(), range.end()),
+                &format!(
+                    "must be a whole number from {} to {}",
+                    range.start(),
+                    range.end()
+                ),
             ),
         }
     }
@@ -295,10 +337,15 @@ impl<'a> Section<'a> {
     fn duration(&mut self, key: &'static str, known: &mut Duration) {
         const MOST: Duration = Duration::from_secs(600);
         let Some(value) = self.get(key) else { return };
-        let duration = value.as_str().and_then(|text| humantime::parse_duration(text).ok());
+        let duration = value
+            .as_str()
+            .and_then(|text| humantime::parse_duration(text).ok());
         match duration.filter(|duration| *duration <= MOST) {
             Some(duration) => *known = duration,
-            None => self.fault(key, "must be a time with its unit, at most 10m, such as \"5s\" or \"250ms\""),
+            None => self.fault(
+                key,
+                "must be a time with its unit, at most 10m, such as \"5s\" or \"250ms\"",
+            ),
         }
     }
 
@@ -311,8 +358,10 @@ impl<'a> Section<'a> {
                 } else {
                     format!("{}.{key}", self.path)
                 };
-                self.faults
-                    .push(format!("{place}: no such setting; there are {}", self.known.join(", ")));
+                self.faults.push(format!(
+                    "{place}: no such setting; there are {}",
+                    self.known.join(", ")
+                ));
             }
         }
     }
@@ -349,14 +398,25 @@ timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drai
         assert_eq!(config.limits.max_body_bytes, 2048);
         assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
-        let json = Config::parse("test", r#"{"onError": "allow", "limits": {"maxConnections": 2}}"#).unwrap();
-        assert_eq!((json.policy.on_error, json.limits.max_connections), (OnError::Allow, 2));
+        let json = Config::parse(
+            "test",
+            r#"{"onError": "allow", "limits": {"maxConnections": 2}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (json.policy.on_error, json.limits.max_connections),
+            (OnError::Allow, 2)
+        );
     }
 
     #[test]
     fn an_empty_file_is_the_default() {
         for text in ["", "# nothing\n", "{}", "limits:\n"] {
-            assert_eq!(Config::parse("test", text).unwrap(), Config::default(), "{text:?}");
+            assert_eq!(
+                Config::parse("test", text).unwrap(),
+                Config::default(),
+                "{text:?}"
+            );
         }
     }
 
@@ -368,13 +428,24 @@ timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drai
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h}}",
         );
         let places = [
-            "protectedAccounts:", "onError:", "exemptNamespaces:", "rules: there is no rule \"accounts/none\"",
-            "rules: the mode of \"credentials/quoted\"", "limits.maxBodyBytes:", "limits.maxConnections:",
-            "limits.more: no such setting", "timeouts.body:", "timeouts.lookup:", "surprise: no such setting",
+            "protectedAccounts:",
+            "onError:",
+            "exemptNamespaces:",
+            "rules: there is no rule \"accounts/none\"",
+            "rules: the mode of \"credentials/quoted\"",
+            "limits.maxBodyBytes:",
+            "limits.maxConnections:",
+            "limits.more: no such setting",
+            "timeouts.body:",
+            "timeouts.lookup:",
+            "surprise: no such setting",
         ];
         assert_eq!(faults.len(), places.len(), "{faults:#?}");
         for place in places {
-            assert!(faults.iter().any(|fault| fault.starts_with(place)), "{place} {faults:#?}");
+            assert!(
+                faults.iter().any(|fault| fault.starts_with(place)),
+                "{place} {faults:#?}"
+            );
         }
     }
 

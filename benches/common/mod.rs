@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// An UPDATE of `argocd-cm` of some 3.8 KB that changes nothing about accounts: the common case.
-pub fn argocd_cm_update() -> Vec<u8> {
+pub(crate) fn argocd_cm_update() -> Vec<u8> {
     let managed_fields: Vec<Value> = (0..4)
         .map(|index| {
             json!({"manager": format!("manager-{index}"), "operation": "Update", "apiVersion": "v1",
@@ -34,33 +34,8 @@ pub fn argocd_cm_update() -> Vec<u8> {
     }))
 }
 
-/// A CREATE of a Deployment that refers to its token by name.
-pub fn deployment_create(namespace: &str, secret: &str) -> Vec<u8> {
-    let env: Vec<Value> = (0..20)
-        .map(
-            |index| json!({"name": format!("SETTING_{index}"), "value": "some value of a setting"}),
-        )
-        .chain([
-            json!({"name": "ARGO_CD_TOKEN_SECRET_NAME", "value": secret}),
-            json!({"name": "ARGO_CD_TOKEN_SECRET_KEY", "value": "token"}),
-        ])
-        .collect();
-    review(&json!({
-        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
-        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
-        "name": "gitops-operator", "namespace": namespace, "operation": "CREATE",
-        "userInfo": {"username": "system:serviceaccount:argocd:argocd-application-controller",
-                     "groups": ["system:serviceaccounts", "system:authenticated"]},
-        "object": {"kind": "Deployment", "apiVersion": "apps/v1",
-                   "metadata": {"name": "gitops-operator", "namespace": namespace},
-                   "spec": {"replicas": 1, "template": {"spec": {"containers": [
-                        {"name": "manager", "image": "example/gitops-operator:1", "env": env}]}}}},
-        "oldObject": null, "dryRun": false,
-    }))
-}
-
-fn review(request: &Value) -> Vec<u8> {
+/// Wraps a request.
+pub(crate) fn review(request: &Value) -> Vec<u8> {
     let review =
         json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request});
     review.to_string().into_bytes()

@@ -14,7 +14,7 @@ use keyguard::edge::tls;
 
 const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"705ab4f5-6393-11e8-b7cc-42010a800002","allowed":true}}"#;
 
-pub fn serve(arguments: &[String]) {
+pub(crate) fn serve(arguments: &[String]) {
     let after = |flag: &str| {
         let at = arguments
             .iter()

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// Sends `reviews` requests over `connections`; panics on the first answer that is not an allow.
-pub async fn send(
+pub(crate) async fn send(
     address: SocketAddr,
     tls: Arc<ClientConfig>,
     body: &[u8],

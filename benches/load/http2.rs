@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 const STREAMS: usize = 8;
 
 /// Sends `reviews` requests over `connections`; panics on the first answer that is not an allow.
-pub async fn send(
+pub(crate) async fn send(
     address: SocketAddr,
     tls: Arc<ClientConfig>,
     body: &[u8],

@@ -7,15 +7,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// From exec to the first 200 of `/readyz`.
-    pub ready_after: Duration,
+    pub(crate) ready_after: Duration,
 }
 
 impl Process {
-    pub fn keyguard(folder: &Path) -> Process {
+    pub(crate) fn keyguard(folder: &Path) -> Process {
         let (address, health) = (free_port(), free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyguard"));
         command
@@ -26,7 +26,7 @@ impl Process {
         Process::start(command, folder, address, Some(health))
     }
 
-    pub fn constant(folder: &Path) -> Process {
+    pub(crate) fn constant(folder: &Path) -> Process {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("constant-answer");
         Process::start(command, folder, free_port(), None)
@@ -71,7 +71,7 @@ impl Process {
     }
 
     /// User and system time so far.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat
             .rsplit_once(')')
@@ -83,7 +83,7 @@ impl Process {
         Duration::from_millis(ticks * 10)
     }
 
-    pub fn rss_megabytes(&self) -> f64 {
+    pub(crate) fn rss_megabytes(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status
             .lines()

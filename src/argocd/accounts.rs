@@ -118,7 +118,9 @@ impl<'a> Accounts<'a> {
     /// The account of this name.
     pub fn get(&self, name: &str) -> Option<&Account<'a>> {
         let mut accounts = self.0.iter();
-        accounts.find(|(known, _)| *known == name).map(|(_, account)| account)
+        accounts
+            .find(|(known, _)| *known == name)
+            .map(|(_, account)| account)
     }
 
     /// Every account with its name, in the order found.
@@ -193,13 +195,17 @@ mod tests {
     }
 
     fn read(data: &BTreeMap<String, String>) -> Result<Accounts<'_>, Unreadable> {
-        Accounts::read(data.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        Accounts::read(
+            data.iter()
+                .map(|(key, value)| (key.as_str(), value.as_str())),
+        )
     }
 
     #[test]
     fn all_553_verdicts_of_argo_cd_are_ours() {
         let vectors: Vec<Vector> =
-            serde_json::from_str(include_str!("../../tests/fixtures/argocd-accounts.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/fixtures/argocd-accounts.json"))
+                .unwrap();
         let agree = vectors.iter().filter(|vector| {
             let data = &vector.data;
             match (read(data), &vector.accounts, &vector.error) {
@@ -207,17 +213,29 @@ mod tests {
                     let ours: BTreeMap<String, Expected> = accounts
                         .iter()
                         .map(|(name, account)| {
-                            let Account { enabled, login, api_key, .. } = *account;
-                            (name.to_owned(), Expected { enabled, login, api_key })
+                            let Account {
+                                enabled,
+                                login,
+                                api_key,
+                                ..
+                            } = *account;
+                            (
+                                name.to_owned(),
+                                Expected {
+                                    enabled,
+                                    login,
+                                    api_key,
+                                },
+                            )
                         })
                         .collect();
                     assert_eq!(&ours, expected, "{}: {data:?}", vector.name);
                 }
                 (Err(unreadable), None, Some(error)) => {
-                    let named = unreadable
-                        .keys
-                        .iter()
-                        .any(|key| *error == format!("strconv.ParseBool: parsing {:?}: invalid syntax", data[key]));
+                    let named = unreadable.keys.iter().any(|key| {
+                        *error
+                            == format!("strconv.ParseBool: parsing {:?}: invalid syntax", data[key])
+                    });
                     assert!(named, "{}: {unreadable:?} {error}", vector.name);
                 }
                 (ours, ..) => panic!("{}: {ours:?} {data:?}", vector.name),
@@ -231,24 +249,58 @@ mod tests {
     fn the_key_that_switches_an_account_is_told() {
         let table: &[(&[(&str, &str)], &str, bool, Option<&str>)] = &[
             (&[], "admin", true, None),
-            (&[("admin.enabled", "false")], "admin", false, Some("admin.enabled")),
+            (
+                &[("admin.enabled", "false")],
+                "admin",
+                false,
+                Some("admin.enabled"),
+            ),
             (&[("admin.enabled", "no")], "admin", true, None),
-            (&[("admin.enabled", "false"), ("accounts.admin.enabled", "true")], "admin", true, Some("accounts.admin.enabled")),
-            (&[("accounts.bob.enabled", "0")], "bob", false, Some("accounts.bob.enabled")),
-            (&[("admin.enabled", "false"), ("accounts.bob", "")], "bob", true, None),
+            (
+                &[
+                    ("admin.enabled", "false"),
+                    ("accounts.admin.enabled", "true"),
+                ],
+                "admin",
+                true,
+                Some("accounts.admin.enabled"),
+            ),
+            (
+                &[("accounts.bob.enabled", "0")],
+                "bob",
+                false,
+                Some("accounts.bob.enabled"),
+            ),
+            (
+                &[("admin.enabled", "false"), ("accounts.bob", "")],
+                "bob",
+                true,
+                None,
+            ),
         ];
         for (data, name, enabled, switch) in table {
             let accounts = Accounts::read(data.iter().copied()).unwrap();
             let account = accounts.get(name).unwrap();
-            assert_eq!((account.enabled, account.switch), (*enabled, *switch), "{data:?}");
+            assert_eq!(
+                (account.enabled, account.switch),
+                (*enabled, *switch),
+                "{data:?}"
+            );
         }
     }
 
     #[test]
     fn every_unreadable_key_is_named() {
-        let data = [("accounts.b.enabled", "?"), ("accounts.a.enabled", ""), ("accounts.c.enabled", "1")];
+        let data = [
+            ("accounts.b.enabled", "?"),
+            ("accounts.a.enabled", ""),
+            ("accounts.c.enabled", "1"),
+        ];
         let unreadable = Accounts::read(data).unwrap_err();
-        assert_eq!(unreadable.keys, ["accounts.a.enabled", "accounts.b.enabled"]);
+        assert_eq!(
+            unreadable.keys,
+            ["accounts.a.enabled", "accounts.b.enabled"]
+        );
     }
 
     proptest! {

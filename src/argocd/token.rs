@@ -225,7 +225,11 @@ fn object(segment: &str, which: Segment) -> Result<Claims, TokenDefect> {
 /// Go's decoder passes over carriage returns and line feeds wherever they stand.
 fn decode(segment: &str, which: Segment) -> Result<Zeroizing<Vec<u8>>, TokenDefect> {
     let mut text = Zeroizing::new(Vec::with_capacity(segment.len()));
-    text.extend(segment.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+    text.extend(
+        segment
+            .bytes()
+            .filter(|byte| !matches!(byte, b'\r' | b'\n')),
+    );
     let mut bytes = Zeroizing::new(Vec::with_capacity(segment.len()));
     match RAW_URL.decode_vec(&*text, &mut bytes) {
         Ok(()) => Ok(bytes),

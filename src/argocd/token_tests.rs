@@ -11,7 +11,10 @@ fn token(changes: &Value) -> String {
     for (name, value) in changes.as_object().unwrap() {
         match value {
             Value::Null => claims.as_object_mut().unwrap().remove(name),
-            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+            value => claims
+                .as_object_mut()
+                .unwrap()
+                .insert(name.clone(), value.clone()),
         };
     }
     signed(&json!({"alg": "HS256"}), &claims.to_string(), 32)
@@ -19,7 +22,12 @@ fn token(changes: &Value) -> String {
 
 fn signed(header: &Value, payload: &str, signature: usize) -> String {
     let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    format!("{}.{}.{}", part(header.to_string().as_bytes()), part(payload.as_bytes()), part(&vec![7; signature]))
+    format!(
+        "{}.{}.{}",
+        part(header.to_string().as_bytes()),
+        part(payload.as_bytes()),
+        part(&vec![7; signature])
+    )
 }
 
 #[test]
@@ -33,8 +41,14 @@ fn each_claim_has_its_defect() {
         (json!({"sub": null}), vec![NoSubject]),
         (json!({"sub": ""}), vec![NoSubject]),
         (json!({"sub": 5}), vec![NoSubject]),
-        (json!({"sub": null, "federated_claims": {"user_id": "bot"}}), vec![]),
-        (json!({"federated_claims": {"user_id": "proj:a:b"}}), vec![ProjectRole]),
+        (
+            json!({"sub": null, "federated_claims": {"user_id": "bot"}}),
+            vec![],
+        ),
+        (
+            json!({"federated_claims": {"user_id": "proj:a:b"}}),
+            vec![ProjectRole],
+        ),
         (json!({"federated_claims": {"user_id": ""}}), vec![]),
         (json!({"federated_claims": []}), vec![]),
         (json!({"sub": "proj:a:b"}), vec![ProjectRole]),
@@ -59,13 +73,19 @@ fn each_claim_has_its_defect() {
         (json!({"exp": -1}), vec![Expired]),
         (json!({"exp": NOW + 1.0}), vec![Expires]),
         (json!({"exp": "0"}), vec![ExpiryType]),
-        (json!({"iss": "x", "sub": "proj:a:b", "jti": null, "exp": 1}), vec![Issuer, ProjectRole, Id, Expired]),
+        (
+            json!({"iss": "x", "sub": "proj:a:b", "jti": null, "exp": 1}),
+            vec![Issuer, ProjectRole, Id, Expired],
+        ),
     ];
     for (changes, expected) in table {
         assert_eq!(inspect(&token(&changes), NOW), expected, "{changes}");
     }
     let expiry_null = r#"{"iss":"argocd","sub":"a","iat":1,"jti":"i","exp":null}"#;
-    assert_eq!(inspect(&signed(&json!({"alg": "HS256"}), expiry_null, 32), NOW), [ExpiryType]);
+    assert_eq!(
+        inspect(&signed(&json!({"alg": "HS256"}), expiry_null, 32), NOW),
+        [ExpiryType]
+    );
 }
 
 #[test]
@@ -73,12 +93,29 @@ fn the_algorithm_is_one_of_three_and_the_signature_as_long_as_it_gives() {
     let claims = r#"{"iss":"argocd","sub":"a","iat":1,"jti":"i"}"#;
     for (algorithm, length) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
         let header = json!({"alg": algorithm});
-        assert!(inspect(&signed(&header, claims, length), NOW).is_empty(), "{algorithm}");
-        let defect = TokenDefect::SignatureLength { found: length - 1, expected: length };
+        assert!(
+            inspect(&signed(&header, claims, length), NOW).is_empty(),
+            "{algorithm}"
+        );
+        let defect = TokenDefect::SignatureLength {
+            found: length - 1,
+            expected: length,
+        };
         assert_eq!(inspect(&signed(&header, claims, length - 1), NOW), [defect]);
     }
-    for header in [json!({}), json!({"alg": "hs256"}), json!({"alg": "RS256"}), json!({"alg": "none"}), json!({"alg": 1}), json!(null)] {
-        assert_eq!(inspect(&signed(&header, claims, 32), NOW), [TokenDefect::Algorithm], "{header}");
+    for header in [
+        json!({}),
+        json!({"alg": "hs256"}),
+        json!({"alg": "RS256"}),
+        json!({"alg": "none"}),
+        json!({"alg": 1}),
+        json!(null),
+    ] {
+        assert_eq!(
+            inspect(&signed(&header, claims, 32), NOW),
+            [TokenDefect::Algorithm],
+            "{header}"
+        );
     }
 }
 
@@ -87,20 +124,40 @@ fn each_shape_has_its_defect() {
     use Segment::{Header, Payload, Signature};
     use TokenDefect::*;
     let good = token(&json!({}));
-    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else {
+        panic!()
+    };
     let table = [
         (String::new(), vec![Segments(1)]),
         ("a.b".to_owned(), vec![Segments(2)]),
         (format!("{good}.x"), vec![Segments(4)]),
         ("..".to_owned(), vec![NotJson(Header), NotJson(Payload)]),
         (format!(" {good}"), vec![NotBase64Url(Header)]),
-        (format!("{header}.{payload}=.{signature}"), vec![NotBase64Url(Payload)]),
-        (format!("{header}.{payload}.{signature}="), vec![NotBase64Url(Signature)]),
-        (format!("{header}.{payload}.+{}", &signature[1..]), vec![NotBase64Url(Signature)]),
+        (
+            format!("{header}.{payload}=.{signature}"),
+            vec![NotBase64Url(Payload)],
+        ),
+        (
+            format!("{header}.{payload}.{signature}="),
+            vec![NotBase64Url(Signature)],
+        ),
+        (
+            format!("{header}.{payload}.+{}", &signature[1..]),
+            vec![NotBase64Url(Signature)],
+        ),
         (format!("{header}.{payload}.\n{signature}"), vec![LineBreak]),
-        (format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("[]")), vec![NotJson(Payload)]),
-        (format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("{} {}")), vec![NotJson(Payload)]),
-        (format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("null")), vec![Issuer, NoSubject, IssuedAt, Id]),
+        (
+            format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("[]")),
+            vec![NotJson(Payload)],
+        ),
+        (
+            format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("{} {}")),
+            vec![NotJson(Payload)],
+        ),
+        (
+            format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("null")),
+            vec![Issuer, NoSubject, IssuedAt, Id],
+        ),
     ];
     for (token, expected) in table {
         assert_eq!(inspect(&token, NOW), expected, "{token}");
@@ -111,7 +168,11 @@ fn each_shape_has_its_defect() {
 fn json_that_go_reads_is_read() {
     let claims = b"{\"iss\":\"argocd\",\"sub\":\"a\",\"iat\":1,\"jti\":\"\xff\"}";
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
-    let token = format!("{header}.{}.{}", URL_SAFE_NO_PAD.encode(claims), URL_SAFE_NO_PAD.encode([0; 32]));
+    let token = format!(
+        "{header}.{}.{}",
+        URL_SAFE_NO_PAD.encode(claims),
+        URL_SAFE_NO_PAD.encode([0; 32])
+    );
     assert!(inspect(&token, NOW).is_empty());
 }
 

@@ -42,7 +42,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CaBundleError> {
     let certificates: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .unwrap_or_default();
-    let x509 = certificates.iter().all(|der| parse_x509_certificate(der).is_ok());
+    let x509 = certificates
+        .iter()
+        .all(|der| parse_x509_certificate(der).is_ok());
     if certificates.is_empty() || !x509 {
         return Err(CaBundleError::NoCertificate(path.to_owned()));
     }
@@ -57,7 +59,10 @@ mod tests {
     #[test]
     fn a_bundle_holds_certificates_and_nothing_else() {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::default().self_signed(&key).unwrap().pem();
+        let certificate = CertificateParams::default()
+            .self_signed(&key)
+            .unwrap()
+            .pem();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.crt");
         let read = |text: &str| {
@@ -68,7 +73,10 @@ mod tests {
         assert!(read(&format!("{certificate}{certificate}")).is_ok());
         assert!(matches!(read(""), Err(CaBundleError::NoCertificate(_))));
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(read(garbage), Err(CaBundleError::NoCertificate(_))));
+        assert!(matches!(
+            read(garbage),
+            Err(CaBundleError::NoCertificate(_))
+        ));
         let with_key = format!("{certificate}{}", key.serialize_pem());
         assert!(matches!(read(&with_key), Err(CaBundleError::PrivateKey(_))));
         assert!(matches!(

@@ -29,7 +29,9 @@ pub struct Cluster {
 #[derive(Debug, Error)]
 pub enum ClusterError {
     /// Not in a pod, and no other source was named.
-    #[error("there is no in-cluster service account; run in a pod, or name --kubeconfig FILE or --state DIR")]
+    #[error(
+        "there is no in-cluster service account; run in a pod, or name --kubeconfig FILE or --state DIR"
+    )]
     InCluster(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The kubeconfig cannot be used.
     #[error("--kubeconfig {path} cannot be used")]
@@ -50,7 +52,8 @@ impl Cluster {
     /// # Errors
     /// When keyguard runs in no pod.
     pub fn in_cluster(max_object_bytes: usize) -> Result<Cluster, ClusterError> {
-        let config = Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?;
+        let config =
+            Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?;
         Cluster::new(config, max_object_bytes)
     }
 
@@ -58,7 +61,10 @@ impl Cluster {
     ///
     /// # Errors
     /// When the file cannot be read or has no usable context.
-    pub async fn from_kubeconfig(path: &Path, max_object_bytes: usize) -> Result<Cluster, ClusterError> {
+    pub async fn from_kubeconfig(
+        path: &Path,
+        max_object_bytes: usize,
+    ) -> Result<Cluster, ClusterError> {
         let fail = |source| ClusterError::Kubeconfig {
             path: path.display().to_string(),
             source,
@@ -102,7 +108,7 @@ impl Cluster {
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => return Err(Unread::Forbidden),
+            StatusCode::FORBIDDEN => return Err(Unread::Forbidden),
             status => return Err(Unread::Status(status.as_u16())),
         }
         self.bounded(response.into_body()).await.map(Some)

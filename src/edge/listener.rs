@@ -78,7 +78,9 @@ pub enum Transport {
 #[derive(Debug, Error)]
 pub enum BindError {
     /// Somebody else listens there.
-    #[error("{flag} {address}: the port is in use; choose another, or end the process that has it")]
+    #[error(
+        "{flag} {address}: the port is already in use; choose another, or end the process that has it"
+    )]
     InUse {
         /// The flag that names the address.
         flag: &'static str,
@@ -256,7 +258,10 @@ mod tests {
             ),
             "{second}"
         );
-        let expected = format!("--health-listen {}: the port is in use", first.address());
+        let expected = format!(
+            "--health-listen {}: the port is already in use",
+            first.address()
+        );
         assert!(second.to_string().starts_with(&expected), "{second}");
     }
 

@@ -124,7 +124,10 @@ impl Source for Manifests {
             let data = objects.secrets.get(&named)?;
             let wanted = keys.into_iter().filter_map(|key| {
                 let value = data.get(&key)?;
-                Some((key, SecretBytes::new(Zeroizing::new(value.expose().to_vec()))))
+                Some((
+                    key,
+                    SecretBytes::new(Zeroizing::new(value.expose().to_vec())),
+                ))
             });
             Some(wanted.collect())
         });
@@ -159,9 +162,9 @@ fn print(folder: &Path) -> Result<Vec<Print>, ManifestError> {
     let mut print = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fail(folder))? {
         let path = entry.map_err(fail(folder))?.path();
-        let manifest = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+        let manifest = path.extension().is_some_and(|extension| {
+            extension == "yaml" || extension == "yml" || extension == "json"
+        });
         if !manifest {
             continue;
         }
@@ -213,9 +216,11 @@ impl Objects {
                 let mut values = BTreeMap::new();
                 for (key, value) in manifest.data.unwrap_or_default() {
                     let value = Zeroizing::new(value.unwrap_or_default().replace(['\n', ' '], ""));
-                    let bytes = STANDARD.decode(value.as_bytes()).map_err(|_| ManifestError::NotBase64 {
-                        path: path.display().to_string(),
-                        name: name.clone(),
+                    let bytes = STANDARD.decode(value.as_bytes()).map_err(|_| {
+                        ManifestError::NotBase64 {
+                            path: path.display().to_string(),
+                            name: name.clone(),
+                        }
                     })?;
                     values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
                 }

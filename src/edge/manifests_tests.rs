@@ -45,7 +45,11 @@ async fn what_is_written_into_the_folder_counts_at_once() {
     let manifests = Manifests::open(folder.path()).unwrap();
     assert_eq!(length(&manifests, "ns", "new", "token").await, None);
     let path = folder.path().join("new.yaml");
-    fs::write(&path, "kind: Secret\nmetadata: {name: new, namespace: ns}\nstringData: {token: a}\n").unwrap();
+    fs::write(
+        &path,
+        "kind: Secret\nmetadata: {name: new, namespace: ns}\nstringData: {token: a}\n",
+    )
+    .unwrap();
     assert_eq!(length(&manifests, "ns", "new", "token").await, Some(1));
     fs::remove_file(path).unwrap();
     assert_eq!(length(&manifests, "ns", "new", "token").await, None);
@@ -66,8 +70,14 @@ async fn a_folder_that_went_bad_is_unread_and_not_empty() {
 #[test]
 fn a_bad_manifest_is_told_by_its_place_and_never_by_its_content() {
     let table = [
-        ("kind: Secret\nmetadata: {name: s}\ndata: {token: sup3rs3cret!}\n", "not base64"),
-        ("kind: Secret\nmetadata: {name: s}\ndata: [sup3rs3cret!]\n", "line 3"),
+        (
+            "kind: Secret\nmetadata: {name: s}\ndata: {token: sup3rs3cret!}\n",
+            "not base64",
+        ),
+        (
+            "kind: Secret\nmetadata: {name: s}\ndata: [sup3rs3cret!]\n",
+            "line 3",
+        ),
     ];
     for (text, expected) in table {
         let folder = folder(&[("bad.yaml", text)]);

@@ -72,19 +72,32 @@ mod tests {
 
     #[test]
     fn only_wanted_keys_are_decoded_and_absent_ones_are_absent() {
-        let json = br#"{"data":{"token":"YWJj","empty":null,"none":"","broken":"%%"},"type":"Opaque"}"#;
+        let json =
+            br#"{"data":{"token":"YWJj","empty":null,"none":"","broken":"%%"},"type":"Opaque"}"#;
         let SecretRead::Found(found) = secret(json, &["token", "empty", "none", "absent"]) else {
             panic!("not found")
         };
-        let lengths: Vec<_> = found.iter().map(|(key, value)| (key.as_str(), value.expose().len())).collect();
+        let lengths: Vec<_> = found
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.expose().len()))
+            .collect();
         assert_eq!(lengths, [("empty", 0), ("none", 0), ("token", 3)]);
     }
 
     #[test]
     fn what_is_no_secret_is_not_taken_for_an_empty_one() {
-        for json in ["", "[]", r#"{"data":[]}"#, r#"{"data":{"token":"%%"}}"#, r#"{"data":{"token":1}}"#] {
+        for json in [
+            "",
+            "[]",
+            r#"{"data":[]}"#,
+            r#"{"data":{"token":"%%"}}"#,
+            r#"{"data":{"token":1}}"#,
+        ] {
             let read = secret(json.as_bytes(), &["token"]);
-            assert!(matches!(read, SecretRead::Unread(Unread::Garbled)), "{json}");
+            assert!(
+                matches!(read, SecretRead::Unread(Unread::Garbled)),
+                "{json}"
+            );
         }
         assert!(matches!(secret(b"{}", &["token"]), SecretRead::Found(found) if found.is_empty()));
     }

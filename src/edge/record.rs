@@ -66,12 +66,16 @@ pub fn decision(request: &Request, verdict: &Verdict, secrets: &[String], durati
 
 fn fields(verdict: &Verdict) -> impl Display {
     let judged = verdict.judged.iter();
-    Joined(",", move || judged.clone().flat_map(|judged| &judged.finding.fields))
+    Joined(",", move || {
+        judged.clone().flat_map(|judged| &judged.finding.fields)
+    })
 }
 
 fn findings(verdict: &Verdict) -> impl Display {
     let judged = verdict.judged.iter();
-    Joined("; ", move || judged.clone().map(|judged| judged.finding.message()))
+    Joined("; ", move || {
+        judged.clone().map(|judged| judged.finding.message())
+    })
 }
 
 /// Items with a separator between them, cut where one decision would drown the log.
@@ -263,7 +267,12 @@ mod tests {
             shared.queue(&line);
         }
         assert_eq!(shared.lines().bytes.len(), BUFFER_BYTES);
-        assert!(shared.metrics.encode().contains("keyguard_records_dropped_total 2"));
+        assert!(
+            shared
+                .metrics
+                .encode()
+                .contains("keyguard_records_dropped_total 2")
+        );
     }
 
     #[test]

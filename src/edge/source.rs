@@ -42,7 +42,8 @@ pub trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = SecretRead> + Send;
 
     /// Reads one ConfigMap.
-    fn config_map(&self, namespace: &str, name: &str) -> impl Future<Output = ConfigMapRead> + Send;
+    fn config_map(&self, namespace: &str, name: &str)
+    -> impl Future<Output = ConfigMapRead> + Send;
 
     /// Whether the cluster answers.
     ///

@@ -138,7 +138,10 @@ fn delete(old: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::ConfigMapDeleted,
         severity: Severity::Refusal,
-        what: format!("argocd-cm gives {} its API key and would be deleted", accounts(&losers)),
+        what: format!(
+            "argocd-cm gives {} its API key and would be deleted",
+            accounts(&losers)
+        ),
         mend: "Keep argocd-cm; change it in place instead of deleting it.".to_owned(),
         fields: losers
             .iter()
@@ -152,7 +155,10 @@ fn label_removed(losers: &[&str]) -> Finding {
     Finding {
         rule: Rule::LabelRemoved,
         severity: Severity::Refusal,
-        what: format!("argocd-cm, which {} comes from, loses its label ({field})", accounts(losers)),
+        what: format!(
+            "argocd-cm, which {} comes from, loses its label ({field})",
+            accounts(losers)
+        ),
         mend: format!("Keep the label {PART_OF_LABEL}: {PART_OF_VALUE}."),
         fields: vec![field],
     }
@@ -182,7 +188,10 @@ fn missing(new: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
             .map(|key| Finding {
                 rule: Rule::ApiKeyMissing,
                 severity: Severity::Warning,
-                what: format!("Argo CD cannot parse {} and so reads no account", data_field(key)),
+                what: format!(
+                    "Argo CD cannot parse {} and so reads no account",
+                    data_field(key)
+                ),
                 mend: format!("Write \"true\" or \"false\" into {}.", data_field(key)),
                 fields: vec![data_field(key)],
             })
@@ -209,7 +218,11 @@ fn not_usable(name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Findin
             let key = capabilities_key(name);
             let list = value(data, &key);
             (
-                format!("account {} has no apiKey ({}: {list})", quoted(name), data_field(&key)),
+                format!(
+                    "account {} has no apiKey ({}: {list})",
+                    quoted(name),
+                    data_field(&key)
+                ),
                 format!("Set {} to \"apiKey, login\".", data_field(&key)),
                 key,
             )
@@ -272,7 +285,11 @@ fn capabilities_key(name: &str) -> String {
 }
 
 /// The key by whose change capabilities go.
-fn changed_capabilities_key(name: &str, old: &AccountsConfigMap, new: &AccountsConfigMap) -> String {
+fn changed_capabilities_key(
+    name: &str,
+    old: &AccountsConfigMap,
+    new: &AccountsConfigMap,
+) -> String {
     let [usual, dotted] = capability_keys(name);
     if old.get(&usual) == new.get(&usual) && old.get(&dotted) != new.get(&dotted) {
         dotted
@@ -286,7 +303,12 @@ fn data_field(key: &str) -> String {
 }
 
 fn transition(old: &AccountsConfigMap, new: &AccountsConfigMap, key: &str) -> String {
-    format!("{}: {} → {}", data_field(key), value(old, key), value(new, key))
+    format!(
+        "{}: {} → {}",
+        data_field(key),
+        value(old, key),
+        value(new, key)
+    )
 }
 
 fn value(config_map: &AccountsConfigMap, key: &str) -> String {
@@ -297,7 +319,11 @@ fn value(config_map: &AccountsConfigMap, key: &str) -> String {
 
 fn accounts(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-    let noun = if names.len() == 1 { "account" } else { "accounts" };
+    let noun = if names.len() == 1 {
+        "account"
+    } else {
+        "accounts"
+    };
     format!("{noun} {}", names.join(", "))
 }
 

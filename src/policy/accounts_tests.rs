@@ -27,53 +27,134 @@ const GOOD: &[(&str, &str)] = &[("accounts.admin", "apiKey, login")];
 fn an_update_is_refused_exactly_when_a_protected_account_loses_something() {
     use Rule::*;
     use Severity::{Refusal, Warning};
-    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], &'a [(Rule, Severity, &'a str)]);
+    type Row<'a> = (
+        &'a str,
+        &'a [(&'a str, &'a str)],
+        &'a [(&'a str, &'a str)],
+        &'a [(Rule, Severity, &'a str)],
+    );
     let table: &[Row<'_>] = &[
         ("nothing changes", GOOD, GOOD, &[]),
-        ("spelled otherwise", GOOD, &[("accounts.admin", "login,apiKey ,")], &[]),
-        ("without login, which admin always has", GOOD, &[("accounts.admin", "apiKey")], &[]),
-        ("apiKey dropped", GOOD, &[("accounts.admin", "login")], &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)]),
-        ("key dropped", GOOD, &[], &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)]),
-        ("the key with a dot counts too", &[("accounts.admin.", "apiKey")], &[], &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin."]"#)]),
-        ("moved to the usual key", &[("accounts.admin.", "apiKey")], GOOD, &[]),
-        ("case", GOOD, &[("accounts.admin", "apikey, login")], &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)]),
         (
-            "switched off by admin.enabled", GOOD,
+            "spelled otherwise",
+            GOOD,
+            &[("accounts.admin", "login,apiKey ,")],
+            &[],
+        ),
+        (
+            "without login, which admin always has",
+            GOOD,
+            &[("accounts.admin", "apiKey")],
+            &[],
+        ),
+        (
+            "apiKey dropped",
+            GOOD,
+            &[("accounts.admin", "login")],
+            &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)],
+        ),
+        (
+            "key dropped",
+            GOOD,
+            &[],
+            &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)],
+        ),
+        (
+            "the key with a dot counts too",
+            &[("accounts.admin.", "apiKey")],
+            &[],
+            &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin."]"#)],
+        ),
+        (
+            "moved to the usual key",
+            &[("accounts.admin.", "apiKey")],
+            GOOD,
+            &[],
+        ),
+        (
+            "case",
+            GOOD,
+            &[("accounts.admin", "apikey, login")],
+            &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)],
+        ),
+        (
+            "switched off by admin.enabled",
+            GOOD,
             &[("accounts.admin", "apiKey"), ("admin.enabled", "false")],
             &[(AccountDisabled, Refusal, r#"data["admin.enabled"]"#)],
         ),
         (
-            "switched off by accounts.admin.enabled", GOOD,
-            &[("accounts.admin", "apiKey"), ("accounts.admin.enabled", "f"), ("admin.enabled", "true")],
-            &[(AccountDisabled, Refusal, r#"data["accounts.admin.enabled"]"#)],
+            "switched off by accounts.admin.enabled",
+            GOOD,
+            &[
+                ("accounts.admin", "apiKey"),
+                ("accounts.admin.enabled", "f"),
+                ("admin.enabled", "true"),
+            ],
+            &[(
+                AccountDisabled,
+                Refusal,
+                r#"data["accounts.admin.enabled"]"#,
+            )],
         ),
         (
-            "both at once are both reported", GOOD,
+            "both at once are both reported",
+            GOOD,
             &[("accounts.admin", "login"), ("admin.enabled", "false")],
-            &[(AccountDisabled, Refusal, r#"data["admin.enabled"]"#), (ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)],
+            &[
+                (AccountDisabled, Refusal, r#"data["admin.enabled"]"#),
+                (ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#),
+            ],
         ),
-        ("a value Argo CD ignores", GOOD, &[("accounts.admin", "apiKey"), ("admin.enabled", "no")], &[]),
         (
-            "another account's value that no account survives", GOOD,
-            &[("accounts.admin", "apiKey"), ("accounts.bob.enabled", "maybe")],
+            "a value Argo CD ignores",
+            GOOD,
+            &[("accounts.admin", "apiKey"), ("admin.enabled", "no")],
+            &[],
+        ),
+        (
+            "another account's value that no account survives",
+            GOOD,
+            &[
+                ("accounts.admin", "apiKey"),
+                ("accounts.bob.enabled", "maybe"),
+            ],
             &[(Unreadable, Refusal, r#"data["accounts.bob.enabled"]"#)],
         ),
-        ("an unprotected account may lose its key",
-            &[("accounts.admin", "apiKey"), ("accounts.bob", "apiKey")], &[("accounts.admin", "apiKey")], &[]),
-        ("bad stays bad", &[("accounts.admin", "login")], &[("accounts.admin", "")], &[(ApiKeyMissing, Warning, r#"data["accounts.admin"]"#)]),
         (
-            "bad gets worse without a loss", &[("accounts.admin", "login")],
+            "an unprotected account may lose its key",
+            &[("accounts.admin", "apiKey"), ("accounts.bob", "apiKey")],
+            &[("accounts.admin", "apiKey")],
+            &[],
+        ),
+        (
+            "bad stays bad",
+            &[("accounts.admin", "login")],
+            &[("accounts.admin", "")],
+            &[(ApiKeyMissing, Warning, r#"data["accounts.admin"]"#)],
+        ),
+        (
+            "bad gets worse without a loss",
+            &[("accounts.admin", "login")],
             &[("accounts.admin", "login"), ("accounts.x.enabled", "?")],
             &[(ApiKeyMissing, Warning, r#"data["accounts.x.enabled"]"#)],
         ),
         (
-            "mended in part", &[("accounts.admin.enabled", "?")], &[("accounts.admin.enabled", "false"), ("accounts.admin", "apiKey")],
+            "mended in part",
+            &[("accounts.admin.enabled", "?")],
+            &[
+                ("accounts.admin.enabled", "false"),
+                ("accounts.admin", "apiKey"),
+            ],
             &[(ApiKeyMissing, Warning, r#"data["accounts.admin.enabled"]"#)],
         ),
         ("mended", &[("accounts.admin", "login")], GOOD, &[]),
     ];
     for (name, old, new, expected) in table {
-        let findings = judge(Change::Update(&config_map(old), &config_map(new)), &protected(&["admin"]));
+        let findings = judge(
+            Change::Update(&config_map(old), &config_map(new)),
+            &protected(&["admin"]),
+        );
         assert_eq!(found(&findings), *expected, "{name}");
     }
 }
@@ -85,14 +166,30 @@ fn a_protected_account_other_than_admin_keeps_its_login_too() {
         (&[("accounts.bot", "apiKey")], &[Rule::LoginRemoved]),
         (&[("accounts.bot", "login")], &[Rule::ApiKeyRemoved]),
         (&[], &[Rule::ApiKeyRemoved, Rule::LoginRemoved]),
-        (&[("accounts.bot", "apiKey, login"), ("accounts.bot.enabled", "0")], &[Rule::AccountDisabled]),
-        (&[("accounts.bot", "apiKey, login"), ("admin.enabled", "false")], &[]),
+        (
+            &[
+                ("accounts.bot", "apiKey, login"),
+                ("accounts.bot.enabled", "0"),
+            ],
+            &[Rule::AccountDisabled],
+        ),
+        (
+            &[
+                ("accounts.bot", "apiKey, login"),
+                ("admin.enabled", "false"),
+            ],
+            &[],
+        ),
     ];
     for (new, expected) in table {
         let findings = judge(Change::Update(&old, &config_map(new)), &protected(&["bot"]));
         let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
         assert_eq!(rules, *expected, "{new:?}");
-        assert!(findings.iter().all(|finding| finding.severity == Severity::Refusal));
+        assert!(
+            findings
+                .iter()
+                .all(|finding| finding.severity == Severity::Refusal)
+        );
     }
 }
 
@@ -101,13 +198,23 @@ fn an_account_with_login_only_loses_it_by_an_unreadable_config_map_too() {
     let old = config_map(&[("accounts.bot", "login")]);
     let new = config_map(&[("accounts.bot", "login"), ("accounts.bot.enabled", "on")]);
     let findings = judge(Change::Update(&old, &new), &protected(&["bot"]));
-    assert_eq!(found(&findings), [(Rule::Unreadable, Severity::Refusal, r#"data["accounts.bot.enabled"]"#)]);
+    assert_eq!(
+        found(&findings),
+        [(
+            Rule::Unreadable,
+            Severity::Refusal,
+            r#"data["accounts.bot.enabled"]"#
+        )]
+    );
 }
 
 #[test]
 fn the_label_by_which_argo_cd_finds_the_config_map_may_not_go() {
     let old = config_map(GOOD);
-    let new = AccountsConfigMap { labelled: false, ..old.clone() };
+    let new = AccountsConfigMap {
+        labelled: false,
+        ..old.clone()
+    };
     let findings = judge(Change::Update(&old, &new), &protected(&["admin"]));
     assert_eq!(found(&findings)[0].0, Rule::LabelRemoved);
     assert_eq!(findings[0].severity, Severity::Refusal);
@@ -120,15 +227,25 @@ fn a_delete_is_refused_exactly_when_a_protected_account_had_its_key() {
     let table: &[(&[(&str, &str)], bool)] = &[
         (GOOD, true),
         (&[("accounts.admin", "login")], false),
-        (&[("accounts.admin", "apiKey"), ("admin.enabled", "false")], false),
-        (&[("accounts.admin", "apiKey"), ("accounts.x.enabled", "?")], false),
+        (
+            &[("accounts.admin", "apiKey"), ("admin.enabled", "false")],
+            false,
+        ),
+        (
+            &[("accounts.admin", "apiKey"), ("accounts.x.enabled", "?")],
+            false,
+        ),
         (&[("accounts.bob", "apiKey")], false),
         (&[], false),
     ];
     for (data, refused) in table {
         let findings = judge(Change::Delete(&config_map(data)), &protected(&["admin"]));
         let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
-        let expected: &[Rule] = if *refused { &[Rule::ConfigMapDeleted] } else { &[] };
+        let expected: &[Rule] = if *refused {
+            &[Rule::ConfigMapDeleted]
+        } else {
+            &[]
+        };
         assert_eq!(rules, expected, "{data:?}");
     }
 }
@@ -139,20 +256,33 @@ fn a_create_only_ever_warns() {
         (GOOD, 0),
         (&[], 1),
         (&[("accounts.admin", "login")], 1),
-        (&[("accounts.admin", "apiKey"), ("admin.enabled", "false")], 1),
-        (&[("accounts.x.enabled", "?"), ("accounts.y.enabled", "?")], 2),
+        (
+            &[("accounts.admin", "apiKey"), ("admin.enabled", "false")],
+            1,
+        ),
+        (
+            &[("accounts.x.enabled", "?"), ("accounts.y.enabled", "?")],
+            2,
+        ),
     ];
     for (data, warnings) in table {
         let findings = judge(Change::Create(&config_map(data)), &protected(&["admin"]));
         assert_eq!(findings.len(), *warnings, "{data:?}");
-        assert!(findings.iter().all(|finding| finding.severity == Severity::Warning));
+        assert!(
+            findings
+                .iter()
+                .all(|finding| finding.severity == Severity::Warning)
+        );
     }
 }
 
 #[test]
 fn the_refusal_reads_as_one_sentence_to_act_on() {
     let findings = judge(
-        Change::Update(&config_map(GOOD), &config_map(&[("accounts.admin", "login")])),
+        Change::Update(
+            &config_map(GOOD),
+            &config_map(&[("accounts.admin", "login")]),
+        ),
         &protected(&["admin"]),
     );
     assert_eq!(
@@ -164,7 +294,10 @@ fn the_refusal_reads_as_one_sentence_to_act_on() {
 #[test]
 fn what_a_user_wrote_is_escaped_and_cut() {
     let new = config_map(&[("accounts.admin", &format!("login\n{}", "x".repeat(500)))]);
-    let findings = judge(Change::Update(&config_map(GOOD), &new), &protected(&["admin"]));
+    let findings = judge(
+        Change::Update(&config_map(GOOD), &new),
+        &protected(&["admin"]),
+    );
     assert!(!findings[0].what.contains('\n'));
     assert!(findings[0].what.len() < 300, "{}", findings[0].what);
 }

@@ -115,11 +115,18 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn secret(&self) -> String {
-        format!("Secret {:?} in namespace {:?}", self.reference.secret, self.namespace)
+        format!(
+            "Secret {:?} in namespace {:?}",
+            self.reference.secret, self.namespace
+        )
     }
 
     fn secret_missing(&self, severity: Severity) -> Defect {
-        let Reference { secret, key, role, .. } = self.reference;
+        let Reference {
+            secret, key, role, ..
+        } = self.reference;
+        // What no Secret can have as a key must not end up in a command to copy.
+        let key = if is_data_key(key) { key } else { "<key>" };
         let placeholder = match role {
             Role::Token => "<API key>",
             Role::Password => "<password>",
@@ -127,7 +134,10 @@ impl Place<'_> {
         Defect {
             rule: Rule::SecretMissing,
             severity,
-            what: format!("Secret {secret:?} does not exist in namespace {:?}", self.namespace),
+            what: format!(
+                "Secret {secret:?} does not exist in namespace {:?}",
+                self.namespace
+            ),
             mend: format!(
                 "Create it first: kubectl create secret generic {secret} -n {} --from-literal={key}='{placeholder}'. \
                  When both are in one GitOps sync, put the Secret into an earlier wave \
@@ -152,7 +162,8 @@ impl Place<'_> {
             rule: Rule::KeyMissing,
             severity,
             what: format!("{} has no key {:?}", self.secret(), self.reference.key),
-            mend: "Add the key to the Secret, or refer to the key that holds the credential.".to_owned(),
+            mend: "Add the key to the Secret, or refer to the key that holds the credential."
+                .to_owned(),
         }
     }
 
@@ -202,6 +213,12 @@ impl Place<'_> {
             mend: defect.mend().to_owned(),
         }
     }
+}
+
+/// Whether a Secret can have such a key.
+fn is_data_key(key: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !key.is_empty() && key.len() <= 253 && key.bytes().all(allowed)
 }
 
 /// The rule that a defect of a value is reported under.

@@ -18,7 +18,11 @@ struct Example {
 
 impl Example {
     fn of((secret, key): (&str, &str), fact: CredentialFact) -> Example {
-        let role = if key == "password" { Role::Password } else { Role::Token };
+        let role = if key == "password" {
+            Role::Password
+        } else {
+            Role::Token
+        };
         Example {
             reference: Reference {
                 role,
@@ -60,7 +64,11 @@ impl Example {
     }
 
     fn findings(self) -> Vec<Finding> {
-        let key = (self.reference.secret.clone(), self.reference.key.clone(), self.reference.role);
+        let key = (
+            self.reference.secret.clone(),
+            self.reference.key.clone(),
+            self.reference.role,
+        );
         let facts = Facts {
             credentials: BTreeMap::from([(key, self.fact)]),
             mode: self.mode,
@@ -83,7 +91,9 @@ impl Example {
     fn judged(self) -> Option<(Rule, Severity)> {
         let findings = self.findings();
         assert!(findings.len() <= 1, "{findings:?}");
-        findings.first().map(|finding| (finding.rule, finding.severity))
+        findings
+            .first()
+            .map(|finding| (finding.rule, finding.severity))
     }
 }
 
@@ -93,30 +103,86 @@ fn every_finding_has_its_rule_and_severity() {
     use Severity::{Refusal, Warning};
     let table = [
         ("good", Example::of(TOKEN_SECRET, Value(vec![])), None),
-        ("missing", Example::of(TOKEN_SECRET, SecretMissing), Some((Rule::SecretMissing, Refusal))),
-        ("no such name", Example::of(("a/b", "token"), NameInvalid), Some((Rule::SecretMissing, Refusal))),
-        ("no key", Example::of(TOKEN_SECRET, KeyMissing), Some((Rule::KeyMissing, Refusal))),
-        ("empty", Example::value(TOKEN_SECRET, ValueDefect::Empty), Some((Rule::ValueEmpty, Refusal))),
-        ("not text", Example::value(TOKEN_SECRET, ValueDefect::NotUtf8), Some((Rule::NotUtf8, Refusal))),
-        ("newline", Example::value(TOKEN_SECRET, ValueDefect::TrailingNewline), Some((Rule::TrailingNewline, Refusal))),
-        ("quoted token", Example::value(TOKEN_SECRET, ValueDefect::Quoted), Some((Rule::Quoted, Refusal))),
-        ("quoted password is a hint", Example::value(("p", "password"), ValueDefect::Quoted), Some((Rule::Quoted, Warning))),
-        ("empty password", Example::value(("p", "password"), ValueDefect::Empty), Some((Rule::ValueEmpty, Refusal))),
-        ("unread", Example::of(TOKEN_SECRET, Unread(super::Unread::Timeout)), Some((Rule::SecretUnreadable, Refusal))),
+        (
+            "missing",
+            Example::of(TOKEN_SECRET, SecretMissing),
+            Some((Rule::SecretMissing, Refusal)),
+        ),
+        (
+            "no such name",
+            Example::of(("a/b", "token"), NameInvalid),
+            Some((Rule::SecretMissing, Refusal)),
+        ),
+        (
+            "no key",
+            Example::of(TOKEN_SECRET, KeyMissing),
+            Some((Rule::KeyMissing, Refusal)),
+        ),
+        (
+            "empty",
+            Example::value(TOKEN_SECRET, ValueDefect::Empty),
+            Some((Rule::ValueEmpty, Refusal)),
+        ),
+        (
+            "not text",
+            Example::value(TOKEN_SECRET, ValueDefect::NotUtf8),
+            Some((Rule::NotUtf8, Refusal)),
+        ),
+        (
+            "newline",
+            Example::value(TOKEN_SECRET, ValueDefect::TrailingNewline),
+            Some((Rule::TrailingNewline, Refusal)),
+        ),
+        (
+            "quoted token",
+            Example::value(TOKEN_SECRET, ValueDefect::Quoted),
+            Some((Rule::Quoted, Refusal)),
+        ),
+        (
+            "quoted password is a hint",
+            Example::value(("p", "password"), ValueDefect::Quoted),
+            Some((Rule::Quoted, Warning)),
+        ),
+        (
+            "empty password",
+            Example::value(("p", "password"), ValueDefect::Empty),
+            Some((Rule::ValueEmpty, Refusal)),
+        ),
+        (
+            "unread",
+            Example::of(TOKEN_SECRET, Unread(super::Unread::Timeout)),
+            Some((Rule::SecretUnreadable, Refusal)),
+        ),
         (
             "unread, allowed",
             Example::of(TOKEN_SECRET, Unread(super::Unread::Forbidden)).on_error(OnError::Allow),
             Some((Rule::SecretUnreadable, Warning)),
         ),
-        ("optional, missing", Example::of(TOKEN_SECRET, SecretMissing).optional(), None),
-        ("optional, no key", Example::of(TOKEN_SECRET, KeyMissing).optional(), None),
-        ("optional, defective", Example::value(TOKEN_SECRET, ValueDefect::Empty).optional(), Some((Rule::ValueEmpty, Warning))),
+        (
+            "optional, missing",
+            Example::of(TOKEN_SECRET, SecretMissing).optional(),
+            None,
+        ),
+        (
+            "optional, no key",
+            Example::of(TOKEN_SECRET, KeyMissing).optional(),
+            None,
+        ),
+        (
+            "optional, defective",
+            Example::value(TOKEN_SECRET, ValueDefect::Empty).optional(),
+            Some((Rule::ValueEmpty, Warning)),
+        ),
         (
             "optional, unread",
             Example::of(TOKEN_SECRET, Unread(super::Unread::Timeout)).optional(),
             Some((Rule::SecretUnreadable, Warning)),
         ),
-        ("unchanged, missing", Example::of(TOKEN_SECRET, SecretMissing).unchanged(), Some((Rule::SecretMissing, Warning))),
+        (
+            "unchanged, missing",
+            Example::of(TOKEN_SECRET, SecretMissing).unchanged(),
+            Some((Rule::SecretMissing, Warning)),
+        ),
         (
             "unchanged, unread",
             Example::of(TOKEN_SECRET, Unread(super::Unread::Timeout)).unchanged(),
@@ -149,14 +215,22 @@ fn a_secret_that_makes_itself_is_never_the_reason_of_a_refusal() {
         assert_eq!(missing(TOKEN_SECRET, mode), refused, "{mode:?}");
     }
     let unknown = Example::of(APP_PROXY, SecretMissing);
-    assert_eq!(unknown.judged(), not_yet, "without cap-app-proxy-cm it cannot be told");
+    assert_eq!(
+        unknown.judged(),
+        not_yet,
+        "without cap-app-proxy-cm it cannot be told"
+    );
     let half = Example::of(APP_PROXY, KeyMissing).mode(Mode::BuiltIn);
     assert_eq!(half.judged(), not_yet);
 }
 
 #[test]
 fn what_app_proxy_makes_again_is_only_warned_of_when_it_is_damaged() {
-    let damaged = |mode| Example::value(APP_PROXY, ValueDefect::Empty).mode(mode).judged();
+    let damaged = |mode| {
+        Example::value(APP_PROXY, ValueDefect::Empty)
+            .mode(mode)
+            .judged()
+    };
     let warned = Some((Rule::ValueEmpty, Severity::Warning));
     let refused = Some((Rule::ValueEmpty, Severity::Refusal));
     assert_eq!(damaged(Mode::BuiltIn), warned);
@@ -164,7 +238,11 @@ fn what_app_proxy_makes_again_is_only_warned_of_when_it_is_damaged() {
     assert_eq!(damaged(Mode::ExternalToken), refused);
     assert_eq!(damaged(Mode::Unknown), refused);
     let initial = Example::value(INITIAL, ValueDefect::Empty).mode(Mode::BuiltIn);
-    assert_eq!(initial.judged(), refused, "argocd-server makes it once and never again");
+    assert_eq!(
+        initial.judged(),
+        refused,
+        "argocd-server makes it once and never again"
+    );
 }
 
 #[test]
@@ -208,17 +286,46 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
     let findings = judge(&references, Some(&facts), &circumstances);
     assert_eq!(findings.len(), 2);
     assert_eq!(findings[0].fields.len(), 3);
-    assert!(findings[0].what.contains("containers[0].env[0]: ARGO_CD_TOKEN_SECRET_NAME and 2 more"), "{}", findings[0].what);
-    assert_eq!((findings[1].rule, findings[1].severity), (Rule::Unresolvable, Severity::Warning));
+    assert!(
+        findings[0]
+            .what
+            .contains("containers[0].env[0]: ARGO_CD_TOKEN_SECRET_NAME and 2 more"),
+        "{}",
+        findings[0].what
+    );
+    assert_eq!(
+        (findings[1].rule, findings[1].severity),
+        (Rule::Unresolvable, Severity::Warning)
+    );
     let nothing_known = judge(&references, None, &circumstances);
-    assert_eq!(nothing_known[0].rule, Rule::SecretUnreadable, "nothing is assumed good");
+    assert_eq!(
+        nothing_known[0].rule,
+        Rule::SecretUnreadable,
+        "nothing is assumed good"
+    );
 }
 
 #[test]
 fn the_refusal_says_what_where_why_and_how_also_in_a_gitops_sync() {
-    let finding = Example::of(TOKEN_SECRET, CredentialFact::SecretMissing).findings().remove(0);
+    let finding = Example::of(TOKEN_SECRET, CredentialFact::SecretMissing)
+        .findings()
+        .remove(0);
     assert_eq!(
         finding.message(),
         r#"Secret "my-secret" does not exist in namespace "gitops" (spec.template.spec.containers[0].env[3]: ARGO_CD_TOKEN): the GitOps Runtime reads its Argo CD credential from it and cannot work without. Create it first: kubectl create secret generic my-secret -n gitops --from-literal=token='<API key>'. When both are in one GitOps sync, put the Secret into an earlier wave (annotation argocd.argoproj.io/sync-wave: "-1"); the next sync then goes through. [credentials/secret-missing]"#
     );
+}
+
+#[test]
+fn nothing_that_a_shell_would_run_gets_into_a_command_to_copy() {
+    let odd = ("my-secret", "token'; rm -rf ~ #");
+    let finding = Example::of(odd, CredentialFact::SecretMissing)
+        .findings()
+        .remove(0);
+    assert!(
+        finding.mend.contains("--from-literal=<key>='<API key>'"),
+        "{}",
+        finding.mend
+    );
+    assert!(!finding.mend.contains("rm -rf"), "{}", finding.mend);
 }

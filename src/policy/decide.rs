@@ -73,7 +73,13 @@ impl Policy {
             Some(Passage::BeingDeleted)
         } else if deletes && CLUSTER_CONTROLLERS.contains(&case.user.as_str()) {
             Some(Passage::ClusterController)
-        } else if matches!(case.subject, Subject::Workload { controlled: true, .. }) {
+        } else if matches!(
+            case.subject,
+            Subject::Workload {
+                controlled: true,
+                ..
+            }
+        ) {
             Some(Passage::Controlled)
         } else {
             None
@@ -152,7 +158,10 @@ mod tests {
     #[test]
     fn cleaning_up_is_never_refused() {
         let policy = Policy::default();
-        assert_eq!(policy.decide(&deletion("alice"), None).decision, Decision::Deny);
+        assert_eq!(
+            policy.decide(&deletion("alice"), None).decision,
+            Decision::Deny
+        );
         for user in CLUSTER_CONTROLLERS {
             let verdict = policy.decide(&deletion(user), None);
             assert_eq!(verdict.passage, Some(Passage::ClusterController));
@@ -161,7 +170,10 @@ mod tests {
             being_deleted: true,
             ..deletion("alice")
         };
-        assert_eq!(policy.decide(&terminating, None).passage, Some(Passage::BeingDeleted));
+        assert_eq!(
+            policy.decide(&terminating, None).passage,
+            Some(Passage::BeingDeleted)
+        );
     }
 
     #[test]
@@ -172,7 +184,10 @@ mod tests {
             unreachable!()
         };
         *new = Some(AccountsConfigMap::default());
-        assert_eq!(Policy::default().decide(&case, None).decision, Decision::Deny);
+        assert_eq!(
+            Policy::default().decide(&case, None).decision,
+            Decision::Deny
+        );
     }
 
     #[test]
@@ -183,12 +198,18 @@ mod tests {
             ..Policy::default()
         };
         let verdict = policy.decide(&deletion("root"), None);
-        assert_eq!((verdict.decision, verdict.passage), (Decision::Exempt, Some(Passage::ExemptUser)));
+        assert_eq!(
+            (verdict.decision, verdict.passage),
+            (Decision::Exempt, Some(Passage::ExemptUser))
+        );
         let sandboxed = Case {
             namespace: "sandbox".to_owned(),
             ..deletion("alice")
         };
-        assert_eq!(policy.decide(&sandboxed, None).passage, Some(Passage::ExemptNamespace));
+        assert_eq!(
+            policy.decide(&sandboxed, None).passage,
+            Some(Passage::ExemptNamespace)
+        );
     }
 
     #[test]
@@ -208,6 +229,9 @@ mod tests {
         assert_eq!(passage(Operation::Update, false), None);
         assert_eq!(passage(Operation::Create, true), Some(Passage::Controlled));
         assert_eq!(passage(Operation::Delete, false), Some(Passage::NotGuarded));
-        assert_eq!(passage(Operation::Connect, false), Some(Passage::NotGuarded));
+        assert_eq!(
+            passage(Operation::Connect, false),
+            Some(Passage::NotGuarded)
+        );
     }
 }

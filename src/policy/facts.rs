@@ -34,7 +34,9 @@ impl Unread {
             Unread::Status(status) => format!("the API server answered HTTP {status}"),
             Unread::Unreachable => "the API server could not be reached".to_owned(),
             Unread::TooLarge => "it is larger than limits.maxSecretBytes".to_owned(),
-            Unread::TooMany => "the workload refers to more Secrets than limits.maxSecretReads".to_owned(),
+            Unread::TooMany => {
+                "the workload refers to more Secrets than limits.maxSecretReads".to_owned()
+            }
             Unread::Garbled => "the API server's answer was not readable".to_owned(),
         }
     }
@@ -45,7 +47,9 @@ impl Unread {
             Unread::Forbidden => {
                 "Give keyguard's service account the right to get secrets in this namespace."
             }
-            Unread::TooLarge => "Keep the credential in a Secret of its own, or raise limits.maxSecretBytes.",
+            Unread::TooLarge => {
+                "Keep the credential in a Secret of its own, or raise limits.maxSecretBytes."
+            }
             Unread::TooMany => "Refer to fewer Secrets, or raise limits.maxSecretReads.",
             Unread::Timeout | Unread::Status(_) | Unread::Unreachable | Unread::Garbled => {
                 "Try again; if it stays so, look at the API server and at keyguard's log."

@@ -112,7 +112,20 @@ mod tests {
 
     #[test]
     fn a_name_that_no_object_can_have_is_never_looked_up() {
-        for name in ["", "../configmaps/x", "A", "a/b", "a?b", "-a", "a-", "a..b", "a b", "ä", ".", &"a".repeat(254)] {
+        for name in [
+            "",
+            "../configmaps/x",
+            "A",
+            "a/b",
+            "a?b",
+            "-a",
+            "a-",
+            "a..b",
+            "a b",
+            "ä",
+            ".",
+            &"a".repeat(254),
+        ] {
             assert!(!is_object_name(name), "{name}");
             let lookups = lookups(&[reference(Role::Token, name, "token")], 8);
             assert!(lookups.secrets.is_empty());

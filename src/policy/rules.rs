@@ -70,7 +70,7 @@ rules! {
     TokenIssuer "credentials/token-issuer"
         "Argo CD hands tokens of another issuer to single sign-on, and they are no API keys"
     TokenClaims "credentials/token-claims"
-        "Argo CD refuses a token without these claims"
+        "Argo CD refuses a token whose claims are missing or of another type"
     TokenProjectRole "credentials/token-project-role"
         "a project role is confined to its project, and the GitOps Runtime needs an account's API key"
     TokenNotYetValid "credentials/token-not-yet-valid"

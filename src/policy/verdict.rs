@@ -183,7 +183,11 @@ impl Verdict {
 
     /// The rules that found something, sorted, each once.
     pub fn rules(&self) -> Vec<Rule> {
-        let mut rules: Vec<Rule> = self.judged.iter().map(|judged| judged.finding.rule).collect();
+        let mut rules: Vec<Rule> = self
+            .judged
+            .iter()
+            .map(|judged| judged.finding.rule)
+            .collect();
         rules.sort_unstable();
         rules.dedup();
         rules
@@ -215,12 +219,32 @@ mod tests {
     #[test]
     fn the_mode_of_a_rule_turns_severity_into_effect() {
         let table = [
-            (Mode::Enforce, Severity::Refusal, Effect::Deny, Decision::Deny),
-            (Mode::Enforce, Severity::Warning, Effect::Warn, Decision::Warn),
+            (
+                Mode::Enforce,
+                Severity::Refusal,
+                Effect::Deny,
+                Decision::Deny,
+            ),
+            (
+                Mode::Enforce,
+                Severity::Warning,
+                Effect::Warn,
+                Decision::Warn,
+            ),
             (Mode::Warn, Severity::Refusal, Effect::Warn, Decision::Warn),
             (Mode::Warn, Severity::Warning, Effect::Warn, Decision::Warn),
-            (Mode::Audit, Severity::Refusal, Effect::Record, Decision::Audit),
-            (Mode::Audit, Severity::Warning, Effect::Record, Decision::Audit),
+            (
+                Mode::Audit,
+                Severity::Refusal,
+                Effect::Record,
+                Decision::Audit,
+            ),
+            (
+                Mode::Audit,
+                Severity::Warning,
+                Effect::Record,
+                Decision::Audit,
+            ),
         ];
         for (mode, severity, effect, decision) in table {
             let mut modes = Modes::default();

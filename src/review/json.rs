@@ -68,7 +68,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array; `item` must read or skip one value each time.
-    pub(super) fn array(&mut self, mut item: impl FnMut(&mut Reader<'a>) -> Result<()>) -> Result<()> {
+    pub(super) fn array(
+        &mut self,
+        mut item: impl FnMut(&mut Reader<'a>) -> Result<()>,
+    ) -> Result<()> {
         self.open(b'[')?;
         if self.closes(b']') {
             return Ok(());
@@ -88,9 +91,9 @@ impl<'a> Reader<'a> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong_type());
         }
-        let has_escapes = self.skip_string()?;
+        self.at = end_of_string(self.text.as_bytes(), from + 1)?;
         let quoted = self.since(from);
-        if has_escapes {
+        if quoted.contains('\\') {
             return match serde_json::from_str(quoted) {
                 Ok(text) => Ok(Cow::Owned(text)),
                 Err(_) => Err(self.error_at(Problem::Syntax, from)),
@@ -132,17 +135,8 @@ impl<'a> Reader<'a> {
 
     /// Checks one value of any type and passes over it.
     pub(super) fn skip(&mut self) -> Result<()> {
-        self.space();
-        match self.peek() {
-            Some(b'"') => self.skip_string().map(|_| ()),
-            Some(b'{') => self.skip_object(),
-            Some(b'[') => self.array(Reader::skip),
-            Some(b'-' | b'0'..=b'9') => self.skip_number(),
-            Some(b't') => self.literal("true"),
-            Some(b'f') => self.literal("false"),
-            Some(b'n') => self.literal("null"),
-            _ => Err(self.error(Problem::Syntax)),
-        }
+        self.at = end_of_value(self.text.as_bytes(), self.at, self.depth_left)?;
+        Ok(())
     }
 
     /// Checks that nothing but white space is left.
@@ -154,99 +148,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn skip_object(&mut self) -> Result<()> {
-        self.open(b'{')?;
-        if self.closes(b'}') {
-            return Ok(());
-        }
-        loop {
-            self.space();
-            self.skip_string()?;
-            self.expect(b':')?;
-            self.skip()?;
-            if self.next_or_close(b'}')? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Passes over a string that begins here; tells whether it has escapes.
-    fn skip_string(&mut self) -> Result<bool> {
-        self.expect(b'"')?;
-        let mut has_escapes = false;
-        loop {
-            self.at += plain_run(self.rest());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(has_escapes);
-                }
-                Some(b'\\') => {
-                    has_escapes = true;
-                    self.at += 1;
-                    self.skip_escape()?;
-                }
-                _ => return Err(self.error(Problem::Syntax)),
-            }
-        }
-    }
-
-    fn skip_escape(&mut self) -> Result<()> {
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.at += 1;
-                Ok(())
-            }
-            Some(b'u') => {
-                self.at += 1;
-                let digits = self.rest().get(..4);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(self.error(Problem::Syntax));
-                }
-                self.at += 4;
-                Ok(())
-            }
-            _ => Err(self.error(Problem::Syntax)),
-        }
-    }
-
-    fn skip_number(&mut self) -> Result<()> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
-            _ => return Err(self.error(Problem::Syntax)),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<()> {
-        let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 {
-            return Err(self.error(Problem::Syntax));
-        }
-        self.at += digits;
-        Ok(())
-    }
-
     fn literal(&mut self, literal: &str) -> Result<()> {
-        if !self.rest().starts_with(literal.as_bytes()) {
-            return Err(self.error(Problem::Syntax));
-        }
-        self.at += literal.len();
+        self.at = end_of_literal(self.text.as_bytes(), self.at, literal)?;
         Ok(())
     }
 
@@ -291,17 +194,11 @@ impl<'a> Reader<'a> {
     }
 
     fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
+        self.at = end_of_space(self.text.as_bytes(), self.at);
     }
 
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     fn since(&self, from: usize) -> &'a str {
@@ -323,30 +220,207 @@ impl<'a> Reader<'a> {
     }
 
     fn error_at(&self, problem: Problem, at: usize) -> Error {
-        let is_over = at >= self.text.len() && problem == Problem::Syntax;
+        Error::at(self.text.as_bytes(), problem, at)
+    }
+}
+
+impl Error {
+    /// Bad syntax at the end of the text is a text that ends too early.
+    fn at(bytes: &[u8], problem: Problem, at: usize) -> Error {
+        let is_over = at >= bytes.len() && problem == Problem::Syntax;
         Error {
-            problem: if is_over { Problem::Unfinished } else { problem },
+            problem: if is_over {
+                Problem::Unfinished
+            } else {
+                problem
+            },
             at,
         }
     }
 }
 
+/// The deepest nesting that can be asked for: a bit for each open bracket.
+pub const DEEPEST: usize = 128;
+
+/// Where the value ends that begins at or behind `at`, at most `depth_left` brackets deep.
+///
+/// One loop without recursion, with everything it knows in registers: this is where most of the time
+/// of decoding goes.
+fn end_of_value(bytes: &[u8], mut at: usize, depth_left: usize) -> Result<usize> {
+    let mut depth = 0;
+    // The lowest bit tells whether the innermost open bracket is an object's.
+    let mut objects = 0_u128;
+    loop {
+        at = end_of_space(bytes, at);
+        let is_open = match bytes.get(at) {
+            Some(b'"') => {
+                at = end_of_string(bytes, at + 1)?;
+                false
+            }
+            Some(bracket @ (b'{' | b'[')) => {
+                if depth == depth_left.min(DEEPEST) {
+                    return Err(Error::at(bytes, Problem::Depth, at));
+                }
+                let is_object = *bracket == b'{';
+                depth += 1;
+                objects = objects << 1 | u128::from(is_object);
+                at = end_of_space(bytes, at + 1);
+                let is_empty = bytes.get(at) == Some(&(bracket + 2));
+                if is_object && !is_empty {
+                    at = end_of_key(bytes, at)?;
+                }
+                !is_empty
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                at = end_of_number(bytes, at)?;
+                false
+            }
+            Some(b't') => {
+                at = end_of_literal(bytes, at, "true")?;
+                false
+            }
+            Some(b'f') => {
+                at = end_of_literal(bytes, at, "false")?;
+                false
+            }
+            Some(b'n') => {
+                at = end_of_literal(bytes, at, "null")?;
+                false
+            }
+            _ => return Err(Error::at(bytes, Problem::Syntax, at)),
+        };
+        if is_open {
+            continue;
+        }
+        // A value has ended, and with it perhaps what it lies in.
+        loop {
+            if depth == 0 {
+                return Ok(at);
+            }
+            at = end_of_space(bytes, at);
+            let in_object = objects & 1 == 1;
+            match bytes.get(at) {
+                Some(b',') => {
+                    at += 1;
+                    if in_object {
+                        at = end_of_key(bytes, at)?;
+                    }
+                    break;
+                }
+                Some(b'}') if in_object => {}
+                Some(b']') if !in_object => {}
+                _ => return Err(Error::at(bytes, Problem::Syntax, at)),
+            }
+            at += 1;
+            depth -= 1;
+            objects >>= 1;
+        }
+    }
+}
+
+/// Where the value of a field begins whose key is at or behind `at`.
+fn end_of_key(bytes: &[u8], at: usize) -> Result<usize> {
+    let at = end_of_space(bytes, at);
+    if bytes.get(at) != Some(&b'"') {
+        return Err(Error::at(bytes, Problem::Syntax, at));
+    }
+    let at = end_of_space(bytes, end_of_string(bytes, at + 1)?);
+    if bytes.get(at) != Some(&b':') {
+        return Err(Error::at(bytes, Problem::Syntax, at));
+    }
+    Ok(at + 1)
+}
+
+/// Where a string ends whose opening quote is right before `at`.
+fn end_of_string(bytes: &[u8], mut at: usize) -> Result<usize> {
+    loop {
+        at += plain_run(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = end_of_escape(bytes, at + 1)?,
+            _ => return Err(Error::at(bytes, Problem::Syntax, at)),
+        }
+    }
+}
+
+#[inline]
+fn end_of_escape(bytes: &[u8], at: usize) -> Result<usize> {
+    match bytes.get(at) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+        Some(b'u') => {
+            let digits = bytes.get(at + 1..at + 5);
+            if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                Ok(at + 5)
+            } else {
+                Err(Error::at(bytes, Problem::Syntax, at))
+            }
+        }
+        _ => Err(Error::at(bytes, Problem::Syntax, at)),
+    }
+}
+
+fn end_of_number(bytes: &[u8], mut at: usize) -> Result<usize> {
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    at = match bytes.get(at) {
+        Some(b'0') => at + 1,
+        _ => end_of_digits(bytes, at)?,
+    };
+    if bytes.get(at) == Some(&b'.') {
+        at = end_of_digits(bytes, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        at += 1;
+        if let Some(b'+' | b'-') = bytes.get(at) {
+            at += 1;
+        }
+        at = end_of_digits(bytes, at)?;
+    }
+    Ok(at)
+}
+
+fn end_of_digits(bytes: &[u8], at: usize) -> Result<usize> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match rest.iter().take_while(|byte| byte.is_ascii_digit()).count() {
+        0 => Err(Error::at(bytes, Problem::Syntax, at)),
+        digits => Ok(at + digits),
+    }
+}
+
+fn end_of_literal(bytes: &[u8], at: usize, literal: &str) -> Result<usize> {
+    let end = at + literal.len();
+    if bytes.get(at..end) == Some(literal.as_bytes()) {
+        Ok(end)
+    } else {
+        Err(Error::at(bytes, Problem::Syntax, at))
+    }
+}
+
+#[inline]
+fn end_of_space(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
 /// How many bytes at the beginning are neither a quote, nor a backslash, nor a control character.
-fn plain_run(bytes: &[u8]) -> usize {
+#[inline]
+fn plain_run(mut bytes: &[u8]) -> usize {
     let mut run = 0;
     // Eight at a time: a lane's top bit is set when it holds one of the three.
-    for chunk in bytes.chunks_exact(8) {
-        let Ok(chunk) = chunk.try_into() else { break };
-        let word = u64::from_le_bytes(chunk);
+    while let Some((chunk, rest)) = bytes.split_first_chunk() {
+        let word = u64::from_le_bytes(*chunk);
         let odd = lanes_equal(word, b'"') | lanes_equal(word, b'\\') | lanes_below_space(word);
         if odd != 0 {
             return run + odd.trailing_zeros() as usize / 8;
         }
         run += 8;
+        bytes = rest;
     }
-    let rest = bytes.get(run..).unwrap_or_default();
     let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-    run + rest.iter().take_while(is_plain).count()
+    run + bytes.iter().take_while(is_plain).count()
 }
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);

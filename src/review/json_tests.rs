@@ -14,11 +14,70 @@ fn theirs(text: &str) -> bool {
 #[test]
 fn every_corner_of_the_grammar_is_judged_as_serde_json_judges_it() {
     let texts = [
-        "", " ", "null", "nul", "nulls", "true", "tru", "false", "0", "-0", "00", "01", "-", "1.", ".5", "1.5", "1e", "1e+", "1e5",
-        "1E-5", "+1", "1 2", "\"\"", "\"a", "\"\\\"\"", "\"\\", "\"\\u\"", "\"\\u12\"", "\"\\u123g\"", "\"\\u1234\"", "\"\\ud800\"",
-        "\"\\x\"", "\"\n\"", "\"\u{7f}ä→\"", "\"12345678\n\"", "\"1234567\\\"8\"", "[]", "[ ]", "[1]", "[1,]", "[,1]", "[1 2]", "[",
-        "]", "{}", "{ }", "{\"a\":1}", "{\"a\":1,}", "{\"a\" 1}", "{\"a\":}", "{a:1}", "{1:1}", "{\"a\":1 \"b\":2}", "{\"a\":{\"b\":[{}]}}",
-        "{]", "[}", "\t\r\n {} \t", "{}x", "\u{feff}{}", "\u{a0}1", "'a'", "NaN", "/**/1", "\"\u{0}\"",
+        "",
+        " ",
+        "null",
+        "nul",
+        "nulls",
+        "true",
+        "tru",
+        "false",
+        "0",
+        "-0",
+        "00",
+        "01",
+        "-",
+        "1.",
+        ".5",
+        "1.5",
+        "1e",
+        "1e+",
+        "1e5",
+        "1E-5",
+        "+1",
+        "1 2",
+        "\"\"",
+        "\"a",
+        "\"\\\"\"",
+        "\"\\",
+        "\"\\u\"",
+        "\"\\u12\"",
+        "\"\\u123g\"",
+        "\"\\u1234\"",
+        "\"\\ud800\"",
+        "\"\\x\"",
+        "\"\n\"",
+        "\"\u{7f}ä→\"",
+        "\"12345678\n\"",
+        "\"1234567\\\"8\"",
+        "[]",
+        "[ ]",
+        "[1]",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[",
+        "]",
+        "{}",
+        "{ }",
+        "{\"a\":1}",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{\"a\":}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":{\"b\":[{}]}}",
+        "{]",
+        "[}",
+        "\t\r\n {} \t",
+        "{}x",
+        "\u{feff}{}",
+        "\u{a0}1",
+        "'a'",
+        "NaN",
+        "/**/1",
+        "\"\u{0}\"",
     ];
     for text in texts {
         assert_eq!(ours(text), theirs(text), "{text:?}");
@@ -30,13 +89,20 @@ fn nesting_is_limited_and_counts_open_brackets_only() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let skip = |text: &str, limit| Reader::new(text, limit).skip();
     assert!(skip(&nested(5), 5).is_ok());
-    assert_eq!(skip(&nested(6), 5).unwrap_err(), Error { problem: Problem::Depth, at: 5 });
+    assert_eq!(
+        skip(&nested(6), 5).unwrap_err(),
+        Error {
+            problem: Problem::Depth,
+            at: 5
+        }
+    );
     assert!(skip("[[],[],{\"a\":\"[[[[[[\"}]", 2).is_ok());
 }
 
 #[test]
 fn values_are_read_where_they_are_asked_for() {
-    let text = r#"{"a": "plain", "b": "esc\"\u0041", "c": null, "d": [true, false], "e": {"f": 1}}"#;
+    let text =
+        r#"{"a": "plain", "b": "esc\"\u0041", "c": null, "d": [true, false], "e": {"f": 1}}"#;
     let mut read = Vec::new();
     let mut reader = Reader::new(text, 8);
     reader
@@ -65,7 +131,10 @@ fn a_value_of_another_type_is_told_from_no_value() {
     assert_eq!(error("[1"), Problem::Unfinished);
     assert_eq!(error(""), Problem::Unfinished);
     assert_eq!(error("?"), Problem::Syntax);
-    assert_eq!(Reader::new("\"\\ud800\"", 8).string().unwrap_err().problem, Problem::Syntax);
+    assert_eq!(
+        Reader::new("\"\\ud800\"", 8).string().unwrap_err().problem,
+        Problem::Syntax
+    );
 }
 
 proptest! {

@@ -60,9 +60,15 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
     ])["response"];
     assert_eq!(response["allowed"], false);
     let status = &response["status"];
-    assert_eq!((&status["code"], &status["reason"]), (&json!(403), &json!("Forbidden")));
+    assert_eq!(
+        (&status["code"], &status["reason"]),
+        (&json!(403), &json!("Forbidden"))
+    );
     let message = status["message"].as_str().unwrap();
-    assert!(message.starts_with("first: ") && message.contains("third: "), "{message}");
+    assert!(
+        message.starts_with("first: ") && message.contains("third: "),
+        "{message}"
+    );
     assert!(!message.contains("second"), "{message}");
     assert_eq!(
         status["details"]["causes"],
@@ -73,7 +79,10 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
             {"reason": "accounts/login-removed", "message": "third", "field": "data[\"b\"]"},
         ])
     );
-    assert_eq!(response["warnings"], json!(["second. Mend it. [accounts/api-key-missing]"]));
+    assert_eq!(
+        response["warnings"],
+        json!(["second. Mend it. [accounts/api-key-missing]"])
+    );
     assert_eq!(
         response["auditAnnotations"],
         json!({"decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
@@ -92,7 +101,10 @@ fn warnings_are_short_whole_characters_different_and_end_in_their_rule() {
     assert_eq!(warnings.len(), 2);
     for warning in warnings {
         let warning = warning.as_str().unwrap();
-        assert!(warning.len() < 256 && warning.ends_with(" [credentials/quoted]"), "{warning}");
+        assert!(
+            warning.len() < 256 && warning.ends_with(" [credentials/quoted]"),
+            "{warning}"
+        );
     }
 }
 
@@ -105,9 +117,24 @@ fn however_much_is_wrong_the_answer_stays_bounded() {
     };
     let refused = reply(many(Severity::Refusal));
     let message = refused["response"]["status"]["message"].as_str().unwrap();
-    assert!(message.len() < MESSAGE_BYTES + 100 && message.ends_with("more, see status.details.causes"), "{message}");
-    assert_eq!(refused["response"]["status"]["details"]["causes"].as_array().unwrap().len(), CAUSES);
+    assert!(
+        message.len() < MESSAGE_BYTES + 100 && message.ends_with("more, see status.details.causes"),
+        "{message}"
+    );
+    assert_eq!(
+        refused["response"]["status"]["details"]["causes"]
+            .as_array()
+            .unwrap()
+            .len(),
+        CAUSES
+    );
     let warned = reply(many(Severity::Warning));
     let warnings = warned["response"]["warnings"].as_array().unwrap();
-    assert!(warnings.iter().map(|warning| warning.as_str().unwrap().len()).sum::<usize>() <= WARNINGS_BYTES);
+    assert!(
+        warnings
+            .iter()
+            .map(|warning| warning.as_str().unwrap().len())
+            .sum::<usize>()
+            <= WARNINGS_BYTES
+    );
 }

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+pub use super::json::DEEPEST;
 use super::json::{Error, Problem};
 use super::wire;
 use crate::argocd::accounts::CONFIG_MAP_NAME;
@@ -75,10 +76,14 @@ pub enum Undecodable {
     #[error("the body is not UTF-8; send the AdmissionReview in JSON as kube-apiserver sends it")]
     NotUtf8,
     /// Nested too deeply.
-    #[error("the body is nested more than {0} levels deep; raise limits.maxJsonDepth if it is genuine")]
+    #[error(
+        "the body is nested more than {0} levels deep (limits.maxJsonDepth); send what kube-apiserver sends"
+    )]
     TooDeep(usize),
     /// Another version or kind.
-    #[error("the body is not an admission.k8s.io/v1 AdmissionReview; set admissionReviewVersions to [\"v1\"]")]
+    #[error(
+        "the body is not an admission.k8s.io/v1 AdmissionReview; set admissionReviewVersions to [\"v1\"]"
+    )]
     Version,
     /// Something that a request must have is missing.
     #[error("{0} is missing or unknown; an AdmissionReview of kube-apiserver has it")]
@@ -97,25 +102,30 @@ impl Request {
         let body = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
         let review = wire::Review::read(body, max_depth)
             .map_err(|error| undecodable(body, error, max_depth))?;
-        if review.api_version.as_deref() != Some(API_VERSION) || review.kind.as_deref() != Some(KIND) {
+        if review.api_version.as_deref() != Some(API_VERSION)
+            || review.kind.as_deref() != Some(KIND)
+        {
             return Err(Undecodable::Version);
         }
-        let request = review.request.ok_or(Undecodable::Missing("request"))?;
-        let uid = request.uid.as_deref().unwrap_or_default();
-        if uid.is_empty() {
-            return Err(Undecodable::Missing("request.uid"));
-        }
+        let mut request = review.request.ok_or(Undecodable::Missing("request"))?;
+        let uid = request.uid.take().filter(|uid| !uid.is_empty());
+        let uid = uid.ok_or(Undecodable::Missing("request.uid"))?;
         let operation = operation(request.operation.as_deref())?;
-        let (webhook, subject) = subject(operation, &request)?;
+        let (webhook, subject) = subject(operation, &mut request)?;
         let standing = request.old_object.as_ref().or(request.object.as_ref());
         let being_deleted =
             metadata(standing).is_some_and(|metadata| metadata.deletion_timestamp.is_some());
         let user = request.user_info.unwrap_or_default();
         Ok(Request {
-            uid: uid.to_owned(),
+            uid: uid.into_owned(),
             dry_run: request.dry_run.unwrap_or(false),
             groups: user.groups.unwrap_or_default(),
-            name: name(request.name.as_deref(), request.object.as_ref(), request.old_object.as_ref()).to_owned(),
+            name: name(
+                request.name.as_deref(),
+                request.object.as_ref(),
+                request.old_object.as_ref(),
+            )
+            .to_owned(),
             webhook,
             case: Case {
                 operation,
@@ -124,7 +134,11 @@ impl Request {
                 being_deleted,
                 subject,
             },
-            kind: request.kind.and_then(|kind| kind.kind).unwrap_or_default().into_owned(),
+            kind: request
+                .kind
+                .and_then(|kind| kind.kind)
+                .unwrap_or_default()
+                .into_owned(),
         })
     }
 }
@@ -164,10 +178,14 @@ fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Object<'_>
 
 fn subject(
     operation: Operation,
-    request: &wire::Request<'_>,
+    request: &mut wire::Request<'_>,
 ) -> Result<(Webhook, Subject), Undecodable> {
     let nothing = Ok((Webhook::None, Subject::NotGuarded));
-    if request.sub_resource.as_deref().is_some_and(|sub_resource| !sub_resource.is_empty()) {
+    if request
+        .sub_resource
+        .as_deref()
+        .is_some_and(|sub_resource| !sub_resource.is_empty())
+    {
         return nothing;
     }
     let (object, old_object) = (request.object.as_ref(), request.old_object.as_ref());
@@ -178,9 +196,12 @@ fn subject(
             return nothing;
         }
         let (old, new) = states(operation, object, old_object)?;
+        let (has_old, has_new) = (old.is_some(), new.is_some());
+        let old_object = request.old_object.as_mut().filter(|_| has_old);
+        let object = request.object.as_mut().filter(|_| has_new);
         let subject = Subject::Accounts {
-            old: old.map(accounts),
-            new: new.map(accounts),
+            old: old_object.map(accounts),
+            new: object.map(accounts),
         };
         return Ok((Webhook::ArgocdCm, subject));
     }
@@ -211,9 +232,9 @@ fn states<'a, 'b>(
     })
 }
 
-fn accounts(object: &wire::Object<'_>) -> AccountsConfigMap {
+fn accounts(object: &mut wire::Object<'_>) -> AccountsConfigMap {
     AccountsConfigMap {
-        data: object.account_data.clone().unwrap_or_default(),
+        data: object.account_data.take().unwrap_or_default(),
         labelled: metadata(Some(object)).is_some_and(|metadata| metadata.part_of_argo_cd),
     }
 }
@@ -263,7 +284,12 @@ fn undecodable(body: &str, error: Error, max_depth: usize) -> Undecodable {
     Undecodable::Json {
         problem,
         line: before.matches('\n').count() + 1,
-        column: before.chars().rev().take_while(|character| *character != '\n').count() + 1,
+        column: before
+            .chars()
+            .rev()
+            .take_while(|character| *character != '\n')
+            .count()
+            + 1,
     }
 }
 

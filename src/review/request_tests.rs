@@ -2,7 +2,8 @@ use super::*;
 use serde_json::{Value, json};
 
 fn review(request: Value) -> Vec<u8> {
-    serde_json::to_vec(&json!({"apiVersion": API_VERSION, "kind": KIND, "request": request})).unwrap()
+    serde_json::to_vec(&json!({"apiVersion": API_VERSION, "kind": KIND, "request": request}))
+        .unwrap()
 }
 
 fn config_map_review() -> Value {
@@ -33,15 +34,28 @@ fn a_config_map_review_keeps_what_is_decided_on_and_nothing_else() {
     assert_eq!(request.uid, "u-1");
     assert!(request.dry_run);
     assert_eq!(request.groups, "dev,system:authenticated");
-    assert_eq!((request.kind.as_str(), request.name.as_str()), ("ConfigMap", "argocd-cm"));
+    assert_eq!(
+        (request.kind.as_str(), request.name.as_str()),
+        ("ConfigMap", "argocd-cm")
+    );
     assert_eq!(request.webhook, Webhook::ArgocdCm);
     let case = request.case;
-    assert_eq!((case.operation, case.user.as_str(), case.namespace.as_str()), (Operation::Update, "alice", "argocd"));
-    let Subject::Accounts { old: Some(old), new: Some(new) } = case.subject else {
+    assert_eq!(
+        (case.operation, case.user.as_str(), case.namespace.as_str()),
+        (Operation::Update, "alice", "argocd")
+    );
+    let Subject::Accounts {
+        old: Some(old),
+        new: Some(new),
+    } = case.subject
+    else {
         panic!("{:?}", case.subject)
     };
     assert!(new.labelled && !old.labelled);
-    assert_eq!(old.data, [("accounts.admin".to_owned(), "apiKey".to_owned())]);
+    assert_eq!(
+        old.data,
+        [("accounts.admin".to_owned(), "apiKey".to_owned())]
+    );
     assert_eq!(new.data.len(), 2, "{:?}", new.data);
 }
 
@@ -52,19 +66,32 @@ fn a_delete_of_a_collection_takes_the_name_from_the_object() {
     request.as_object_mut().unwrap().remove("name");
     let request = decode(request).unwrap();
     assert_eq!(request.name, "argocd-cm");
-    assert!(matches!(request.case.subject, Subject::Accounts { old: Some(_), new: None }));
+    assert!(matches!(
+        request.case.subject,
+        Subject::Accounts {
+            old: Some(_),
+            new: None
+        }
+    ));
 }
 
 #[test]
 fn what_is_not_guarded_is_told_as_such() {
     let table = [
-        with(with(config_map_review(), "/object/metadata/name", json!("other")), "/oldObject/metadata/name", json!("other")),
+        with(
+            with(config_map_review(), "/object/metadata/name", json!("other")),
+            "/oldObject/metadata/name",
+            json!("other"),
+        ),
         with(config_map_review(), "/kind/group", json!("example.com")),
         with(config_map_review(), "/kind/kind", json!("Secret")),
     ];
     for request in table {
         let request = decode(request).unwrap();
-        assert_eq!((request.webhook, request.case.subject), (Webhook::None, Subject::NotGuarded));
+        assert_eq!(
+            (request.webhook, request.case.subject),
+            (Webhook::None, Subject::NotGuarded)
+        );
     }
     let mut scale = config_map_review();
     scale["subResource"] = json!("scale");
@@ -78,7 +105,10 @@ fn an_object_with_a_deletion_timestamp_is_being_deleted() {
     assert!(decode(request).unwrap().case.being_deleted);
     let mut request = config_map_review();
     request["object"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    assert!(!decode(request).unwrap().case.being_deleted, "the old object tells; the new one is what a user sent");
+    assert!(
+        !decode(request).unwrap().case.being_deleted,
+        "the old object tells; the new one is what a user sent"
+    );
 }
 
 fn workload_review(kind: WorkloadKind) -> Value {
@@ -102,7 +132,12 @@ fn every_kind_of_workload_gives_its_references_with_their_field() {
     for kind in WorkloadKind::ALL {
         let request = decode(workload_review(kind)).unwrap();
         assert_eq!(request.webhook, Webhook::Workloads);
-        let Subject::Workload { references, unchanged, controlled } = request.case.subject else {
+        let Subject::Workload {
+            references,
+            unchanged,
+            controlled,
+        } = request.case.subject
+        else {
             panic!("{kind:?}")
         };
         assert!(unchanged && !controlled, "{kind:?}");
@@ -115,8 +150,14 @@ fn every_kind_of_workload_gives_its_references_with_their_field() {
 fn only_what_a_controller_makes_follows_its_controller() {
     for kind in WorkloadKind::ALL {
         for (owner, expected) in [
-            (json!([{"kind": "X", "controller": true}]), kind.follows_its_controller()),
-            (json!([{"kind": "X", "controller": false}, {"kind": "Y"}]), false),
+            (
+                json!([{"kind": "X", "controller": true}]),
+                kind.follows_its_controller(),
+            ),
+            (
+                json!([{"kind": "X", "controller": false}, {"kind": "Y"}]),
+                false,
+            ),
             (Value::Null, false),
         ] {
             let mut request = workload_review(kind);
@@ -135,12 +176,21 @@ fn a_changed_template_is_told_from_changed_replicas() {
         Subject::Workload { unchanged, .. } => unchanged,
         other => panic!("{other:?}"),
     };
-    let scaled = with(workload_review(WorkloadKind::Deployment), "/object/spec/replicas", json!(5));
+    let scaled = with(
+        workload_review(WorkloadKind::Deployment),
+        "/object/spec/replicas",
+        json!(5),
+    );
     assert!(unchanged(scaled));
     let mut changed = workload_review(WorkloadKind::Deployment);
-    changed["object"]["spec"]["template"]["metadata"] = json!({"annotations": {"restarted": "now"}});
+    changed["object"]["spec"]["template"]["metadata"] =
+        json!({"annotations": {"restarted": "now"}});
     assert!(!unchanged(changed));
-    assert!(!unchanged(with(workload_review(WorkloadKind::Deployment), "/operation", json!("CREATE"))));
+    assert!(!unchanged(with(
+        workload_review(WorkloadKind::Deployment),
+        "/operation",
+        json!("CREATE")
+    )));
 }
 
 #[test]
@@ -151,14 +201,27 @@ fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
         decode(request).unwrap_err()
     };
     assert_eq!(without("uid"), Undecodable::Missing("request.uid"));
-    assert_eq!(without("operation"), Undecodable::Missing("request.operation"));
+    assert_eq!(
+        without("operation"),
+        Undecodable::Missing("request.operation")
+    );
     assert_eq!(without("object"), Undecodable::Missing("request.object"));
-    assert_eq!(without("oldObject"), Undecodable::Missing("request.oldObject"));
+    assert_eq!(
+        without("oldObject"),
+        Undecodable::Missing("request.oldObject")
+    );
     let missing = |request| decode(request).unwrap_err();
-    assert_eq!(missing(with(config_map_review(), "/uid", json!(""))), Undecodable::Missing("request.uid"));
-    assert_eq!(missing(with(config_map_review(), "/operation", json!("PATCH"))), Undecodable::Missing("request.operation"));
+    assert_eq!(
+        missing(with(config_map_review(), "/uid", json!(""))),
+        Undecodable::Missing("request.uid")
+    );
+    assert_eq!(
+        missing(with(config_map_review(), "/operation", json!("PATCH"))),
+        Undecodable::Missing("request.operation")
+    );
     assert_eq!(missing(Value::Null), Undecodable::Missing("request"));
-    let version = |body: Value| Request::decode(&serde_json::to_vec(&body).unwrap(), 128).unwrap_err();
+    let version =
+        |body: Value| Request::decode(&serde_json::to_vec(&body).unwrap(), 128).unwrap_err();
     for body in [
         json!({"apiVersion": "admission.k8s.io/v1beta1", "kind": KIND, "request": config_map_review()}),
         json!({"apiVersion": API_VERSION, "kind": "Other", "request": config_map_review()}),
@@ -169,22 +232,36 @@ fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
     }
     let mut odd = workload_review(WorkloadKind::Rollout);
     odd["object"]["spec"]["template"] = json!([1]);
-    assert_eq!(decode(odd).unwrap_err(), Undecodable::Spec("object", "Rollout"));
+    assert_eq!(
+        decode(odd).unwrap_err(),
+        Undecodable::Spec("object", "Rollout")
+    );
 }
 
 #[test]
 fn bad_json_is_told_in_one_line_that_never_quotes_the_body() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let bodies = [
-        "", "{", "nonsense", "[]", "null", "1", &deep,
+        "",
+        "{",
+        "nonsense",
+        "[]",
+        "null",
+        "1",
+        &deep,
         r#"{"apiVersion": "sup3rs3cret", "apiVersion": "x"}"#,
         r#"{"request": "sup3rs3cret"}"#,
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"a","object":{"data":{"accounts.admin":["sup3rs3cret"]}}}}"#,
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":["sup3rs3cret"]}}"#,
     ];
     for body in bodies {
-        let error = Request::decode(body.as_bytes(), 128).unwrap_err().to_string();
-        assert!(!error.contains("sup3rs3cret") && !error.contains('\n'), "{error}");
+        let error = Request::decode(body.as_bytes(), 128)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            !error.contains("sup3rs3cret") && !error.contains('\n'),
+            "{error}"
+        );
     }
 }
 
@@ -193,13 +270,22 @@ fn a_review_spelled_as_an_array_is_no_review() {
     let request = config_map_review();
     let body = json!([API_VERSION, KIND, request]).to_string();
     let problem = "a value of the wrong type";
-    assert_eq!(Request::decode(body.as_bytes(), 128).unwrap_err(), Undecodable::Json { problem, line: 1, column: 1 });
+    assert_eq!(
+        Request::decode(body.as_bytes(), 128).unwrap_err(),
+        Undecodable::Json {
+            problem,
+            line: 1,
+            column: 1
+        }
+    );
 }
 
 #[test]
 fn a_field_that_stands_twice_is_refused_where_it_is_read() {
     let review = |request: &str| {
-        format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{{request}}}}}"#)
+        format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{{request}}}}}"#
+        )
     };
     let table = [
         r#""uid":"a","uid":"b""#,
@@ -208,7 +294,16 @@ fn a_field_that_stands_twice_is_refused_where_it_is_read() {
     ];
     for request in table {
         let error = Request::decode(review(request).as_bytes(), 128).unwrap_err();
-        assert!(matches!(error, Undecodable::Json { problem: "a field that stands twice", .. }), "{request} {error}");
+        assert!(
+            matches!(
+                error,
+                Undecodable::Json {
+                    problem: "a field that stands twice",
+                    ..
+                }
+            ),
+            "{request} {error}"
+        );
     }
 }
 
@@ -218,20 +313,47 @@ mod properties {
 
     fn json_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
-            Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from),
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
             ".{0,12}".prop_map(Value::from),
-            prop_oneof![Just("CREATE"), Just("UPDATE"), Just("argocd-cm"), Just("ConfigMap"), Just("v1"), Just("Pod")]
-                .prop_map(Value::from),
+            prop_oneof![
+                Just("CREATE"),
+                Just("UPDATE"),
+                Just("argocd-cm"),
+                Just("ConfigMap"),
+                Just("v1"),
+                Just("Pod")
+            ]
+            .prop_map(Value::from),
         ];
         let key = prop_oneof![
-            Just("uid"), Just("kind"), Just("object"), Just("oldObject"), Just("metadata"), Just("data"), Just("spec"),
-            Just("template"), Just("containers"), Just("env"), Just("name"), Just("valueFrom"), Just("secretKeyRef"), Just("operation"),
+            Just("uid"),
+            Just("kind"),
+            Just("object"),
+            Just("oldObject"),
+            Just("metadata"),
+            Just("data"),
+            Just("spec"),
+            Just("template"),
+            Just("containers"),
+            Just("env"),
+            Just("name"),
+            Just("valueFrom"),
+            Just("secretKeyRef"),
+            Just("operation"),
         ];
         leaf.prop_recursive(6, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec((key.clone(), inner), 0..6)
-                    .prop_map(|entries| Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+                prop::collection::vec((key.clone(), inner), 0..6).prop_map(
+                    |entries| Value::Object(
+                        entries
+                            .into_iter()
+                            .map(|(key, value)| (key.to_owned(), value))
+                            .collect()
+                    )
+                ),
             ]
         })
     }

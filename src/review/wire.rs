@@ -191,7 +191,9 @@ fn joined(reader: &mut Reader<'_>) -> Result<String> {
 fn is_part_of_argo_cd(reader: &mut Reader<'_>) -> Result<bool> {
     let mut is_part = None;
     reader.object(|key, reader| match key {
-        PART_OF_LABEL => set(&mut is_part, reader, |reader| Ok(reader.string()? == PART_OF_VALUE)),
+        PART_OF_LABEL => set(&mut is_part, reader, |reader| {
+            Ok(reader.string()? == PART_OF_VALUE)
+        }),
         _ => reader.skip(),
     })?;
     Ok(is_part.unwrap_or(false))

@@ -53,7 +53,9 @@ impl<S: Source> Admission<S> {
     /// Decides on a request; `hint` is how long the API server waits for the answer.
     pub async fn admit(&self, request: Request, hint: Option<Duration>) -> Outcome {
         let lookups = self.policy.plan(&request.case);
-        let secrets = lookups.as_ref().map(|lookups| lookups.secrets.keys().cloned().collect());
+        let secrets = lookups
+            .as_ref()
+            .map(|lookups| lookups.secrets.keys().cloned().collect());
         let facts = match lookups {
             Some(lookups) => Some(self.gather(&request.case.namespace, lookups, hint).await),
             None => None,
@@ -75,7 +77,12 @@ impl<S: Source> Admission<S> {
             let read = self.read_secret(namespace, name, &keys, limit).await;
             wanted
                 .iter()
-                .map(|(key, role)| ((name.clone(), key.clone(), *role), fact(&read, key, *role, now)))
+                .map(|(key, role)| {
+                    (
+                        (name.clone(), key.clone(), *role),
+                        fact(&read, key, *role, now),
+                    )
+                })
                 .collect::<BTreeMap<_, _>>()
         }));
         let (secrets, mode) = tokio::join!(secrets, self.mode(namespace, lookups.mode, limit));
@@ -122,9 +129,12 @@ impl<S: Source> Admission<S> {
         if !needed || !is_object_name(namespace) {
             return ModeFact::NotNeeded;
         }
-        let read = timeout(limit, self.source.config_map(namespace, mode::CONFIG_MAP_NAME))
-            .await
-            .unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
+        let read = timeout(
+            limit,
+            self.source.config_map(namespace, mode::CONFIG_MAP_NAME),
+        )
+        .await
+        .unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
         self.metrics.config_map_read(match &read {
             ConfigMapRead::Found(_) => ReadOutcome::Found,
             ConfigMapRead::Missing => ReadOutcome::Missing,
@@ -135,21 +145,30 @@ impl<S: Source> Admission<S> {
             ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
             ConfigMapRead::Found(data) => {
                 let text = |key| data.get(key).map(String::as_str);
-                ModeFact::Known(Mode::read(text(mode::IS_EXTERNAL_KEY), text(mode::USERNAME_KEY)))
+                ModeFact::Known(Mode::read(
+                    text(mode::IS_EXTERNAL_KEY),
+                    text(mode::USERNAME_KEY),
+                ))
             }
         }
     }
 
     fn record(&self, outcome: &Outcome, duration: Duration) {
-        let Outcome { request, secrets, verdict } = outcome;
+        let Outcome {
+            request,
+            secrets,
+            verdict,
+        } = outcome;
         let (webhook, operation) = (request.webhook, request.case.operation);
         let rules = verdict.rules();
         self.metrics.reviewed(webhook, duration);
         if rules.is_empty() {
-            self.metrics.decided(webhook, operation, verdict.decision, None);
+            self.metrics
+                .decided(webhook, operation, verdict.decision, None);
         }
         for rule in &rules {
-            self.metrics.decided(webhook, operation, verdict.decision, Some(*rule));
+            self.metrics
+                .decided(webhook, operation, verdict.decision, Some(*rule));
         }
         record::decision(request, verdict, secrets, duration);
     }
@@ -204,7 +223,10 @@ fn now() -> Instant {
 }
 
 /// Seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the clock that the pure part is given")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the clock that the pure part is given"
+)]
 fn unix_now() -> f64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -27,7 +27,10 @@ impl Forced {
 
 impl Source for Forced {
     async fn secret(&self, namespace: &str, name: &str, _: &[&str]) -> SecretRead {
-        self.read.lock().unwrap().push(format!("{namespace}/{name}"));
+        self.read
+            .lock()
+            .unwrap()
+            .push(format!("{namespace}/{name}"));
         match (self.secret)() {
             Some(read) => read,
             None => pending().await,
@@ -35,7 +38,10 @@ impl Source for Forced {
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
-        self.read.lock().unwrap().push(format!("{namespace}/{name}"));
+        self.read
+            .lock()
+            .unwrap()
+            .push(format!("{namespace}/{name}"));
         (self.config_map)()
     }
 
@@ -68,7 +74,11 @@ fn deployment(secrets: &[&str]) -> Request {
     Request::decode(review.to_string().as_bytes(), 128).unwrap()
 }
 
-async fn decided(admission: &Admission<Forced>, secrets: &[&str], hint: Option<Duration>) -> (Decision, Vec<Rule>) {
+async fn decided(
+    admission: &Admission<Forced>,
+    secrets: &[&str],
+    hint: Option<Duration>,
+) -> (Decision, Vec<Rule>) {
     let verdict = admission.admit(deployment(secrets), hint).await.verdict;
     (verdict.decision, verdict.rules())
 }
@@ -82,8 +92,16 @@ async fn a_read_that_hangs_is_decided_by_on_error_before_the_api_server_gives_up
     let in_time = tokio::time::timeout(Duration::from_secs(5), decided(&admission, &["s"], hint));
     assert_eq!(in_time.await.unwrap(), (Decision::Deny, unreadable.clone()));
     admission.policy.on_error = OnError::Allow;
-    assert_eq!(decided(&admission, &["s"], hint).await, (Decision::Warn, unreadable));
-    assert!(admission.metrics.encode().contains("keyguard_secret_reads_total{outcome=\"timeout\"} 2"));
+    assert_eq!(
+        decided(&admission, &["s"], hint).await,
+        (Decision::Warn, unreadable)
+    );
+    assert!(
+        admission
+            .metrics
+            .encode()
+            .contains("keyguard_secret_reads_total{outcome=\"timeout\"} 2")
+    );
 }
 
 #[tokio::test]
@@ -97,7 +115,11 @@ async fn every_way_to_fail_to_read_is_counted_and_never_taken_for_missing() {
     for (secret, outcome) in table {
         let admission = admission(Forced::secret(secret));
         let verdict = decided(&admission, &["s"], None).await;
-        assert_eq!(verdict, (Decision::Deny, vec![Rule::SecretUnreadable]), "{outcome}");
+        assert_eq!(
+            verdict,
+            (Decision::Deny, vec![Rule::SecretUnreadable]),
+            "{outcome}"
+        );
         let counted = format!("keyguard_secret_reads_total{{outcome=\"{outcome}\"}} 1");
         assert!(admission.metrics.encode().contains(&counted), "{outcome}");
     }
@@ -107,21 +129,33 @@ async fn every_way_to_fail_to_read_is_counted_and_never_taken_for_missing() {
 async fn each_secret_is_read_once_and_the_mode_only_when_it_matters() {
     let admission = admission(Forced::secret(|| Some(SecretRead::Missing)));
     decided(&admission, &["a", "b", "a", "a"], None).await;
-    assert_eq!(*admission.source.read.lock().unwrap(), ["gitops/a", "gitops/b"]);
+    assert_eq!(
+        *admission.source.read.lock().unwrap(),
+        ["gitops/a", "gitops/b"]
+    );
     admission.source.read.lock().unwrap().clear();
     let verdict = decided(&admission, &["argocd-token"], None).await;
     assert_eq!(verdict, (Decision::Warn, vec![Rule::SecretNotYetMade]));
-    assert_eq!(*admission.source.read.lock().unwrap(), ["gitops/argocd-token", "gitops/cap-app-proxy-cm"]);
+    assert_eq!(
+        *admission.source.read.lock().unwrap(),
+        ["gitops/argocd-token", "gitops/cap-app-proxy-cm"]
+    );
 }
 
 #[tokio::test]
 async fn what_was_read_decides_and_its_value_is_told_nowhere() {
     let admission = admission(Forced::secret(|| {
         let value = SecretBytes::new(Zeroizing::new(b"sup3rs3cretpassw0rd\n".to_vec()));
-        Some(SecretRead::Found(BTreeMap::from([("token".to_owned(), value)])))
+        Some(SecretRead::Found(BTreeMap::from([(
+            "token".to_owned(),
+            value,
+        )])))
     }));
     let outcome = admission.admit(deployment(&["s"]), None).await;
-    assert_eq!(outcome.verdict.rules(), [Rule::TrailingNewline, Rule::TokenMalformed]);
+    assert_eq!(
+        outcome.verdict.rules(),
+        [Rule::TrailingNewline, Rule::TokenMalformed]
+    );
     let told = format!("{:?}", outcome.verdict);
     assert!(!told.contains("sup3rs3cret"), "{told}");
     assert_eq!(outcome.secrets, ["s"]);

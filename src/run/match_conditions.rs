@@ -39,7 +39,10 @@ pub fn mentions_a_credential() -> String {
 /// cannot be asked of anything but a map.
 fn descend(list: &str, fields: &[&str]) -> String {
     fields.iter().fold(list.to_owned(), |list, field| {
-        format!("{list}.filter(found, {}).map(found, found.?{field})", holds("found", "{}"))
+        format!(
+            "{list}.filter(found, {}).map(found, found.?{field})",
+            holds("found", "{}")
+        )
     })
 }
 

@@ -64,12 +64,32 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let _log = Log::install(format, Arc::clone(&metrics))?;
     http::install_panic_hook();
     // One thread: a review costs too little to be worth moving between two.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let server = Server::bind(arguments.listen, arguments.health_listen, config, certificate).await?;
+        let server = Server::bind(
+            arguments.listen,
+            arguments.health_listen,
+            config,
+            certificate,
+        )
+        .await?;
         let source = source(arguments, server.config.limits.max_secret_bytes).await?;
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        server.serve(source, metrics, Stop { terminate, interrupt }).await;
+        let (terminate, interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        server
+            .serve(
+                source,
+                metrics,
+                Stop {
+                    terminate,
+                    interrupt,
+                },
+            )
+            .await;
         Ok(())
     })
 }
@@ -126,7 +146,11 @@ impl Server {
     pub async fn serve(self, source: AnySource, metrics: Arc<Metrics>, stop: impl Stopping) {
         metrics.certificate_not_after(self.certificate.not_after());
         let draining = Draining::default();
-        let Config { policy, limits, timeouts } = self.config;
+        let Config {
+            policy,
+            limits,
+            timeouts,
+        } = self.config;
         let admission = Arc::new(Admission {
             policy,
             source,
@@ -145,7 +169,12 @@ impl Server {
             body_timeout: timeouts.body,
             max_requests: limits.max_concurrent_requests,
         };
-        let router = http::router(admission, request_limits, Arc::clone(&metrics), draining.clone());
+        let router = http::router(
+            admission,
+            request_limits,
+            Arc::clone(&metrics),
+            draining.clone(),
+        );
         let connection_limits = listener::Limits {
             max_connections: limits.max_connections,
             tls_handshake_timeout: timeouts.tls_handshake,
@@ -171,22 +200,29 @@ impl Server {
         );
         let (drained, reviews_ended) = oneshot::channel::<()>();
         let reviews = async {
-            let ended = self.reviews.serve(transport, router, connection_limits, async {
-                let hurry = stop.stopped().await;
-                draining.begin();
-                tracing::info!(grace_seconds = timeouts.drain_grace.as_secs_f64(), "draining");
-                tokio::select! {
-                    () = sleep(timeouts.drain_grace) => {}
-                    () = hurry => {}
-                }
-            });
+            let ended = self
+                .reviews
+                .serve(transport, router, connection_limits, async {
+                    let hurry = stop.stopped().await;
+                    draining.begin();
+                    tracing::info!(
+                        grace_seconds = timeouts.drain_grace.as_secs_f64(),
+                        "draining"
+                    );
+                    tokio::select! {
+                        () = sleep(timeouts.drain_grace) => {}
+                        () = hurry => {}
+                    }
+                });
             let ended = ended.await;
             drop(drained);
             ended
         };
-        let health = self.health.serve(Transport::Plain, health_router, health_limits, async {
-            let _ = reviews_ended.await;
-        });
+        let health = self
+            .health
+            .serve(Transport::Plain, health_router, health_limits, async {
+                let _ = reviews_ended.await;
+            });
         let (ended, _) = tokio::join!(reviews, health);
         tracing::info!(connections_cut = ended.cut, "stopped");
     }

@@ -1,5 +1,6 @@
 //! `keyguard webhook-config`: the registration that the API server is given.
 
+use hyper::Uri;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, RuleWithOperations, ServiceReference, ValidatingWebhook,
@@ -8,14 +9,13 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     LabelSelector, LabelSelectorRequirement, ObjectMeta,
 };
-use hyper::Uri;
 use thiserror::Error;
 
 use super::match_conditions;
 use crate::cli;
 use crate::config::{Config, ConfigError};
-use crate::edge::http::VALIDATE_PATH;
 use crate::edge::ca_bundle::{self, CaBundleError};
+use crate::edge::http::VALIDATE_PATH;
 use crate::policy::plan::is_object_name;
 use crate::runtime::workload::WorkloadKind;
 
@@ -30,10 +30,14 @@ const TIMEOUT_SECONDS: i32 = 5;
 #[derive(Debug, Error)]
 pub enum WebhookConfigError {
     /// Not a URL that the API server would call.
-    #[error("--url {0} is not an https URL without query or fragment, such as https://127.0.0.1:8443")]
+    #[error(
+        "--url {0} is not an https URL without query or fragment, such as https://127.0.0.1:8443"
+    )]
     Url(String),
     /// Not a Service.
-    #[error("--service {0} is not NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as keyguard/keyguard")]
+    #[error(
+        "--service {0} is not NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as keyguard/keyguard"
+    )]
     Service(String),
     /// No CA certificates.
     #[error(transparent)]
@@ -102,14 +106,21 @@ fn configuration(
         webhooks: Some(vec![
             webhook(
                 "argocd-cm",
-                vec![rule(("", "v1"), &["configmaps"], &["CREATE", "UPDATE", "DELETE"])],
+                vec![rule(
+                    ("", "v1"),
+                    &["configmaps"],
+                    &["CREATE", "UPDATE", "DELETE"],
+                )],
                 &[("is-argocd-cm", match_conditions::is_argocd_cm())],
             ),
             webhook(
                 "workloads",
                 workload_rules(),
                 &[
-                    ("mentions-a-credential", match_conditions::mentions_a_credential()),
+                    (
+                        "mentions-a-credential",
+                        match_conditions::mentions_a_credential(),
+                    ),
                     ("is-not-controlled", match_conditions::is_not_controlled()),
                 ],
             ),
@@ -122,7 +133,10 @@ fn workload_rules() -> Vec<RuleWithOperations> {
     let mut groups: Vec<((&str, &str), Vec<&str>)> = Vec::new();
     for kind in WorkloadKind::ALL {
         let (group, version, _, resource) = kind.names();
-        match groups.iter_mut().find(|(known, _)| *known == (group, version)) {
+        match groups
+            .iter_mut()
+            .find(|(known, _)| *known == (group, version))
+        {
             Some((_, resources)) => resources.push(resource),
             None => groups.push(((group, version), vec![resource])),
         }
@@ -133,7 +147,11 @@ fn workload_rules() -> Vec<RuleWithOperations> {
         .collect()
 }
 
-fn rule((group, version): (&str, &str), resources: &[&str], operations: &[&str]) -> RuleWithOperations {
+fn rule(
+    (group, version): (&str, &str),
+    resources: &[&str],
+    operations: &[&str],
+) -> RuleWithOperations {
     let owned = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
     RuleWithOperations {
         api_groups: owned(&[group]),
@@ -167,8 +185,8 @@ fn target(target: &cli::Target) -> Result<(WebhookClientConfig, String), Webhook
         )),
         (None, service) => {
             let text = service.as_deref().unwrap_or_default();
-            let service =
-                service_reference(text).ok_or_else(|| WebhookConfigError::Service(text.to_owned()))?;
+            let service = service_reference(text)
+                .ok_or_else(|| WebhookConfigError::Service(text.to_owned()))?;
             let namespace = service.namespace.clone();
             let target = WebhookClientConfig {
                 service: Some(service),
@@ -195,7 +213,10 @@ fn checked_url(text: &str) -> Option<String> {
 fn service_reference(text: &str) -> Option<ServiceReference> {
     let (namespace, rest) = text.split_once('/')?;
     let (name, port) = match rest.split_once(':') {
-        Some((name, port)) => (name, Some(port.parse::<u16>().ok().filter(|port| *port > 0)?)),
+        Some((name, port)) => (
+            name,
+            Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
+        ),
         None => (rest, None),
     };
     (is_object_name(namespace) && is_object_name(name)).then(|| ServiceReference {
@@ -213,9 +234,18 @@ mod tests {
     #[test]
     fn a_url_gets_its_path_and_nothing_else_is_taken_for_one() {
         let table = [
-            ("https://127.0.0.1:8443", Some("https://127.0.0.1:8443/validate")),
-            ("https://keyguard.example/", Some("https://keyguard.example/validate")),
-            ("https://keyguard.example/other", Some("https://keyguard.example/other")),
+            (
+                "https://127.0.0.1:8443",
+                Some("https://127.0.0.1:8443/validate"),
+            ),
+            (
+                "https://keyguard.example/",
+                Some("https://keyguard.example/validate"),
+            ),
+            (
+                "https://keyguard.example/other",
+                Some("https://keyguard.example/other"),
+            ),
             ("http://127.0.0.1", None),
             ("https://a?b", None),
             ("https://user@host", None),
@@ -229,8 +259,13 @@ mod tests {
 
     #[test]
     fn a_service_is_namespace_name_and_perhaps_a_port() {
-        let read = |text| service_reference(text).map(|service| (service.namespace, service.name, service.port));
-        assert_eq!(read("keyguard/webhook"), Some(("keyguard".into(), "webhook".into(), None)));
+        let read = |text| {
+            service_reference(text).map(|service| (service.namespace, service.name, service.port))
+        };
+        assert_eq!(
+            read("keyguard/webhook"),
+            Some(("keyguard".into(), "webhook".into(), None))
+        );
         assert_eq!(read("a/b:8443"), Some(("a".into(), "b".into(), Some(8443))));
         for bad in ["keyguard", "a/b:0", "a/b:x", "a/b/c", "/b", "a/", "A/b"] {
             assert_eq!(read(bad), None, "{bad}");
@@ -239,7 +274,8 @@ mod tests {
 
     #[test]
     fn the_webhooks_are_narrow_and_fail_closed() {
-        let configuration = configuration(&WebhookClientConfig::default(), &["kube-system".to_owned()]);
+        let configuration =
+            configuration(&WebhookClientConfig::default(), &["kube-system".to_owned()]);
         let webhooks = configuration.webhooks.unwrap();
         assert_eq!(webhooks.len(), 2);
         for webhook in &webhooks {
@@ -252,7 +288,9 @@ mod tests {
             let rules = webhook.rules.as_ref().unwrap();
             assert!(rules.iter().all(|rule| {
                 let resources = rule.resources.as_ref().unwrap();
-                resources.iter().all(|resource| !resource.contains(['*', '/']))
+                resources
+                    .iter()
+                    .all(|resource| !resource.contains(['*', '/']))
             }));
         }
     }

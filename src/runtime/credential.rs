@@ -81,7 +81,10 @@ pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> Referenc
             let Some((index, env)) = last(&container.env, variable) else {
                 continue;
             };
-            let Some(source) = env.value_from.as_ref().and_then(|from| from.secret_key_ref.as_ref())
+            let Some(source) = env
+                .value_from
+                .as_ref()
+                .and_then(|from| from.secret_key_ref.as_ref())
             else {
                 continue;
             };
@@ -133,7 +136,9 @@ fn by_name<'a>(env: &'a [EnvVar<'_>]) -> Option<(usize, ByName<'a>)> {
 }
 
 fn last<'a, 'b>(env: &'a [EnvVar<'b>], variable: &str) -> Option<(usize, &'a EnvVar<'b>)> {
-    env.iter().enumerate().rfind(|(_, env)| env.name == variable)
+    env.iter()
+        .enumerate()
+        .rfind(|(_, env)| env.name == variable)
 }
 
 fn plain<'a>(env: &'a EnvVar<'_>) -> Result<&'a str, UnresolvedCause> {
@@ -154,7 +159,10 @@ mod tests {
         let spec = json!({"template": {"spec": {"containers": [{"env": env}]}}});
         let spec = spec.to_string();
         let kind = WorkloadKind::Deployment;
-        references(&kind.template(&spec).unwrap().containers, kind.pod_spec_path())
+        references(
+            &kind.template(&spec).unwrap().containers,
+            kind.pod_spec_path(),
+        )
     }
 
     fn secret(name: &str, variable: &str) -> serde_json::Value {
@@ -173,14 +181,40 @@ mod tests {
         .found;
         let short: Vec<_> = found
             .iter()
-            .map(|found| (found.role, found.secret.as_str(), found.key.as_str(), found.optional, found.field.as_str()))
+            .map(|found| {
+                (
+                    found.role,
+                    found.secret.as_str(),
+                    found.key.as_str(),
+                    found.optional,
+                    found.field.as_str(),
+                )
+            })
             .collect();
         assert_eq!(
             short,
             [
-                (Role::Token, "a", "token", false, "spec.template.spec.containers[0].env[1]"),
-                (Role::Password, "b", "pw", true, "spec.template.spec.containers[0].env[2]"),
-                (Role::Token, "c", "k", false, "spec.template.spec.containers[0].env[4]"),
+                (
+                    Role::Token,
+                    "a",
+                    "token",
+                    false,
+                    "spec.template.spec.containers[0].env[1]"
+                ),
+                (
+                    Role::Password,
+                    "b",
+                    "pw",
+                    true,
+                    "spec.template.spec.containers[0].env[2]"
+                ),
+                (
+                    Role::Token,
+                    "c",
+                    "k",
+                    false,
+                    "spec.template.spec.containers[0].env[4]"
+                ),
             ]
         );
     }
@@ -197,22 +231,48 @@ mod tests {
     #[test]
     fn what_the_template_does_not_tell_is_unresolved_and_no_reference() {
         let table = [
-            (json!([{"name": TOKEN_SECRET_NAME, "value": "$(X)-token"}, {"name": TOKEN_SECRET_KEY, "value": "k"}]),
-             TOKEN_SECRET_NAME, UnresolvedCause::Expansion),
-            (json!([{"name": TOKEN_SECRET_NAME, "value": "a"}, {"name": TOKEN_SECRET_KEY, "value": "$(K)"}]),
-             TOKEN_SECRET_KEY, UnresolvedCause::Expansion),
-            (json!([{"name": TOKEN_SECRET_NAME, "value": "a"}]), TOKEN_SECRET_KEY, UnresolvedCause::NoKey),
-            (json!([{"name": TOKEN_SECRET_NAME, "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
-                    {"name": TOKEN_SECRET_KEY, "value": "k"}]), TOKEN_SECRET_NAME, UnresolvedCause::NotPlain),
-            (json!([{"name": TOKEN_SECRET_NAME, "value": ""}, {"name": TOKEN_SECRET_KEY, "value": "k"}]),
-             TOKEN_SECRET_NAME, UnresolvedCause::NotPlain),
+            (
+                json!([{"name": TOKEN_SECRET_NAME, "value": "$(X)-token"}, {"name": TOKEN_SECRET_KEY, "value": "k"}]),
+                TOKEN_SECRET_NAME,
+                UnresolvedCause::Expansion,
+            ),
+            (
+                json!([{"name": TOKEN_SECRET_NAME, "value": "a"}, {"name": TOKEN_SECRET_KEY, "value": "$(K)"}]),
+                TOKEN_SECRET_KEY,
+                UnresolvedCause::Expansion,
+            ),
+            (
+                json!([{"name": TOKEN_SECRET_NAME, "value": "a"}]),
+                TOKEN_SECRET_KEY,
+                UnresolvedCause::NoKey,
+            ),
+            (
+                json!([{"name": TOKEN_SECRET_NAME, "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+                    {"name": TOKEN_SECRET_KEY, "value": "k"}]),
+                TOKEN_SECRET_NAME,
+                UnresolvedCause::NotPlain,
+            ),
+            (
+                json!([{"name": TOKEN_SECRET_NAME, "value": ""}, {"name": TOKEN_SECRET_KEY, "value": "k"}]),
+                TOKEN_SECRET_NAME,
+                UnresolvedCause::NotPlain,
+            ),
         ];
         for (env, variable, cause) in table {
             let references = read(env.clone());
             assert!(references.found.is_empty(), "{env}");
             assert_eq!(references.unresolved.len(), 1, "{env}");
-            assert_eq!((references.unresolved[0].variable, references.unresolved[0].cause), (variable, cause));
+            assert_eq!(
+                (
+                    references.unresolved[0].variable,
+                    references.unresolved[0].cause
+                ),
+                (variable, cause)
+            );
         }
-        assert_eq!(read(json!([{"name": TOKEN_SECRET_KEY, "value": "k"}])), References::default());
+        assert_eq!(
+            read(json!([{"name": TOKEN_SECRET_KEY, "value": "k"}])),
+            References::default()
+        );
     }
 }

@@ -89,7 +89,11 @@ mod tests {
             (None, None, Mode::Unknown),
         ];
         for (is_external, username, mode) in table {
-            assert_eq!(Mode::read(is_external, username), mode, "{is_external:?} {username:?}");
+            assert_eq!(
+                Mode::read(is_external, username),
+                mode,
+                "{is_external:?} {username:?}"
+            );
         }
     }
 
@@ -106,7 +110,11 @@ mod tests {
         ];
         for (mode, app_proxy, initial_admin, other) in table {
             assert_eq!(maker(mode, "argocd-token", "token"), app_proxy, "{mode:?}");
-            assert_eq!(maker(mode, "argocd-initial-admin-secret", "password"), initial_admin, "{mode:?}");
+            assert_eq!(
+                maker(mode, "argocd-initial-admin-secret", "password"),
+                initial_admin,
+                "{mode:?}"
+            );
             assert_eq!(maker(mode, "argocd-token", "other"), other, "{mode:?}");
             assert_eq!(maker(mode, "my-secret", "token"), other, "{mode:?}");
         }

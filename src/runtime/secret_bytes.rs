@@ -32,6 +32,9 @@ mod tests {
     #[test]
     fn debug_tells_nothing() {
         let secret = SecretBytes::new(Zeroizing::new(b"sup3rs3cret".to_vec()));
-        assert_eq!(format!("{secret:?} {secret:#?}"), "SecretBytes(<redacted>) SecretBytes(<redacted>)");
+        assert_eq!(
+            format!("{secret:?} {secret:#?}"),
+            "SecretBytes(<redacted>) SecretBytes(<redacted>)"
+        );
     }
 }

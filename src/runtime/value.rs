@@ -55,7 +55,10 @@ impl ValueDefect {
     pub fn is_certain(self, role: Role) -> bool {
         match (role, self) {
             (Role::Token, _) => true,
-            (Role::Password, ValueDefect::Base64Twice | ValueDefect::BearerPrefix | ValueDefect::Quoted) => false,
+            (
+                Role::Password,
+                ValueDefect::Base64Twice | ValueDefect::BearerPrefix | ValueDefect::Quoted,
+            ) => false,
             (Role::Password, _) => true,
         }
     }
@@ -63,13 +66,17 @@ impl ValueDefect {
     /// How to mend it, a sentence.
     pub fn mend(self) -> &'static str {
         match self {
-            ValueDefect::NotUtf8 => "Store the credential itself as text, under data in base64 or under stringData as it is.",
+            ValueDefect::NotUtf8 => {
+                "Store the credential itself as text, under data in base64 or under stringData as it is."
+            }
             ValueDefect::Empty => "Put the credential into the Secret.",
             ValueDefect::TrailingNewline => {
                 "Store it without the newline: kubectl create secret --from-literal, or printf instead of echo."
             }
             ValueDefect::SurroundingSpace => "Store it without the white space.",
-            ValueDefect::Base64Twice => "Encode it once under data, or put it as it is under stringData.",
+            ValueDefect::Base64Twice => {
+                "Encode it once under data, or put it as it is under stringData."
+            }
             ValueDefect::BearerPrefix => "Store the token alone, without \"Bearer \".",
             ValueDefect::Quoted => "Store it without the quotes.",
             ValueDefect::Placeholder => "Replace the placeholder by the credential.",
@@ -125,7 +132,8 @@ fn token(text: &str, now: f64, layers: usize, defects: &mut Vec<ValueDefect>) {
     } else if let Some(inner) = without_bearer(text).filter(|_| layers > 0) {
         note(ValueDefect::BearerPrefix);
         token(inner, now, layers - 1, defects);
-    } else if let Some(inner) = decoded(text).filter(|inner| layers > 0 && looks_like_token(inner)) {
+    } else if let Some(inner) = decoded(text).filter(|inner| layers > 0 && looks_like_token(inner))
+    {
         note(ValueDefect::Base64Twice);
         token(&inner, now, layers - 1, defects);
     } else {
@@ -161,7 +169,16 @@ fn is_template(text: &str) -> bool {
 
 /// A word that stands for a token. Only for what cannot be one anyway.
 fn is_stand_in(text: &str) -> bool {
-    const WORDS: [&str; 8] = ["token", "changeme", "replaceme", "placeholder", "example", "todo", "apikey", "secret"];
+    const WORDS: [&str; 8] = [
+        "token",
+        "changeme",
+        "replaceme",
+        "placeholder",
+        "example",
+        "todo",
+        "apikey",
+        "secret",
+    ];
     if text.contains('.') {
         return false;
     }
@@ -173,7 +190,10 @@ fn is_stand_in(text: &str) -> bool {
     let crossed_out = letters.len() >= 3 && letters.bytes().all(|byte| byte == b'x');
     let mine = ["your", "my", "the", "insert", "enter", "put", "replacewith"];
     let named = mine.iter().any(|prefix| letters.starts_with(prefix)) && text.len() < 40;
-    crossed_out || named || WORDS.contains(&letters.as_str()) || text.chars().all(|character| character == '*')
+    crossed_out
+        || named
+        || WORDS.contains(&letters.as_str())
+        || text.chars().all(|character| character == '*')
 }
 
 fn without_quotes(text: &str) -> Option<&str> {
@@ -191,7 +211,9 @@ fn without_bearer(text: &str) -> Option<&str> {
 
 fn looks_like_token(text: &str) -> bool {
     let text = text.trim();
-    let text = without_bearer(text).or_else(|| without_quotes(text)).unwrap_or(text);
+    let text = without_bearer(text)
+        .or_else(|| without_quotes(text))
+        .unwrap_or(text);
     let base64_again = || decoded(text).is_some_and(|inner| inner.starts_with("eyJ"));
     (text.starts_with("eyJ") && text.matches('.').count() == 2) || base64_again()
 }
@@ -199,7 +221,11 @@ fn looks_like_token(text: &str) -> bool {
 /// Padding or a newline at the end is what a tool leaves and a random password does not.
 fn looks_like_encoded_text(text: &str, inner: &str) -> bool {
     let left_by_a_tool = text.ends_with('=') || inner.ends_with('\n');
-    left_by_a_tool && inner.trim_end().chars().all(|character| character.is_ascii_graphic())
+    left_by_a_tool
+        && inner
+            .trim_end()
+            .chars()
+            .all(|character| character.is_ascii_graphic())
 }
 
 /// Text whose base64 this is, in either alphabet, with padding or without, broken into lines or not.

@@ -12,7 +12,12 @@ fn secret(value: impl AsRef<[u8]>) -> SecretBytes {
 fn good() -> String {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let claims = r#"{"iss":"argocd","sub":"admin:apiKey","iat":1,"jti":"an-id"}"#;
-    format!("{}.{}.{}", part(r#"{"alg":"HS256"}"#), part(claims), URL_SAFE_NO_PAD.encode([9; 32]))
+    format!(
+        "{}.{}.{}",
+        part(r#"{"alg":"HS256"}"#),
+        part(claims),
+        URL_SAFE_NO_PAD.encode([9; 32])
+    )
 }
 
 #[test]
@@ -27,18 +32,36 @@ fn every_mistake_with_a_token_is_told_as_what_it_looks_like() {
         (format!("{good}\n").into(), vec![TrailingNewline]),
         (format!("{good}\r\n").into(), vec![TrailingNewline]),
         (format!(" {good}").into(), vec![SurroundingSpace]),
-        (format!("{good} \n").into(), vec![TrailingNewline, SurroundingSpace]),
+        (
+            format!("{good} \n").into(),
+            vec![TrailingNewline, SurroundingSpace],
+        ),
         (format!("Bearer {good}").into(), vec![BearerPrefix]),
-        (format!("bearer {good}\n").into(), vec![TrailingNewline, BearerPrefix]),
+        (
+            format!("bearer {good}\n").into(),
+            vec![TrailingNewline, BearerPrefix],
+        ),
         (format!("\"{good}\"").into(), vec![Quoted]),
         (format!("'{good}\n'").into(), vec![Quoted, TrailingNewline]),
         (STANDARD.encode(&good).into(), vec![Base64Twice]),
         (STANDARD_NO_PAD.encode(&good).into(), vec![Base64Twice]),
-        (STANDARD.encode(format!("{good}\n")).into(), vec![Base64Twice, TrailingNewline]),
-        (STANDARD.encode(STANDARD.encode(&good)).into(), vec![Base64Twice]),
-        (format!("\"Bearer {good}\"").into(), vec![Quoted, BearerPrefix]),
+        (
+            STANDARD.encode(format!("{good}\n")).into(),
+            vec![Base64Twice, TrailingNewline],
+        ),
+        (
+            STANDARD.encode(STANDARD.encode(&good)).into(),
+            vec![Base64Twice],
+        ),
+        (
+            format!("\"Bearer {good}\"").into(),
+            vec![Quoted, BearerPrefix],
+        ),
         (b"<token>".to_vec(), vec![Placeholder]),
-        (b"<your-argocd-token>\n".to_vec(), vec![TrailingNewline, Placeholder]),
+        (
+            b"<your-argocd-token>\n".to_vec(),
+            vec![TrailingNewline, Placeholder],
+        ),
         (b"${ARGOCD_TOKEN}".to_vec(), vec![Placeholder]),
         (b"{{ .Values.token }}".to_vec(), vec![Placeholder]),
         (b"YOUR_TOKEN".to_vec(), vec![Placeholder]),
@@ -48,7 +71,12 @@ fn every_mistake_with_a_token_is_told_as_what_it_looks_like() {
         (b"nonsense".to_vec(), vec![Token(TokenDefect::Segments(1))]),
     ];
     for (value, expected) in table {
-        assert_eq!(examine(Role::Token, &secret(&value), NOW), expected, "{}", String::from_utf8_lossy(&value));
+        assert_eq!(
+            examine(Role::Token, &secret(&value), NOW),
+            expected,
+            "{}",
+            String::from_utf8_lossy(&value)
+        );
     }
 }
 
@@ -74,7 +102,12 @@ fn a_password_may_look_like_anything_that_is_not_certainly_wrong() {
         (b"Zm9vYmFyYmF6cXV4", &[]),
     ];
     for (value, expected) in table {
-        assert_eq!(examine(Role::Password, &secret(value), NOW), expected, "{}", String::from_utf8_lossy(value));
+        assert_eq!(
+            examine(Role::Password, &secret(value), NOW),
+            expected,
+            "{}",
+            String::from_utf8_lossy(value)
+        );
     }
     assert!(!Quoted.is_certain(Role::Password) && Quoted.is_certain(Role::Token));
     assert!(TrailingNewline.is_certain(Role::Password) && Placeholder.is_certain(Role::Password));
@@ -108,7 +141,9 @@ fn all_71_tokens_are_refused_exactly_when_the_token_itself_shows_why() {
         let value = STANDARD.decode(&vector.value_base64).unwrap();
         let defects = examine(Role::Token, &secret(&value), vector.now);
         let accepted = vector.argo_cd == "accepted";
-        let elsewhere = NOT_IN_THE_TOKEN.iter().any(|reason| vector.argo_cd.starts_with(reason));
+        let elsewhere = NOT_IN_THE_TOKEN
+            .iter()
+            .any(|reason| vector.argo_cd.starts_with(reason));
         let unusable = match vector.name.as_str() {
             // An exp of 0 is none.
             "exp zero" => false,
@@ -119,7 +154,13 @@ fn all_71_tokens_are_refused_exactly_when_the_token_itself_shows_why() {
             "sub login session" | "trailing newline" | "trailing CRLF" => true,
             _ => (!accepted && !elsewhere) || (vector.has_exp && vector.name != "exp zero"),
         };
-        assert_eq!(!defects.is_empty(), unusable, "{}: {} {defects:?}", vector.name, vector.argo_cd);
+        assert_eq!(
+            !defects.is_empty(),
+            unusable,
+            "{}: {} {defects:?}",
+            vector.name,
+            vector.argo_cd
+        );
         refused += usize::from(unusable);
     }
     assert_eq!(vectors.len(), 71);

@@ -233,17 +233,16 @@ struct WireContainer<'a> {
 
 impl<'a> PodSpec<'a> {
     fn containers(self) -> Vec<Container<'a>> {
-        let place = |list: &'static str, containers: Option<Vec<WireContainer<'a>>>| {
-            containers
-                .unwrap_or_default()
-                .into_iter()
-                .enumerate()
-                .map(move |(index, container)| Container {
-                    list,
-                    index,
-                    env: container.env.unwrap_or_default(),
-                })
-        };
+        let place =
+            |list: &'static str, containers: Option<Vec<WireContainer<'a>>>| {
+                containers.unwrap_or_default().into_iter().enumerate().map(
+                    move |(index, container)| Container {
+                        list,
+                        index,
+                        env: container.env.unwrap_or_default(),
+                    },
+                )
+            };
         place("initContainers", self.init_containers)
             .chain(place("containers", self.containers))
             .collect()
@@ -274,7 +273,9 @@ mod tests {
         for kind in WorkloadKind::ALL {
             let spec = match kind {
                 WorkloadKind::Pod => pod_spec(),
-                WorkloadKind::CronJob => json!({"jobTemplate": {"spec": {"template": {"spec": pod_spec()}}}}),
+                WorkloadKind::CronJob => {
+                    json!({"jobTemplate": {"spec": {"template": {"spec": pod_spec()}}}})
+                }
                 _ => json!({"replicas": 1, "template": {"metadata": {}, "spec": pod_spec()}}),
             };
             let spec = raw(spec);
@@ -286,7 +287,11 @@ mod tests {
                 .collect();
             assert_eq!(
                 places,
-                [("initContainers", 0, 1), ("containers", 0, 0), ("containers", 1, 2)],
+                [
+                    ("initContainers", 0, 1),
+                    ("containers", 0, 0),
+                    ("containers", 1, 2)
+                ],
                 "{kind:?}"
             );
             let (group, version, name, _) = kind.names();
@@ -307,30 +312,49 @@ mod tests {
         ] {
             let spec = raw(spec);
             let template = WorkloadKind::Rollout.template(&spec).unwrap();
-            assert!(template.containers.iter().all(|container| container.env.is_empty()));
+            assert!(
+                template
+                    .containers
+                    .iter()
+                    .all(|container| container.env.is_empty())
+            );
         }
     }
 
     #[test]
     fn a_template_is_the_same_however_its_json_is_spelled() {
         let table = [
-            (r#"{"template":{"a":1,"b":2}}"#, r#"{"template":{"b":2,"a":1}}"#, true),
-            (r#"{"template":{"a":1}}"#, r#"{"replicas":3,"template":{"a":1}}"#, true),
+            (
+                r#"{"template":{"a":1,"b":2}}"#,
+                r#"{"template":{"b":2,"a":1}}"#,
+                true,
+            ),
+            (
+                r#"{"template":{"a":1}}"#,
+                r#"{"replicas":3,"template":{"a":1}}"#,
+                true,
+            ),
             (r#"{"template":{"a":1}}"#, r#"{"template":{"a":2}}"#, false),
             (r#"{}"#, r#"{"template":{"a":2}}"#, false),
         ];
         for (one, two, same) in table {
             let kind = WorkloadKind::Deployment;
-            let verdict = kind.template(one).unwrap().same_as(&kind.template(two).unwrap());
+            let verdict = kind
+                .template(one)
+                .unwrap()
+                .same_as(&kind.template(two).unwrap());
             assert_eq!(verdict, same, "{one} {two}");
         }
     }
 
     #[test]
     fn a_pod_is_the_same_while_its_environment_is() {
-        let one = raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "a"}]}));
-        let image = raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "b"}]}));
-        let env = raw(json!({"containers": [{"env": [{"name": "A", "value": "2"}], "image": "a"}]}));
+        let one =
+            raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "a"}]}));
+        let image =
+            raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "b"}]}));
+        let env =
+            raw(json!({"containers": [{"env": [{"name": "A", "value": "2"}], "image": "a"}]}));
         let read = |spec| WorkloadKind::Pod.template(spec).unwrap();
         assert!(read(&one).same_as(&read(&image)));
         assert!(!read(&one).same_as(&read(&env)));

@@ -1,5 +1,10 @@
 //! keyguard from the outside: the real program, and the real program behind a real API server.
 
 mod control_plane;
+mod demo;
 mod edge;
+mod manifests;
+mod operations_document;
+mod rules_document;
 mod scenarios;
+mod settings;

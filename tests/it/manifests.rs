@@ -42,13 +42,20 @@ fn the_webhooks_are_what_keyguard_prints_but_for_the_ca_certificate() {
     for webhook in printed["webhooks"].as_array_mut().unwrap() {
         webhook["clientConfig"]["caBundle"] = "".into();
     }
-    assert_eq!(manifest("webhook.yaml"), printed);
+    assert_eq!(
+        manifest("webhook.yaml"),
+        printed,
+        "print it again: keyguard webhook-config --service keyguard/keyguard --ca-bundle FILE, and empty caBundle"
+    );
 }
 
 #[test]
 fn the_configuration_spells_out_every_default() {
     let text = configuration();
-    assert_eq!(Config::parse("config.yaml", &text).unwrap(), Config::default());
+    assert_eq!(
+        Config::parse("config.yaml", &text).unwrap(),
+        Config::default()
+    );
     let written: Value = serde_saphyr::from_str(&text).unwrap();
     for setting in settings::all() {
         let pointer = format!("/{}", setting.replace('.', "/"));
@@ -66,7 +73,10 @@ fn keyguard_may_get_secrets_and_config_maps_and_nothing_more() {
     let rules = json!([
         {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]},
     ]);
-    assert_eq!((&role["kind"], &role["rules"]), (&"ClusterRole".into(), &rules));
+    assert_eq!(
+        (&role["kind"], &role["rules"]),
+        (&"ClusterRole".into(), &rules)
+    );
     assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
     let account = manifest("service-account.yaml");
     let subject = json!([{
@@ -93,10 +103,17 @@ fn the_deployment_keeps_to_the_restricted_profile() {
 
 #[test]
 fn a_pod_has_time_to_drain() {
-    let timeouts = Config::parse("config.yaml", &configuration()).unwrap().timeouts;
-    let grace = pod_spec()["terminationGracePeriodSeconds"].as_u64().unwrap();
+    let timeouts = Config::parse("config.yaml", &configuration())
+        .unwrap()
+        .timeouts;
+    let grace = pod_spec()["terminationGracePeriodSeconds"]
+        .as_u64()
+        .unwrap();
     let drained = timeouts.drain_grace + timeouts.drain;
-    assert!(Duration::from_secs(grace) > drained, "{grace} s for {drained:?}");
+    assert!(
+        Duration::from_secs(grace) > drained,
+        "{grace} s for {drained:?}"
+    );
 }
 
 #[test]
@@ -146,7 +163,8 @@ fn the_container_starts_with_its_arguments_and_its_probes_pass() {
             let get = &container[probe]["httpGet"];
             assert_eq!(get["port"], "health");
             let path = get["path"].as_str().unwrap();
-            process.ready(|| plain_http::get(health, path).is_ok_and(|answer| answer.status == 200))?;
+            process
+                .ready(|| plain_http::get(health, path).is_ok_and(|answer| answer.status == 200))?;
         }
         Ok((process, health))
     });
@@ -158,7 +176,10 @@ fn the_container_starts_with_its_arguments_and_its_probes_pass() {
 fn mount(workspace: &Workspace) -> BTreeMap<String, PathBuf> {
     let key = KeyPair::generate().unwrap();
     let subjects = vec!["keyguard.keyguard.svc".to_owned()];
-    let certificate = CertificateParams::new(subjects).unwrap().self_signed(&key).unwrap();
+    let certificate = CertificateParams::new(subjects)
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
     let pod = pod_spec();
     let mut mounts = BTreeMap::new();
     for mount in container()["volumeMounts"].as_array().unwrap() {
@@ -188,7 +209,9 @@ fn mount(workspace: &Workspace) -> BTreeMap<String, PathBuf> {
 
 /// An argument with its mounted folder replaced by the one here.
 fn local(argument: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
-    let mounted = mounts.iter().find(|(path, _)| argument.contains(path.as_str()));
+    let mounted = mounts
+        .iter()
+        .find(|(path, _)| argument.contains(path.as_str()));
     mounted.map_or_else(
         || argument.to_owned(),
         |(path, folder)| argument.replace(path.as_str(), &folder.display().to_string()),
@@ -197,7 +220,10 @@ fn local(argument: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
 
 fn configuration() -> String {
     let config_map = manifest("config.yaml");
-    config_map["data"]["config.yaml"].as_str().unwrap().to_owned()
+    config_map["data"]["config.yaml"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn pod_spec() -> Value {
@@ -212,12 +238,20 @@ fn container() -> Value {
 fn ports() -> BTreeMap<String, u64> {
     let container = container();
     let ports = container["ports"].as_array().unwrap().iter();
-    let named = |port: &Value| Some((port["name"].as_str()?.to_owned(), port["containerPort"].as_u64()?));
+    let named = |port: &Value| {
+        Some((
+            port["name"].as_str()?.to_owned(),
+            port["containerPort"].as_u64()?,
+        ))
+    };
     ports.map(|port| named(port).unwrap()).collect()
 }
 
 fn strings(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array().unwrap().iter().map(|item| item.as_str().unwrap())
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item.as_str().unwrap())
 }
 
 /// The only object of a file.
@@ -228,7 +262,10 @@ fn manifest(name: &str) -> Value {
 }
 
 fn manifests(name: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/manifests").join(name);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy/manifests")
+        .join(name);
+    let text =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -1,6 +1,7 @@
 //! `docs/rules.md` and the code say the same: the same rules, and of each what a user really reads.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails"

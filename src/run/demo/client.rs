@@ -60,7 +60,10 @@ struct Reply {
 
 impl Client {
     /// Connects, trusting nobody but `authority`.
-    pub(super) async fn connect(address: SocketAddr, authority: &Path) -> Result<Client, ClientError> {
+    pub(super) async fn connect(
+        address: SocketAddr,
+        authority: &Path,
+    ) -> Result<Client, ClientError> {
         let authority = CertificateDer::from_pem_file(authority).map_err(because)?;
         let mut roots = RootCertStore::empty();
         roots.add(authority).map_err(because)?;
@@ -91,9 +94,17 @@ impl Client {
         self.sender.ready().await.map_err(because)?;
         let response = self.sender.send_request(request).await.map_err(because)?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(because)?.to_bytes();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(because)?
+            .to_bytes();
         if !status.is_success() {
-            return Err(because(format!("HTTP {status}: {}", String::from_utf8_lossy(&body))));
+            return Err(because(format!(
+                "HTTP {status}: {}",
+                String::from_utf8_lossy(&body)
+            )));
         }
         serde_json::from_slice::<Reply>(&body)
             .map(|reply| reply.response)

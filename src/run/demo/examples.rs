@@ -48,12 +48,16 @@ pub(super) fn examples() -> Vec<Example> {
         Example {
             asked: "patch argocd-cm: a switch of bob that Argo CD cannot parse",
             expected: Refused(Rule::Unreadable),
-            review: update(json!({"accounts.admin": "apiKey, login", "accounts.bob.enabled": "maybe"})),
+            review: update(
+                json!({"accounts.admin": "apiKey, login", "accounts.bob.enabled": "maybe"}),
+            ),
         },
         Example {
             asked: "patch argocd-cm: change the URL only",
             expected: Allowed,
-            review: update(json!({"accounts.admin": "login,apiKey", "url": "https://cd.example.com"})),
+            review: update(
+                json!({"accounts.admin": "login,apiKey", "url": "https://cd.example.com"}),
+            ),
         },
         Example {
             asked: "delete argocd-cm",
@@ -68,36 +72,96 @@ pub(super) fn examples() -> Vec<Example> {
         Example {
             asked: "create argocd-cm without apiKey",
             expected: Warned(Rule::ApiKeyMissing),
-            review: argocd_cm("CREATE", "alice", &null, &json!({"accounts.admin": "login"})),
+            review: argocd_cm(
+                "CREATE",
+                "alice",
+                &null,
+                &json!({"accounts.admin": "login"}),
+            ),
         },
     ];
     let deployments = [
-        ("create a Deployment whose token is good", "good", EXTERNAL, Allowed),
-        ("create a Deployment whose Secret is missing", "forgotten", EXTERNAL, Refused(Rule::SecretMissing)),
-        ("… whose token ends in a newline", "newline", EXTERNAL, Refused(Rule::TrailingNewline)),
-        ("… whose token begins with Bearer", "bearer", EXTERNAL, Refused(Rule::BearerPrefix)),
-        ("… whose token was base64-encoded twice", "encoded-twice", EXTERNAL, Refused(Rule::Base64Twice)),
-        ("… whose token expires", "expiring", EXTERNAL, Refused(Rule::TokenExpires)),
-        ("… whose token is a login session", "session", EXTERNAL, Refused(Rule::TokenLoginSession)),
-        ("… whose token is empty", "empty", EXTERNAL, Refused(Rule::ValueEmpty)),
-        ("install a fresh Runtime with its own Argo CD", "argocd-token", FRESH, Warned(Rule::SecretNotYetMade)),
+        (
+            "create a Deployment whose token is good",
+            "good",
+            EXTERNAL,
+            Allowed,
+        ),
+        (
+            "create a Deployment whose Secret is missing",
+            "forgotten",
+            EXTERNAL,
+            Refused(Rule::SecretMissing),
+        ),
+        (
+            "… whose token ends in a newline",
+            "newline",
+            EXTERNAL,
+            Refused(Rule::TrailingNewline),
+        ),
+        (
+            "… whose token begins with Bearer",
+            "bearer",
+            EXTERNAL,
+            Refused(Rule::BearerPrefix),
+        ),
+        (
+            "… whose token was base64-encoded twice",
+            "encoded-twice",
+            EXTERNAL,
+            Refused(Rule::Base64Twice),
+        ),
+        (
+            "… whose token expires",
+            "expiring",
+            EXTERNAL,
+            Refused(Rule::TokenExpires),
+        ),
+        (
+            "… whose token is a login session",
+            "session",
+            EXTERNAL,
+            Refused(Rule::TokenLoginSession),
+        ),
+        (
+            "… whose token is empty",
+            "empty",
+            EXTERNAL,
+            Refused(Rule::ValueEmpty),
+        ),
+        (
+            "install a fresh Runtime with its own Argo CD",
+            "argocd-token",
+            FRESH,
+            Warned(Rule::SecretNotYetMade),
+        ),
     ];
-    examples.extend(deployments.map(|(asked, secret, namespace, expected)| Example {
-        asked,
-        expected,
-        review: deployment("CREATE", namespace, &null, &spec(secret, 1)),
-    }));
+    examples.extend(
+        deployments.map(|(asked, secret, namespace, expected)| Example {
+            asked,
+            expected,
+            review: deployment("CREATE", namespace, &null, &spec(secret, 1)),
+        }),
+    );
     examples.push(Example {
         asked: "scale a Deployment whose Secret is gone to zero",
         expected: Warned(Rule::SecretMissing),
-        review: deployment("UPDATE", EXTERNAL, &spec("forgotten", 1), &spec("forgotten", 0)),
+        review: deployment(
+            "UPDATE",
+            EXTERNAL,
+            &spec("forgotten", 1),
+            &spec("forgotten", 0),
+        ),
     });
     examples
 }
 
 fn review(mut request: Value) -> Value {
     if let Some(request) = request.as_object_mut() {
-        let uid = request.get("name").and_then(Value::as_str).unwrap_or_default();
+        let uid = request
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         request.insert("uid".to_owned(), json!(format!("demo-{uid}")));
     }
     json!({"apiVersion": API_VERSION, "kind": KIND, "request": request})

@@ -67,7 +67,9 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
     let source = AnySource::Manifests(Manifests::open(&folder)?);
     let certificate = tls::load(&files.certificate, &files.key)?;
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let server = Server::bind(loopback, loopback, Config::default(), certificate)
             .await

@@ -22,14 +22,35 @@ pub(super) fn write(directory: &Path) -> Result<PathBuf, DemoError> {
     let folder = directory.join("manifests");
     let token = token(&json!({}))?;
     let manifests = [
-        ("external-mode", config_map(EXTERNAL, json!({"isExternalArgoCD": "true"}))),
-        ("fresh-mode", config_map(FRESH, json!({"isExternalArgoCD": "false", "argoCdUsername": "admin"}))),
+        (
+            "external-mode",
+            config_map(EXTERNAL, json!({"isExternalArgoCD": "true"})),
+        ),
+        (
+            "fresh-mode",
+            config_map(
+                FRESH,
+                json!({"isExternalArgoCD": "false", "argoCdUsername": "admin"}),
+            ),
+        ),
         ("good", secret("good", &token)),
         ("newline", secret("newline", &format!("{token}\n"))),
         ("bearer", secret("bearer", &format!("Bearer {token}"))),
-        ("encoded-twice", secret("encoded-twice", &STANDARD.encode(&token))),
-        ("expiring", secret("expiring", &self::token(&json!({"exp": 4_102_444_800_u64}))?)),
-        ("session", secret("session", &self::token(&json!({"sub": "admin:login"}))?)),
+        (
+            "encoded-twice",
+            secret("encoded-twice", &STANDARD.encode(&token)),
+        ),
+        (
+            "expiring",
+            secret(
+                "expiring",
+                &self::token(&json!({"exp": 4_102_444_800_u64}))?,
+            ),
+        ),
+        (
+            "session",
+            secret("session", &self::token(&json!({"sub": "admin:login"}))?),
+        ),
         ("empty", secret("empty", "")),
     ];
     for (name, manifest) in manifests {
@@ -40,9 +61,14 @@ pub(super) fn write(directory: &Path) -> Result<PathBuf, DemoError> {
 }
 
 /// Writes a review to send by hand.
-pub(super) fn write_review(directory: &Path, example: Option<&Example>) -> Result<PathBuf, DemoError> {
+pub(super) fn write_review(
+    directory: &Path,
+    example: Option<&Example>,
+) -> Result<PathBuf, DemoError> {
     let path = directory.join("review.json");
-    let review = example.map(|example| &example.review).unwrap_or(&Value::Null);
+    let review = example
+        .map(|example| &example.review)
+        .unwrap_or(&Value::Null);
     write_file(&path, review.to_string().as_bytes())?;
     Ok(path)
 }
@@ -51,7 +77,10 @@ pub(super) fn write_review(directory: &Path, example: Option<&Example>) -> Resul
 pub(super) fn write_file(path: &Path, content: &[u8]) -> Result<(), DemoError> {
     let write = || {
         if let Some(folder) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
         }
         let mut file = OpenOptions::new()
             .write(true)
@@ -93,5 +122,9 @@ fn token(changes: &Value) -> Result<String, DemoError> {
     }
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(&json!({"alg": "HS256", "typ": "JWT"}));
-    Ok(format!("{header}.{}.{}", part(&claims), URL_SAFE_NO_PAD.encode(signature)))
+    Ok(format!(
+        "{header}.{}.{}",
+        part(&claims),
+        URL_SAFE_NO_PAD.encode(signature)
+    ))
 }

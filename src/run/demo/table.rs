@@ -1,6 +1,6 @@
 //! The table that a person reads.
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::presets::UTF8_FULL;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
 use super::client::Answer;
@@ -44,7 +44,7 @@ pub(super) fn row<'a>((example, answer): (&'a Example, &Answer)) -> Row<'a> {
 pub(super) fn render(rows: &[Row<'_>]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(UTF8_FULL_CONDENSED)
+        .load_style(UTF8_FULL)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(120)
         .set_header(["asked", "verdict", "message"]);

@@ -40,40 +40,34 @@ impl ControlPlane {
     /// moment by the keyguard that was
     /// [installed for](super::keyguard::Keyguard::install_for) this guard.
     pub(crate) fn fresh_namespace_guarded_by(&self, guard: &str, prefix: &str) -> String {
+        self.fresh_namespaces_guarded_by(guard, prefix, 1).remove(0)
+    }
+
+    /// Many of them at once.
+    pub(crate) fn fresh_namespaces_guarded_by(
+        &self,
+        guard: &str,
+        prefix: &str,
+        count: usize,
+    ) -> Vec<String> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let namespace = format!("{prefix}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let objects = json!({
-            "apiVersion": "v1",
-            "kind": "List",
-            "items": [{
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": namespace, "labels": {GUARD_LABEL: guard}},
-            }, {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": {"name": ALICE, "namespace": namespace},
-                "roleRef": {
-                    "apiGroup": "rbac.authorization.k8s.io",
-                    "kind": "ClusterRole",
-                    "name": DEVELOPER_ROLE,
-                },
-                "subjects": [{
-                    "apiGroup": "rbac.authorization.k8s.io",
-                    "kind": "User",
-                    "name": ALICE,
-                }],
-            }],
-        });
-        let create = self.kubectl().stdin(objects.to_string());
+        let first = COUNT.fetch_add(count, Ordering::Relaxed);
+        let namespaces: Vec<_> = (first..first + count)
+            .map(|number| format!("{prefix}-{number}"))
+            .collect();
+        let objects = namespaces.iter().flat_map(|name| namespace(name, guard));
+        let objects: Vec<_> = objects.collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let create = self.kubectl().stdin(list.to_string());
         create.run(["create", "-f", "-"]).expect_ok();
-        // The authorizer reads bindings from a cache.
+        // The authorizer reads bindings from a cache, in their order.
+        let last = namespaces.last().expect("at least one");
         wait_for("alice's rights", || {
-            let ask = self.kubectl().as_user(ALICE).namespace(&namespace);
+            let ask = self.kubectl().as_user(ALICE).namespace(last);
             let answer = ask.run(["auth", "can-i", "update", "configmaps"]);
             answer.status.success().then_some(()).ok_or(answer.stdout)
         });
-        namespace
+        namespaces
     }
 
     /// Deletes a namespace as the namespace controller does once [`ADMIN`]
@@ -119,4 +113,23 @@ impl ControlPlane {
                 .ok_or("it is there".to_owned())
         });
     }
+}
+
+/// A namespace and [`ALICE`]'s rights in it.
+fn namespace(name: &str, guard: &str) -> [Value; 2] {
+    let rbac = "rbac.authorization.k8s.io";
+    [
+        json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {GUARD_LABEL: guard}},
+        }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"),
+            "kind": "RoleBinding",
+            "metadata": {"name": ALICE, "namespace": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": DEVELOPER_ROLE},
+            "subjects": [{"apiGroup": rbac, "kind": "User", "name": ALICE}],
+        }),
+    ]
 }

@@ -55,22 +55,25 @@ impl Guard {
 
     /// A fresh namespace that it guards.
     pub(super) fn scene(&self, prefix: &str) -> Scene {
-        let plane = ControlPlane::shared();
-        Scene {
-            plane,
-            namespace: plane.fresh_namespace_guarded_by(&self.label, prefix),
-        }
+        self.scenes(prefix, 1).remove(0)
     }
 
-    /// The decisions in this namespace up to now, oldest first. A dry run that
-    /// is refused marks the end of the log.
+    /// Many of them at once.
+    pub(super) fn scenes(&self, prefix: &str, count: usize) -> Vec<Scene> {
+        let plane = ControlPlane::shared();
+        let namespaces = plane.fresh_namespaces_guarded_by(&self.label, prefix, count);
+        let namespaces = namespaces.into_iter();
+        namespaces
+            .map(|namespace| Scene { plane, namespace })
+            .collect()
+    }
+
+    /// The decisions in this namespace up to now, oldest first: a dry run that
+    /// is asked about, whatever comes of it, marks the end of the log.
     pub(super) fn decisions(&self, scene: &Scene) -> Vec<Value> {
         let marker = "end-of-log";
-        scene
-            .alice()
-            .stdin(deployment(marker, vec![token_from("missing", "token")]).to_string())
-            .run(["create", "--dry-run=server", "-f", "-"])
-            .expect_refused();
+        let object = deployment(marker, vec![token_from("missing", "token")]);
+        let _ = scene.send(["create", "--dry-run=server"], &object);
         let in_scene = |line: &Value| line["object.namespace"] == scene.namespace;
         let is_marker = |line: &Value| in_scene(line) && line["object.name"] == marker;
         self.keyguard.log_line("the marker", is_marker);

@@ -12,7 +12,20 @@
 
 mod accounts;
 mod accounts_removal;
+mod answers;
+mod argocd_tokens;
+mod chart;
 mod guard;
+mod installs;
+mod modes;
 mod objects;
+mod outages;
+mod races;
+mod records;
+mod reviews;
 mod said;
+mod serving;
 mod tokens;
+mod unchanged;
+mod values;
+mod workloads;

@@ -82,6 +82,12 @@ impl Answers {
         refusal.map(String::as_str).unwrap_or_default()
     }
 
+    /// Everything that the person read.
+    pub(super) fn text(&self) -> String {
+        let refusals = self.refusals.values().chain(&self.warnings);
+        refusals.map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// The rules under which keyguard warned, once for each different warning
     /// that has `text` in it.
     pub(super) fn warnings(&self, text: &str) -> Vec<&str> {

@@ -1,0 +1,334 @@
+//! What may be in a Secret, each value told by its rule and named by its
+//! defect.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use serde_json::{Value, json};
+
+use super::guard::Guard;
+use super::objects::{deployment, password_from, secret, token_by_name, token_from};
+use super::said::rules;
+use super::tokens::{Token, random_text};
+
+/// A value, the rules that refuse it, and the defect that is named.
+type Row = (&'static str, Vec<u8>, &'static [&'static str], &'static str);
+
+/// Stores each value in a Secret and creates, for each of `environments`, a
+/// Deployment that refers to it; nothing of a value may be said.
+fn judges(prefix: &str, rows: &[Row], environments: &[fn(&str) -> Vec<Value>]) {
+    let scene = Guard::shared().scene(prefix);
+    let secrets = rows
+        .iter()
+        .map(|(name, value, ..)| secret(name, "key", value));
+    let secrets: Vec<_> = secrets.collect();
+    scene.create(&secrets).expect_silence();
+    let deployments = |name: &str| -> Vec<Value> {
+        let environments = environments.iter().enumerate();
+        environments
+            .map(|(index, env)| deployment(&format!("{name}-{index}"), env(name)))
+            .collect()
+    };
+    let all: Vec<_> = rows.iter().flat_map(|row| deployments(row.0)).collect();
+    let answers = scene.create(&all);
+    for (name, value, expected, defect) in rows {
+        for object in deployments(name) {
+            let refusal = answers.refusal(&object, &scene.namespace);
+            assert_eq!(rules(refusal), *expected, "{name}: {refusal}");
+            assert!(refusal.contains(defect), "{name}: {refusal}");
+            if let Ok(text) = std::str::from_utf8(value)
+                && text.trim().len() > 8
+            {
+                assert!(!refusal.contains(text.trim()), "{name}: {refusal}");
+            }
+        }
+    }
+    assert_eq!(answers.warnings(""), [] as [&str; 0]);
+}
+
+fn seconds_from_now(seconds: i64) -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = since.as_ref().map(Duration::as_secs).expect("after 1970");
+    i64::try_from(now).expect("before the end of time") + seconds
+}
+
+fn token_rows() -> Vec<Row> {
+    const MALFORMED: &[&str] = &["credentials/token-malformed"];
+    const ALGORITHM: &[&str] = &["credentials/token-algorithm"];
+    const ISSUER: &[&str] = &["credentials/token-issuer"];
+    const CLAIMS: &[&str] = &["credentials/token-claims"];
+    const EXPIRES: &[&str] = &["credentials/token-expires"];
+    const SESSION: &[&str] = &["credentials/token-login-session"];
+    const PROJECT: &[&str] = &["credentials/token-project-role"];
+    const EARLY: &[&str] = &["credentials/token-not-yet-valid"];
+    let good = || Token::api_key("admin");
+    let claim = |name: &str, value: Value| good().claim(name, value).text().into_bytes();
+    let [header, claims, signature] = good().segments();
+    let joined = |segments: &[&str]| segments.join(".").into_bytes();
+    let broken = STANDARD_NO_PAD.encode("{\"iss\":");
+    vec![
+        ("good", good().text().into_bytes(), &[], ""),
+        ("no-expiry", claim("exp", json!(0)), &[], ""),
+        (
+            "two",
+            joined(&[&header, &claims]),
+            MALFORMED,
+            "2 dot-separated",
+        ),
+        (
+            "four",
+            joined(&[&header, &claims, &signature, ""]),
+            MALFORMED,
+            "4 dot-separated",
+        ),
+        (
+            "padded",
+            joined(&[&header, &claims, &format!("{signature}=")]),
+            MALFORMED,
+            "signature that is not base64url",
+        ),
+        (
+            "alphabet",
+            joined(&[&header, "a+/b", &signature]),
+            MALFORMED,
+            "payload that is not base64url",
+        ),
+        (
+            "json",
+            joined(&[&header, &broken, &signature]),
+            MALFORMED,
+            "payload that is not a JSON object",
+        ),
+        (
+            "rs256",
+            good().algorithm("RS256").text().into(),
+            ALGORITHM,
+            "(alg)",
+        ),
+        (
+            "hs256",
+            good().algorithm("hs256").text().into(),
+            ALGORITHM,
+            "(alg)",
+        ),
+        (
+            "none",
+            good().algorithm("none").text().into(),
+            ALGORITHM,
+            "(alg)",
+        ),
+        (
+            "issuer",
+            claim("iss", json!("https://dex.example.com")),
+            ISSUER,
+            "(iss)",
+        ),
+        ("no-issuer", claim("iss", Value::Null), ISSUER, "(iss)"),
+        ("no-subject", claim("sub", Value::Null), CLAIMS, "(sub)"),
+        ("no-issued-at", claim("iat", Value::Null), CLAIMS, "(iat)"),
+        (
+            "issued-at",
+            claim("iat", json!("yesterday")),
+            CLAIMS,
+            "(iat)",
+        ),
+        ("no-id", claim("jti", Value::Null), CLAIMS, "(jti)"),
+        ("id", claim("jti", json!(7)), CLAIMS, "(jti)"),
+        ("expiry", claim("exp", json!("never")), CLAIMS, "(exp)"),
+        (
+            "project",
+            claim("sub", json!("proj:team:deployer")),
+            PROJECT,
+            "project role",
+        ),
+        (
+            "early",
+            claim("nbf", json!(seconds_from_now(3600))),
+            EARLY,
+            "(nbf)",
+        ),
+        (
+            "session",
+            claim("sub", json!("admin:login")),
+            SESSION,
+            "login session",
+        ),
+        (
+            "expired",
+            claim("exp", json!(seconds_from_now(-3600))),
+            EXPIRES,
+            "has expired",
+        ),
+        (
+            "expires",
+            claim("exp", json!(seconds_from_now(3600))),
+            EXPIRES,
+            "expires (exp)",
+        ),
+    ]
+}
+
+#[test]
+fn a_token_that_argo_cd_could_never_accept_is_refused_by_its_defect() {
+    judges(
+        "tokens",
+        &token_rows(),
+        &[
+            |name| vec![token_from(name, "key")],
+            |name| token_by_name(name, "key"),
+        ],
+    );
+}
+
+#[test]
+fn the_usual_mistakes_with_a_token_are_told_as_what_they_look_like() {
+    const MALFORMED: &[&str] = &["credentials/token-malformed"];
+    const EMPTY: &[&str] = &["credentials/value-empty"];
+    const NEWLINE: &[&str] = &["credentials/trailing-newline"];
+    const TWICE: &[&str] = &["credentials/base64-twice"];
+    const BEARER: &[&str] = &["credentials/bearer-prefix"];
+    const QUOTED: &[&str] = &["credentials/quoted"];
+    const PLACEHOLDER: &[&str] = &["credentials/placeholder"];
+    let good = || Token::api_key("admin").text();
+    let mut cut = good().into_bytes();
+    cut[7] = 0xff;
+    let rows: [Row; 16] = [
+        ("empty", vec![], EMPTY, "is empty"),
+        ("blank", b" \t\n".to_vec(), EMPTY, "only white space"),
+        ("binary", cut, &["credentials/not-utf8"], "not UTF-8"),
+        (
+            "newline",
+            format!("{}\n", good()).into(),
+            NEWLINE,
+            "ends in a newline",
+        ),
+        (
+            "crlf",
+            format!("{}\r\n", good()).into(),
+            NEWLINE,
+            "ends in a newline",
+        ),
+        (
+            "space",
+            format!(" {}", good()).into(),
+            &["credentials/surrounding-space"],
+            "white space around",
+        ),
+        (
+            "twice",
+            STANDARD.encode(good()).into(),
+            TWICE,
+            "encoded twice",
+        ),
+        (
+            "twice-newline",
+            STANDARD.encode(format!("{}\n", good())).into(),
+            &["credentials/base64-twice", "credentials/trailing-newline"],
+            "encoded twice",
+        ),
+        (
+            "bearer",
+            format!("Bearer {}", good()).into(),
+            BEARER,
+            "begins with \"Bearer \"",
+        ),
+        (
+            "quoted",
+            format!("\"{}\"", good()).into(),
+            QUOTED,
+            "quotes around it",
+        ),
+        (
+            "apostrophes",
+            format!("'{}'", good()).into(),
+            QUOTED,
+            "quotes around it",
+        ),
+        ("angle", b"<token>".to_vec(), PLACEHOLDER, "placeholder"),
+        (
+            "shell",
+            b"${ARGOCD_TOKEN}".to_vec(),
+            PLACEHOLDER,
+            "placeholder",
+        ),
+        (
+            "yours",
+            b"YOUR_ARGOCD_TOKEN".to_vec(),
+            PLACEHOLDER,
+            "placeholder",
+        ),
+        ("word", random_text().into(), MALFORMED, "1 dot-separated"),
+        (
+            "all",
+            format!("\"Bearer {}\"\n", good()).into(),
+            &[
+                "credentials/trailing-newline",
+                "credentials/quoted",
+                "credentials/bearer-prefix",
+            ],
+            "quotes around it",
+        ),
+    ];
+    judges("mistakes", &rows, &[|name| vec![token_from(name, "key")]]);
+}
+
+#[test]
+fn a_password_is_refused_only_for_what_can_never_work() {
+    const EMPTY: &[&str] = &["credentials/value-empty"];
+    const NEWLINE: &[&str] = &["credentials/trailing-newline"];
+    let password = random_text();
+    let rows: [Row; 8] = [
+        ("good", password.clone().into(), &[], ""),
+        ("spaces", format!(" {password} ").into(), &[], ""),
+        ("word", b"changeme".to_vec(), &[], ""),
+        ("empty", vec![], EMPTY, "is empty"),
+        ("blank", b"\n".to_vec(), EMPTY, "only white space"),
+        (
+            "binary",
+            vec![0xc3, 0x28],
+            &["credentials/not-utf8"],
+            "not UTF-8",
+        ),
+        (
+            "newline",
+            format!("{password}\n").into(),
+            NEWLINE,
+            "ends in a newline",
+        ),
+        (
+            "angle",
+            b"<password>".to_vec(),
+            &["credentials/placeholder"],
+            "placeholder",
+        ),
+    ];
+    judges(
+        "passwords",
+        &rows,
+        &[|name| vec![password_from(name, "key")]],
+    );
+
+    // A password may look like anything: what only looks wrong is a warning.
+    let scene = Guard::shared().scene("odd-passwords");
+    let table = [
+        ("quoted", format!("\"{password}\""), "credentials/quoted"),
+        (
+            "bearer",
+            format!("Bearer {password}"),
+            "credentials/bearer-prefix",
+        ),
+        (
+            "twice",
+            STANDARD.encode(format!("{password}\n")),
+            "credentials/base64-twice",
+        ),
+    ];
+    for (name, value, rule) in table {
+        scene
+            .create(&[secret(name, "key", &value)])
+            .expect_silence();
+        let answers = scene.create(&[deployment(name, vec![password_from(name, "key")])]);
+        assert_eq!(answers.expect_no_refusal().warnings(""), [rule], "{name}");
+    }
+}
