@@ -1,6 +1,6 @@
 //! The wire: bytes to a request, a verdict to an AdmissionReview.
 
-mod json;
+mod depth;
 pub mod reply;
 pub mod request;
 mod wire;

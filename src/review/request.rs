@@ -2,9 +2,7 @@
 
 use thiserror::Error;
 
-pub use super::json::DEEPEST;
-use super::json::{Error, Problem};
-use super::wire;
+use super::{depth, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
@@ -15,6 +13,8 @@ use crate::runtime::workload::{Template, WorkloadKind};
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 /// The only kind that is spoken.
 pub const KIND: &str = "AdmissionReview";
+/// The deepest nesting that can be asked for.
+pub const DEEPEST: usize = 128;
 
 /// A request of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,9 @@ pub enum Undecodable {
     /// Not text.
     #[error("the body is not UTF-8; send the AdmissionReview in JSON as kube-apiserver sends it")]
     NotUtf8,
+    /// Something else than a JSON object.
+    #[error("the body is not a JSON object; send the AdmissionReview as kube-apiserver sends it")]
+    NoObject,
     /// Nested too deeply.
     #[error(
         "the body is nested more than {0} levels deep (limits.maxJsonDepth); send what kube-apiserver sends"
@@ -100,26 +103,33 @@ impl Request {
     /// When there is nothing that could be answered or decided; the caller answers HTTP 400.
     pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
         let body = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
-        let review = wire::Review::read(body, max_depth)
-            .map_err(|error| undecodable(body, error, max_depth))?;
+        // serde takes an array for a struct, field by field; nobody sends a review like that.
+        if !body.trim_ascii_start().starts_with('{') {
+            return Err(Undecodable::NoObject);
+        }
+        if !depth::within(body.as_bytes(), max_depth) {
+            return Err(Undecodable::TooDeep(max_depth));
+        }
+        let review: wire::Review<'_> = serde_json::from_str(body).map_err(|error| json(&error))?;
         if review.api_version.as_deref() != Some(API_VERSION)
             || review.kind.as_deref() != Some(KIND)
         {
             return Err(Undecodable::Version);
         }
-        let mut request = review.request.ok_or(Undecodable::Missing("request"))?;
-        let uid = request.uid.take().filter(|uid| !uid.is_empty());
+        let request = review.request.ok_or(Undecodable::Missing("request"))?;
+        let uid = request.uid.as_deref().filter(|uid| !uid.is_empty());
         let uid = uid.ok_or(Undecodable::Missing("request.uid"))?;
         let operation = operation(request.operation.as_deref())?;
-        let (webhook, subject) = subject(operation, &mut request)?;
+        let (webhook, subject) = subject(operation, &request)?;
         let standing = request.old_object.as_ref().or(request.object.as_ref());
         let being_deleted =
             metadata(standing).is_some_and(|metadata| metadata.deletion_timestamp.is_some());
-        let user = request.user_info.unwrap_or_default();
+        let user = request.user_info.as_ref();
+        let groups = user.and_then(|user| user.groups.as_deref());
         Ok(Request {
-            uid: uid.into_owned(),
+            uid: uid.to_owned(),
             dry_run: request.dry_run.unwrap_or(false),
-            groups: user.groups.unwrap_or_default(),
+            groups: joined(groups.unwrap_or_default()),
             name: name(
                 request.name.as_deref(),
                 request.object.as_ref(),
@@ -129,22 +139,38 @@ impl Request {
             webhook,
             case: Case {
                 operation,
-                user: user.username.unwrap_or_default().into_owned(),
+                user: user
+                    .and_then(|user| user.username.as_deref())
+                    .unwrap_or_default()
+                    .to_owned(),
                 namespace: namespace(request.namespace.as_deref(), standing).to_owned(),
                 being_deleted,
                 subject,
             },
-            kind: request
-                .kind
-                .and_then(|kind| kind.kind)
-                .unwrap_or_default()
-                .into_owned(),
+            kind: names(&request).2.to_owned(),
         })
     }
 }
 
 fn metadata<'a, 'b>(object: Option<&'a wire::Object<'b>>) -> Option<&'a wire::Metadata<'b>> {
     object.and_then(|object| object.metadata.as_ref())
+}
+
+/// Group, version and kind of the object.
+fn names<'a>(request: &'a wire::Request<'_>) -> (&'a str, &'a str, &'a str) {
+    let kind = request.kind.as_ref();
+    kind.map(wire::GroupVersionKind::names).unwrap_or_default()
+}
+
+fn joined(texts: &[wire::Text<'_>]) -> String {
+    let mut joined = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
+    for text in texts {
+        if !joined.is_empty() {
+            joined.push(',');
+        }
+        joined.push_str(text);
+    }
+    joined
 }
 
 fn operation(name: Option<&str>) -> Result<Operation, Undecodable> {
@@ -178,7 +204,7 @@ fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Object<'_>
 
 fn subject(
     operation: Operation,
-    request: &mut wire::Request<'_>,
+    request: &wire::Request<'_>,
 ) -> Result<(Webhook, Subject), Undecodable> {
     let nothing = Ok((Webhook::None, Subject::NotGuarded));
     if request
@@ -189,19 +215,15 @@ fn subject(
         return nothing;
     }
     let (object, old_object) = (request.object.as_ref(), request.old_object.as_ref());
-    let names = request.kind.as_ref().map(wire::GroupVersionKind::names);
-    let (group, version, kind) = names.unwrap_or_default();
+    let (group, version, kind) = names(request);
     if (group, version, kind) == ("", "v1", "ConfigMap") {
         if name(request.name.as_deref(), object, old_object) != CONFIG_MAP_NAME {
             return nothing;
         }
         let (old, new) = states(operation, object, old_object)?;
-        let (has_old, has_new) = (old.is_some(), new.is_some());
-        let old_object = request.old_object.as_mut().filter(|_| has_old);
-        let object = request.object.as_mut().filter(|_| has_new);
         let subject = Subject::Accounts {
-            old: old_object.map(accounts),
-            new: object.map(accounts),
+            old: old.map(accounts),
+            new: new.map(accounts),
         };
         return Ok((Webhook::ArgocdCm, subject));
     }
@@ -232,10 +254,11 @@ fn states<'a, 'b>(
     })
 }
 
-fn accounts(object: &mut wire::Object<'_>) -> AccountsConfigMap {
+fn accounts(object: &wire::Object<'_>) -> AccountsConfigMap {
+    let data = object.data.as_ref().map(|data| data.0.clone());
     AccountsConfigMap {
-        data: object.account_data.take().unwrap_or_default(),
-        labelled: metadata(Some(object)).is_some_and(|metadata| metadata.part_of_argo_cd),
+        data: data.unwrap_or_default(),
+        labelled: metadata(Some(object)).is_some_and(wire::Metadata::labelled),
     }
 }
 
@@ -253,7 +276,7 @@ fn workload(
     };
     Ok(Subject::Workload {
         controlled: kind.follows_its_controller()
-            && metadata(Some(new)).is_some_and(|metadata| metadata.controlled),
+            && metadata(Some(new)).is_some_and(wire::Metadata::controlled),
         references,
         unchanged,
     })
@@ -267,29 +290,22 @@ fn template<'a>(
     match object.spec {
         None => Ok(Template::default()),
         Some(spec) => kind
-            .template(spec)
+            .template(spec.get())
             .map_err(|_| Undecodable::Spec(which, kind.names().2)),
     }
 }
 
-fn undecodable(body: &str, error: Error, max_depth: usize) -> Undecodable {
-    let problem = match error.problem {
-        Problem::Depth => return Undecodable::TooDeep(max_depth),
-        Problem::Unfinished => "it ends too early",
-        Problem::Syntax => "a syntax error",
-        Problem::Type => "a value of the wrong type",
-        Problem::Duplicate => "a field that stands twice",
-    };
-    let before = body.get(..error.at).unwrap_or(body);
+/// Says where, and never what: the error of serde_json may quote a value.
+fn json(error: &serde_json::Error) -> Undecodable {
+    use serde_json::error::Category;
     Undecodable::Json {
-        problem,
-        line: before.matches('\n').count() + 1,
-        column: before
-            .chars()
-            .rev()
-            .take_while(|character| *character != '\n')
-            .count()
-            + 1,
+        problem: match error.classify() {
+            Category::Eof => "it ends too early",
+            Category::Data => "a field of the wrong type, or one that stands twice",
+            Category::Syntax | Category::Io => "a syntax error",
+        },
+        line: error.line(),
+        column: error.column(),
     }
 }
 
