@@ -21,10 +21,7 @@ fn reviews(criterion: &mut Criterion) {
     let policy = Policy::default();
     let bodies = [
         ("argocd-cm", common::argocd_cm_update()),
-        (
-            "deployment",
-            deployment_create("gitops", "argocd-token"),
-        ),
+        ("deployment", deployment_create("gitops", "argocd-token")),
     ];
     for (name, body) in bodies {
         let mut group = criterion.benchmark_group(name);

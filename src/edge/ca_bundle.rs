@@ -52,6 +52,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CaBundleError> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that are read"
+)]
 mod tests {
     use super::*;
     use rcgen::{CertificateParams, KeyPair};

@@ -263,5 +263,9 @@ struct Metadata {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that are read"
+)]
 #[path = "manifests_tests.rs"]
 mod tests;

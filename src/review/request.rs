@@ -103,12 +103,12 @@ impl Request {
     /// When there is nothing that could be answered or decided; the caller answers HTTP 400.
     pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
         let body = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
+        if !depth::within(body.as_bytes(), max_depth) {
+            return Err(Undecodable::TooDeep(max_depth));
+        }
         // serde takes an array for a struct, field by field; nobody sends a review like that.
         if !body.trim_ascii_start().starts_with('{') {
             return Err(Undecodable::NoObject);
-        }
-        if !depth::within(body.as_bytes(), max_depth) {
-            return Err(Undecodable::TooDeep(max_depth));
         }
         let review: wire::Review<'_> = serde_json::from_str(body).map_err(|error| json(&error))?;
         if review.api_version.as_deref() != Some(API_VERSION)

@@ -13,7 +13,10 @@ fn the_demonstration_ends_well_when_every_verdict_is_the_expected_one() {
     let told = String::from_utf8_lossy(&demo.stdout);
     let complained = String::from_utf8_lossy(&demo.stderr);
     assert!(demo.status.success(), "{told}\n{complained}");
-    assert!(told.contains("17 reviews over TLS, 17 as expected, 0 not."), "{told}");
+    assert!(
+        told.contains("17 reviews over TLS, 17 as expected, 0 not."),
+        "{told}"
+    );
     assert!(told.contains("[accounts/api-key-removed]"), "{told}");
     for file in ["ca.crt", "tls.crt", "tls.key", "manifests/good.json"] {
         assert!(folder.path().join(file).exists(), "{file}");
