@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::policy::decide::{OnError, Policy};
+use crate::policy::credentials::OnError;
+use crate::policy::decide::Policy;
 use crate::policy::plan::is_object_name;
 use crate::policy::rules::{Mode, Modes, Rule};
 use crate::review::request::DEEPEST;

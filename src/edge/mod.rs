@@ -1,6 +1,7 @@
 //! The outside, one thing a file and no rules: sockets, TLS, HTTP, health, metrics.
 
 mod activity;
+pub mod any_source;
 mod body;
 pub mod ca_bundle;
 pub mod cluster;

@@ -6,9 +6,6 @@ use std::future::Future;
 use crate::policy::facts::Unread;
 use crate::runtime::secret_bytes::SecretBytes;
 
-use super::cluster::Cluster;
-use super::manifests::Manifests;
-
 /// What reading a Secret came to.
 #[derive(Debug)]
 pub enum SecretRead {
@@ -50,35 +47,4 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// When it does not: why, in one line.
     fn answers(&self) -> impl Future<Output = Result<(), String>> + Send;
-}
-
-/// The sources that keyguard has.
-pub enum AnySource {
-    /// A Kubernetes API server.
-    Cluster(Cluster),
-    /// A folder of manifests.
-    Manifests(Manifests),
-}
-
-impl Source for AnySource {
-    async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
-        match self {
-            AnySource::Cluster(cluster) => cluster.secret(namespace, name, keys).await,
-            AnySource::Manifests(manifests) => manifests.secret(namespace, name, keys).await,
-        }
-    }
-
-    async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
-        match self {
-            AnySource::Cluster(cluster) => cluster.config_map(namespace, name).await,
-            AnySource::Manifests(manifests) => manifests.config_map(namespace, name).await,
-        }
-    }
-
-    async fn answers(&self) -> Result<(), String> {
-        match self {
-            AnySource::Cluster(cluster) => cluster.answers().await,
-            AnySource::Manifests(manifests) => manifests.answers().await,
-        }
-    }
 }

@@ -1,13 +1,22 @@
 //! Workloads: whether the credential that they refer to is there and can work.
 
 use crate::argocd::token::TokenDefect;
-use crate::policy::decide::OnError;
 use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::credential::{Reference, References, Unresolved, UnresolvedCause};
 use crate::runtime::mode::{self, Maker};
 use crate::runtime::value::{Role, ValueDefect};
+
+/// What happens to a request whose Secret could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Refuse it.
+    #[default]
+    Deny,
+    /// Let it through with a warning.
+    Allow,
+}
 
 /// What the verdict depends on besides the facts.
 #[derive(Clone, Copy, Debug)]

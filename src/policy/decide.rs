@@ -1,7 +1,7 @@
 //! The decision: who is let through unjudged, what must be known, and the verdict on what is.
 
 use crate::policy::accounts::{self, Change};
-use crate::policy::credentials;
+use crate::policy::credentials::{self, OnError};
 use crate::policy::facts::Facts;
 use crate::policy::plan::{Lookups, lookups};
 use crate::policy::rules::Modes;
@@ -13,16 +13,6 @@ pub const CLUSTER_CONTROLLERS: [&str; 2] = [
     "system:serviceaccount:kube-system:namespace-controller",
     "system:serviceaccount:kube-system:generic-garbage-collector",
 ];
-
-/// What happens to a request whose Secret could not be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// Refuse it.
-    #[default]
-    Deny,
-    /// Let it through with a warning.
-    Allow,
-}
 
 /// What the operator decided.
 #[derive(Clone, Debug, PartialEq, Eq)]

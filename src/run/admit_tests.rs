@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::decide::OnError;
+use crate::policy::credentials::OnError;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Decision;
 use crate::runtime::secret_bytes::SecretBytes;

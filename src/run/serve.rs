@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::admit::Admission;
 use crate::cli;
 use crate::config::{Config, ConfigError};
+use crate::edge::any_source::AnySource;
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::health::{self, Draining};
 use crate::edge::http;
@@ -20,7 +21,6 @@ use crate::edge::listener::{self, BindError, Bound, Transport};
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
 use crate::edge::record::{Log, LogFormat};
-use crate::edge::source::AnySource;
 use crate::edge::tls::{self, ServingCertificate, TlsError};
 
 /// The most connections to the health address; probes and a scraper need a handful.

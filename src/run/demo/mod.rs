@@ -11,17 +11,19 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use serde_json::Value;
 use thiserror::Error;
 
 use self::client::{Answer, Client};
-use self::examples::{Example, examples};
+use self::examples::{Example, Expected, examples};
 use super::serve::{ServeError, Server, Stopping};
 use crate::cli;
 use crate::config::Config;
+use crate::edge::any_source::AnySource;
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
-use crate::edge::source::AnySource;
 use crate::edge::tls::{self, TlsError};
+use crate::policy::rules::Rule;
 
 /// Why the demonstration ends early.
 #[derive(Debug, Error)]
@@ -96,7 +98,11 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         if arguments.once {
             return Ok(());
         }
-        let review = state::write_review(&arguments.directory, examples.first())?;
+        // The Deployment that misses its Secret: putting it into the folder turns the verdict.
+        let missing = Expected::Refused(Rule::SecretMissing);
+        let to_try = examples.iter().find(|example| example.expected == missing);
+        let to_try = to_try.map_or(&Value::Null, |example| &example.review);
+        let review = state::write_review(&arguments.directory, to_try)?;
         let ca = files.authority.display();
         say(&format!(
             "\nStill serving. Change the manifests in {}, and try:\n\n  curl --cacert {ca} -H 'Content-Type: application/json' \\\n    --data @{} https://{address}/validate\n\n  curl http://{health_address}/metrics\n\nCtrl-C ends it.\n",

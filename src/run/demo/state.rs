@@ -10,7 +10,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::DemoError;
-use super::examples::Example;
 
 /// The namespace of a Runtime with an external Argo CD and a token.
 pub(super) const EXTERNAL: &str = "gitops";
@@ -61,14 +60,8 @@ pub(super) fn write(directory: &Path) -> Result<PathBuf, DemoError> {
 }
 
 /// Writes a review to send by hand.
-pub(super) fn write_review(
-    directory: &Path,
-    example: Option<&Example>,
-) -> Result<PathBuf, DemoError> {
+pub(super) fn write_review(directory: &Path, review: &Value) -> Result<PathBuf, DemoError> {
     let path = directory.join("review.json");
-    let review = example
-        .map(|example| &example.review)
-        .unwrap_or(&Value::Null);
     write_file(&path, review.to_string().as_bytes())?;
     Ok(path)
 }
