@@ -1,16 +1,19 @@
 //! What the operator decided: defaults, the configuration file, all of its faults at once.
 
+mod section;
+
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::policy::credentials::OnError;
 use crate::policy::decide::Policy;
 use crate::policy::plan::is_object_name;
-use crate::policy::rules::{Mode, Modes, Rule};
 use crate::review::request::DEEPEST;
+
+use self::section::Section;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,10 +176,12 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     root.strings("exemptUsers", &mut policy.exempt_users);
     root.strings("exemptNamespaces", &mut policy.exempt_namespaces);
     root.rules("rules", &mut policy.modes);
-    let namespaces = policy.exempt_namespaces.iter();
-    let odd = namespaces.filter(|name| !is_object_name(name) || name.contains('.'));
-    root.faults
-        .extend(odd.map(|name| format!("exemptNamespaces: {name:?} cannot be a namespace")));
+    for name in &policy.exempt_namespaces {
+        if !is_object_name(name) || name.contains('.') {
+            let problem = format!("{name:?} cannot be a namespace");
+            root.fault("exemptNamespaces", &problem);
+        }
+    }
     if let Some(mut limits) = root.section("limits") {
         let known = &mut config.limits;
         limits.number(
@@ -213,164 +218,10 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     root.end();
 }
 
-/// One map of the file, read key by key; what is left at the end is unknown.
-struct Section<'a> {
-    path: String,
-    map: &'a Map<String, Value>,
-    known: Vec<&'static str>,
-    faults: &'a mut Vec<String>,
-}
-
-impl<'a> Section<'a> {
-    fn of(path: &str, value: &'a Value, faults: &'a mut Vec<String>) -> Option<Section<'a>> {
-        let Value::Object(map) = value else {
-            let place = if path.is_empty() { "the file" } else { path };
-            faults.push(format!("{place} must be a map of settings"));
-            return None;
-        };
-        Some(Section {
-            path: path.to_owned(),
-            map,
-            known: Vec::new(),
-            faults,
-        })
-    }
-
-    fn get(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.known.push(key);
-        self.map.get(key).filter(|value| !value.is_null())
-    }
-
-    fn place(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
-    }
-
-    fn fault(&mut self, key: &str, problem: &str) {
-        let place = self.place(key);
-        self.faults.push(format!("{place}: {problem}"));
-    }
-
-    fn section(&mut self, key: &'static str) -> Option<Section<'_>> {
-        let value = self.get(key)?;
-        let path = self.place(key);
-        Section::of(&path, value, self.faults)
-    }
-
-    fn strings(&mut self, key: &'static str, known: &mut Vec<String>) {
-        let Some(value) = self.get(key) else { return };
-        let texts = value.as_array().map(|list| {
-            let texts = list.iter().map(|item| item.as_str().map(str::to_owned));
-            texts.collect::<Option<Vec<String>>>()
-        });
-        match texts {
-            Some(Some(texts)) => *known = texts,
-            _ => self.fault(key, "must be a list of strings"),
-        }
-    }
-
-    fn choice<T: Copy>(&mut self, key: &'static str, known: &mut T, choices: &[(&str, T)]) {
-        let Some(value) = self.get(key) else { return };
-        match choices
-            .iter()
-            .find(|(name, _)| value.as_str() == Some(name))
-        {
-            Some((_, choice)) => *known = *choice,
-            None => {
-                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-                self.fault(key, &format!("must be {}", names.join(" or ")));
-            }
-        }
-    }
-
-    fn rules(&mut self, key: &'static str, modes: &mut Modes) {
-        let Some(value) = self.get(key) else { return };
-        let Value::Object(map) = value else {
-            return self.fault(key, "must be a map of rule ids to enforce, warn or audit");
-        };
-        for (id, mode) in map {
-            let rule = Rule::from_id(id);
-            let mode = mode.as_str().and_then(Mode::from_name);
-            if rule.is_none() {
-                self.fault(
-                    key,
-                    &format!("there is no rule {id:?}; docs/rules.md lists them"),
-                );
-            }
-            if mode.is_none() {
-                self.fault(
-                    key,
-                    &format!("the mode of {id:?} must be enforce, warn or audit"),
-                );
-            }
-            if let (Some(rule), Some(mode)) = (rule, mode) {
-                modes.set(rule, mode);
-            }
-        }
-    }
-
-    fn number(
-        &mut self,
-        key: &'static str,
-        known: &mut usize,
-        range: std::ops::RangeInclusive<usize>,
-    ) {
-        let Some(value) = self.get(key) else { return };
-        let number = value
-            .as_u64()
-            .and_then(|number| usize::try_from(number).ok());
-        match number.filter(|number| range.contains(number)) {
-            Some(number) => *known = number,
-            None => self.fault(
-                key,
-                &format!(
-                    "must be a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                ),
-            ),
-        }
-    }
-
-    fn duration(&mut self, key: &'static str, known: &mut Duration) {
-        const MOST: Duration = Duration::from_secs(600);
-        let Some(value) = self.get(key) else { return };
-        let duration = value
-            .as_str()
-            .and_then(|text| humantime::parse_duration(text).ok());
-        match duration.filter(|duration| *duration <= MOST) {
-            Some(duration) => *known = duration,
-            None => self.fault(
-                key,
-                "must be a time with its unit, at most 10m, such as \"5s\" or \"250ms\"",
-            ),
-        }
-    }
-
-    /// Tells every key that nobody asked for.
-    fn end(self) {
-        for key in self.map.keys() {
-            if !self.known.contains(&key.as_str()) {
-                let place = if self.path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{}.{key}", self.path)
-                };
-                self.faults.push(format!(
-                    "{place}: no such setting; there are {}",
-                    self.known.join(", ")
-                ));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::rules::{Mode, Rule};
 
     fn faults(text: &str) -> Vec<String> {
         match Config::parse("test", text) {

@@ -3,6 +3,8 @@
 //! Source: Argo CD `util/settings/accounts.go`, `parseAccounts`, checked against its own verdicts on
 //! 553 ConfigMaps.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 /// The ConfigMap that Argo CD reads its accounts from, in whatever namespace it runs.
@@ -26,9 +28,10 @@ pub fn capability_keys(name: &str) -> [String; 2] {
 
 /// All accounts of one `argocd-cm`.
 ///
-/// A handful in practice, so a list is looked through faster than a map.
+/// A handful in practice, but whoever may write a ConfigMap of this name decides how many: a list would
+/// be looked through for seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accounts<'a>(Vec<(&'a str, Account<'a>)>);
+pub struct Accounts<'a>(BTreeMap<&'a str, Account<'a>>);
 
 /// What one account may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +77,7 @@ impl<'a> Accounts<'a> {
     ) -> Result<Accounts<'a>, Unreadable> {
         let mut admin = Account::fresh();
         admin.login = true;
-        let mut accounts = Accounts(vec![(ADMIN, admin)]);
+        let mut accounts = BTreeMap::from([(ADMIN, admin)]);
         let mut admin_switch = None;
         let mut keys = Vec::new();
         for (key, value) in data {
@@ -88,7 +91,8 @@ impl<'a> Accounts<'a> {
             else {
                 continue;
             };
-            accounts.change(name, |account| match suffix {
+            let account = accounts.entry(name).or_insert_with(Account::fresh);
+            match suffix {
                 None | Some("") => account.grant(value),
                 Some("enabled") => match parse_bool(value) {
                     Some(enabled) => {
@@ -98,45 +102,29 @@ impl<'a> Accounts<'a> {
                     None => keys.push(key.to_owned()),
                 },
                 Some(_) => {}
-            });
+            }
         }
         if !keys.is_empty() {
             keys.sort_unstable();
             return Err(Unreadable { keys });
         }
-        if let Some(enabled) = admin_switch {
-            accounts.change(ADMIN, |admin| {
-                if admin.switch.is_none() {
-                    admin.enabled = enabled;
-                    admin.switch = Some(ADMIN_SWITCH);
-                }
-            });
+        if let (Some(enabled), Some(admin)) = (admin_switch, accounts.get_mut(ADMIN))
+            && admin.switch.is_none()
+        {
+            admin.enabled = enabled;
+            admin.switch = Some(ADMIN_SWITCH);
         }
-        Ok(accounts)
+        Ok(Accounts(accounts))
     }
 
     /// The account of this name.
     pub fn get(&self, name: &str) -> Option<&Account<'a>> {
-        let mut accounts = self.0.iter();
-        accounts
-            .find(|(known, _)| *known == name)
-            .map(|(_, account)| account)
+        self.0.get(name)
     }
 
-    /// Every account with its name, in the order found.
+    /// Every account with its name, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &Account<'a>)> {
         self.0.iter().map(|(name, account)| (*name, account))
-    }
-
-    fn change(&mut self, name: &'a str, change: impl FnOnce(&mut Account<'a>)) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, account)) => change(account),
-            None => {
-                let mut account = Account::fresh();
-                change(&mut account);
-                self.0.push((name, account));
-            }
-        }
     }
 }
 

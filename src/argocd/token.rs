@@ -4,10 +4,13 @@
 //! its own verdicts on the tokens in `tests/fixtures`. Signature, account and revocation need Argo CD's
 //! Secret and are not looked at here.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -91,8 +94,8 @@ pub enum Segment {
     Signature,
 }
 
-impl std::fmt::Display for Segment {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Segment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Segment::Header => "header",
             Segment::Payload => "payload",
@@ -108,55 +111,77 @@ pub fn inspect(token: &str, now: f64) -> Vec<TokenDefect> {
     if token.contains(['\r', '\n']) {
         defects.push(TokenDefect::LineBreak);
     }
-    let segments: Vec<&str> = token.split('.').collect();
-    let [header, payload, signature] = segments.as_slice() else {
-        defects.push(TokenDefect::Segments(segments.len()));
+    let mut segments = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) = (
+        segments.next(),
+        segments.next(),
+        segments.next(),
+        segments.next(),
+    ) else {
+        defects.push(TokenDefect::Segments(token.split('.').count()));
         return defects;
     };
-    let header = object(header, Segment::Header);
-    let claims = object(payload, Segment::Payload);
     let signature = decode(signature, Segment::Signature);
-    match &header {
-        Ok(header) => defects.extend(algorithm(header, signature.as_deref().ok())),
-        Err(defect) => defects.push(*defect),
-    }
-    match &claims {
-        Ok(claims) => defects.extend(claim_defects(claims, now)),
-        Err(defect) => defects.push(*defect),
-    }
+    let length = signature.as_deref().map(Vec::len).ok();
+    defects.extend(judged(header, Segment::Header, |header| {
+        algorithm(header, length).into_iter().collect()
+    }));
+    defects.extend(judged(payload, Segment::Payload, |claims| {
+        claim_defects(claims, now)
+    }));
     defects.extend(signature.err());
     defects
 }
 
-fn algorithm(header: &Claims, signature: Option<&Vec<u8>>) -> Option<TokenDefect> {
-    let expected = match header.text("alg") {
+/// The defects of a segment that is to be a JSON object: its shape's, or those that `judge` finds inside.
+///
+/// Go decodes JSON `null` into an empty object, and puts U+FFFD for what is not UTF-8.
+fn judged(
+    segment: &str,
+    which: Segment,
+    judge: impl FnOnce(&Members) -> Vec<TokenDefect>,
+) -> Vec<TokenDefect> {
+    let bytes = match decode(segment, which) {
+        Ok(bytes) => bytes,
+        Err(defect) => return vec![defect],
+    };
+    let json = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    match serde_json::from_str(&json) {
+        Ok(Member::Object(members)) => judge(&members),
+        Ok(Member::Null) => judge(&Members::default()),
+        _ => vec![TokenDefect::NotJson(which)],
+    }
+}
+
+fn algorithm(header: &Members, length: Option<usize>) -> Option<TokenDefect> {
+    let expected = match header.text(Name::Algorithm) {
         Some("HS256") => 32,
         Some("HS384") => 48,
         Some("HS512") => 64,
         _ => return Some(TokenDefect::Algorithm),
     };
-    let found = signature?.len();
+    let found = length?;
     (found != expected).then_some(TokenDefect::SignatureLength { found, expected })
 }
 
-fn claim_defects(claims: &Claims, now: f64) -> Vec<TokenDefect> {
+fn claim_defects(claims: &Members, now: f64) -> Vec<TokenDefect> {
     let mut defects = Vec::new();
-    if claims.text("iss") != Some("argocd") {
+    if claims.text(Name::Issuer) != Some("argocd") {
         defects.push(TokenDefect::Issuer);
     }
     defects.extend(subject_defect(claims));
-    if !claims.get("iat").is_some_and(Value::is_number) {
+    if !matches!(claims.get(Name::IssuedAt), Some(Member::Number(_))) {
         defects.push(TokenDefect::IssuedAt);
     }
-    if claims.text("jti").is_none_or(str::is_empty) {
+    if claims.text(Name::Id).is_none_or(str::is_empty) {
         defects.push(TokenDefect::Id);
     }
-    match claims.time("nbf") {
+    match claims.time(Name::NotBefore) {
         Time::Other => defects.push(TokenDefect::NotBeforeType),
         Time::At(from) if now < from => defects.push(TokenDefect::NotYetValid),
         Time::At(_) | Time::None => {}
     }
-    match claims.time("exp") {
+    match claims.time(Name::Expiry) {
         Time::Other => defects.push(TokenDefect::ExpiryType),
         Time::At(until) if now >= until => defects.push(TokenDefect::Expired),
         Time::At(_) => defects.push(TokenDefect::Expires),
@@ -165,60 +190,145 @@ fn claim_defects(claims: &Claims, now: f64) -> Vec<TokenDefect> {
     defects
 }
 
-fn subject_defect(claims: &Claims) -> Option<TokenDefect> {
-    let federated = claims
-        .get("federated_claims")
-        .and_then(|federated| federated.get("user_id"))
-        .and_then(Value::as_str)
-        .filter(|user| !user.is_empty());
-    let subject = federated.or_else(|| claims.text("sub")).unwrap_or_default();
-    let parts: Vec<&str> = subject.split(':').collect();
-    match parts.as_slice() {
-        [] | [""] => Some(TokenDefect::NoSubject),
-        ["proj", _, _] => Some(TokenDefect::ProjectRole),
-        [_, "login", ..] => Some(TokenDefect::LoginSession),
+fn subject_defect(claims: &Members) -> Option<TokenDefect> {
+    let federated = match claims.get(Name::FederatedClaims) {
+        Some(Member::Object(federated)) => federated.text(Name::UserId),
+        _ => None,
+    };
+    let subject = federated
+        .filter(|user| !user.is_empty())
+        .or_else(|| claims.text(Name::Subject))
+        .unwrap_or_default();
+    let mut parts = subject.split(':');
+    match [parts.next(), parts.next(), parts.next(), parts.next()] {
+        [Some(""), None, ..] => Some(TokenDefect::NoSubject),
+        [Some("proj"), Some(_), Some(_), None] => Some(TokenDefect::ProjectRole),
+        [_, Some("login"), ..] => Some(TokenDefect::LoginSession),
         _ => None,
     }
 }
 
-/// A JSON object of a token.
-struct Claims(Map<String, Value>);
+/// The members of a JSON object that decide; of two with the same name the last counts, as in Go.
+#[derive(Default)]
+struct Members(BTreeMap<Name, Member>);
 
-/// A time among the claims: golang-jwt takes 0 for none, and numbers only.
+/// The value of a member. Text is a copy that is zeroed when dropped.
+enum Member {
+    Null,
+    Number(f64),
+    Text(Zeroizing<String>),
+    Object(Members),
+    Other,
+}
+
+/// The names that are read; what stands under any other is passed over and never held.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(field_identifier)]
+enum Name {
+    #[serde(rename = "alg")]
+    Algorithm,
+    #[serde(rename = "iss")]
+    Issuer,
+    #[serde(rename = "sub")]
+    Subject,
+    #[serde(rename = "federated_claims")]
+    FederatedClaims,
+    #[serde(rename = "user_id")]
+    UserId,
+    #[serde(rename = "iat")]
+    IssuedAt,
+    #[serde(rename = "jti")]
+    Id,
+    #[serde(rename = "nbf")]
+    NotBefore,
+    #[serde(rename = "exp")]
+    Expiry,
+    #[serde(other)]
+    Other,
+}
+
+/// A time among the claims, in Unix seconds: golang-jwt takes 0 for none, numbers only, and whole seconds.
 enum Time {
     None,
     At(f64),
     Other,
 }
 
-impl Claims {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+impl Members {
+    fn get(&self, name: Name) -> Option<&Member> {
+        self.0.get(&name)
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(Value::as_str)
-    }
-
-    fn time(&self, name: &str) -> Time {
+    fn text(&self, name: Name) -> Option<&str> {
         match self.get(name) {
-            None => Time::None,
-            Some(value) => match value.as_f64() {
-                Some(0.0) => Time::None,
-                Some(seconds) => Time::At(seconds),
-                None => Time::Other,
-            },
+            Some(Member::Text(text)) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    fn time(&self, name: Name) -> Time {
+        match self.get(name) {
+            None | Some(Member::Number(0.0)) => Time::None,
+            Some(Member::Number(seconds)) => Time::At(seconds.floor()),
+            Some(_) => Time::Other,
         }
     }
 }
 
-/// Go decodes JSON `null` into an empty object, and puts U+FFFD for what is not UTF-8.
-fn object(segment: &str, which: Segment) -> Result<Claims, TokenDefect> {
-    let bytes = decode(segment, which)?;
-    match serde_json::from_str(&String::from_utf8_lossy(&bytes)) {
-        Ok(Value::Object(object)) => Ok(Claims(object)),
-        Ok(Value::Null) => Ok(Claims(Map::new())),
-        _ => Err(TokenDefect::NotJson(which)),
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Member, D::Error> {
+        deserializer.deserialize_any(MemberVisitor)
+    }
+}
+
+struct MemberVisitor;
+
+impl<'de> Visitor<'de> for MemberVisitor {
+    type Value = Member;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Member, E> {
+        Ok(Member::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Member, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Member, E> {
+        Ok(Member::Number(number as f64))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Member, E> {
+        Ok(Member::Number(number as f64))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Member, E> {
+        Ok(Member::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+        Ok(Member::Text(Zeroizing::new(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Member, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Member::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some(name) = map.next_key()? {
+            if name == Name::Other {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                members.insert(name, map.next_value()?);
+            }
+        }
+        Ok(Member::Object(Members(members)))
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NOW: f64 = 1_795_000_000.0;
 

@@ -98,73 +98,111 @@ pub fn examine(role: Role, value: &SecretBytes, now: f64) -> Vec<ValueDefect> {
     if text.trim().is_empty() {
         return vec![ValueDefect::Empty];
     }
-    let mut defects = Vec::new();
     match role {
-        Role::Token => token(text, now, LAYERS, &mut defects),
-        Role::Password => password(text, &mut defects),
+        Role::Token => token(text, now, LAYERS).defects,
+        Role::Password => password(text),
     }
-    defects
 }
 
 /// The most mistakes on top of each other that are told apart.
 const LAYERS: usize = 4;
 
-fn token(text: &str, now: f64, layers: usize, defects: &mut Vec<ValueDefect>) {
-    let mut note = |defect| {
-        if !defects.contains(&defect) {
-            defects.push(defect);
-        }
-    };
+/// What was found out about a text that is to be a token.
+struct Reading {
+    defects: Vec<ValueDefect>,
+    /// Whether a token or a placeholder is in there at all, whatever is around it.
+    recognised: bool,
+}
+
+impl Reading {
+    /// This reading of what is inside a mistake, with the mistake itself.
+    fn inside(mut self, outer: Vec<ValueDefect>) -> Reading {
+        self.defects.retain(|defect| !outer.contains(defect));
+        self.defects.splice(0..0, outer);
+        self
+    }
+}
+
+fn token(text: &str, now: f64, layers: usize) -> Reading {
+    let mut defects = Vec::new();
     let mut text = text;
     if text.ends_with('\n') {
-        note(ValueDefect::TrailingNewline);
+        defects.push(ValueDefect::TrailingNewline);
         text = text.trim_end_matches(['\r', '\n']);
     }
     if text.trim() != text {
-        note(ValueDefect::SurroundingSpace);
+        defects.push(ValueDefect::SurroundingSpace);
         text = text.trim();
     }
-    if is_template(text) || is_stand_in(text) {
-        note(ValueDefect::Placeholder);
-    } else if let Some(inner) = without_quotes(text).filter(|_| layers > 0) {
-        note(ValueDefect::Quoted);
-        token(inner, now, layers - 1, defects);
-    } else if let Some(inner) = without_bearer(text).filter(|_| layers > 0) {
-        note(ValueDefect::BearerPrefix);
-        token(inner, now, layers - 1, defects);
-    } else if let Some(inner) = decoded(text).filter(|inner| layers > 0 && looks_like_token(inner))
-    {
-        note(ValueDefect::Base64Twice);
-        token(&inner, now, layers - 1, defects);
+    if layers > 0 {
+        if let Some(inner) = without_quotes(text) {
+            defects.push(ValueDefect::Quoted);
+            return token(inner, now, layers - 1).inside(defects);
+        }
+        if let Some(inner) = without_bearer(text) {
+            defects.push(ValueDefect::BearerPrefix);
+            return token(inner, now, layers - 1).inside(defects);
+        }
+        // Much is base64 of something; it is a mistake only when a credential comes out.
+        let inner = decoded(text).map(|inner| token(&inner, now, layers - 1));
+        if let Some(inner) = inner.filter(|inner| inner.recognised) {
+            defects.push(ValueDefect::Base64Twice);
+            return inner.inside(defects);
+        }
+    }
+    let placeholder = is_template(text) || is_stand_in(text);
+    let recognised = placeholder || looks_like_token(text);
+    if text.is_empty() {
+        defects.push(ValueDefect::Empty);
+    } else if placeholder {
+        defects.push(ValueDefect::Placeholder);
     } else {
         defects.extend(inspect(text, now).into_iter().map(ValueDefect::Token));
     }
+    Reading {
+        defects,
+        recognised,
+    }
 }
 
-fn password(text: &str, defects: &mut Vec<ValueDefect>) {
-    let stripped = text.trim_end_matches(['\r', '\n']);
+fn password(text: &str) -> Vec<ValueDefect> {
+    let mut defects = Vec::new();
+    let mut stripped = text.trim_end_matches(['\r', '\n']);
     if text.ends_with('\n') {
         defects.push(ValueDefect::TrailingNewline);
     }
-    if is_template(stripped) {
-        defects.push(ValueDefect::Placeholder);
-    } else if without_quotes(stripped).is_some() {
+    if let Some(inner) = without_quotes(stripped) {
         defects.push(ValueDefect::Quoted);
-    } else if without_bearer(stripped).is_some() {
+        stripped = inner;
+    } else if let Some(inner) = without_bearer(stripped) {
         defects.push(ValueDefect::BearerPrefix);
+        stripped = inner;
     } else if decoded(stripped).is_some_and(|inner| looks_like_encoded_text(stripped, &inner)) {
         defects.push(ValueDefect::Base64Twice);
     }
+    if is_template(stripped) {
+        defects.push(ValueDefect::Placeholder);
+    }
+    defects
 }
 
-/// Something that a tool or a person was to fill in: `<token>`, `${TOKEN}`, `$(TOKEN)`, `{{ token }}`.
+/// Something that a tool or a person was to fill in: `<token>`, `${TOKEN}`, `$(TOKEN)`, `{{ token }}`,
+/// `${{ token }}`.
 fn is_template(text: &str) -> bool {
     let within = |open: &str, close: &str| {
         text.strip_prefix(open)
             .and_then(|rest| rest.strip_suffix(close))
             .is_some_and(|inner| !inner.contains(['<', '>', '{', '}']))
     };
-    within("<", ">") || within("${", "}") || within("$(", ")") || within("{{", "}}")
+    [
+        ("<", ">"),
+        ("${", "}"),
+        ("$(", ")"),
+        ("{{", "}}"),
+        ("${{", "}}"),
+    ]
+    .into_iter()
+    .any(|(open, close)| within(open, close))
 }
 
 /// A word that stands for a token. Only for what cannot be one anyway.
@@ -179,14 +217,16 @@ fn is_stand_in(text: &str) -> bool {
         "apikey",
         "secret",
     ];
-    if text.contains('.') {
+    // Words are short, and whatever has two dots is for the parser.
+    if text.is_empty() || text.len() > 64 || text.matches('.').count() == 2 {
         return false;
     }
-    let letters: String = text
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
+    let mut letters = Zeroizing::new(String::with_capacity(text.len()));
+    letters.extend(
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|letter| letter.to_ascii_lowercase()),
+    );
     let crossed_out = letters.len() >= 3 && letters.bytes().all(|byte| byte == b'x');
     let mine = ["your", "my", "the", "insert", "enter", "put", "replacewith"];
     let named = mine.iter().any(|prefix| letters.starts_with(prefix)) && text.len() < 40;
@@ -197,25 +237,24 @@ fn is_stand_in(text: &str) -> bool {
 }
 
 fn without_quotes(text: &str) -> Option<&str> {
-    ['"', '\'', '`'].into_iter().find_map(|quote| {
-        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
-        (!inner.is_empty()).then_some(inner)
-    })
+    ['"', '\'', '`']
+        .into_iter()
+        .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }
 
+/// What follows the HTTP scheme, however much white space is between them.
 fn without_bearer(text: &str) -> Option<&str> {
-    const SCHEME: &str = "bearer ";
+    const SCHEME: &str = "bearer";
     let (scheme, rest) = text.split_at_checked(SCHEME.len())?;
-    scheme.eq_ignore_ascii_case(SCHEME).then_some(rest)
+    let inner = rest.trim_start();
+    (scheme.eq_ignore_ascii_case(SCHEME) && inner.len() < rest.len()).then_some(inner)
 }
 
+/// Whether somebody meant it as a token: three segments with something in each, and a JSON object in front.
 fn looks_like_token(text: &str) -> bool {
-    let text = text.trim();
-    let text = without_bearer(text)
-        .or_else(|| without_quotes(text))
-        .unwrap_or(text);
-    let base64_again = || decoded(text).is_some_and(|inner| inner.starts_with("eyJ"));
-    (text.starts_with("eyJ") && text.matches('.').count() == 2) || base64_again()
+    let mut segments = text.split('.');
+    let filled = segments.by_ref().take(3).filter(|part| !part.is_empty());
+    filled.count() == 3 && segments.next().is_none() && text.starts_with("eyJ")
 }
 
 /// Padding or a newline at the end is what a tool leaves and a random password does not.
