@@ -135,7 +135,8 @@ pub fn inspect(token: &str, now: f64) -> Vec<TokenDefect> {
 
 /// The defects of a segment that is to be a JSON object: its shape's, or those that `judge` finds inside.
 ///
-/// Go decodes JSON `null` into an empty object, and puts U+FFFD for what is not UTF-8.
+/// Go decodes JSON `null` into an empty object, and puts U+FFFD for what is not UTF-8. What Go alone refuses
+/// in a member that is not read (a number beyond an f64) passes; half a surrogate pair in one that is read is refused.
 fn judged(
     segment: &str,
     which: Segment,

@@ -174,6 +174,50 @@ fn json_that_go_reads_is_read() {
         URL_SAFE_NO_PAD.encode([0; 32])
     );
     assert!(inspect(&token, NOW).is_empty());
+    let claims = r#""iss":"argocd","sub":"a","iat":1,"jti":"id""#;
+    let deep = format!(r#""deep":{}{}"#, "[".repeat(500), "]".repeat(500));
+    let table = [
+        (r#""name":"\ud800""#, vec![]),
+        (&deep, vec![]),
+        (r#""sub":"proj:a:b""#, vec![TokenDefect::ProjectRole]),
+        (r#""iss":null"#, vec![TokenDefect::Issuer]),
+        (r#""ISS":"other","Sub":"proj:a:b""#, vec![]),
+        (
+            r#""federated_claims":{"user_id":"x","user_id":"proj:a:b"}"#,
+            vec![TokenDefect::ProjectRole],
+        ),
+        (r#""\u0065xp":1"#, vec![TokenDefect::Expired]),
+        (r#""jti":"\u0000""#, vec![]),
+    ];
+    for (more, expected) in table {
+        let token = signed(
+            &json!({"alg": "HS256"}),
+            &format!("{{{claims},{more}}}"),
+            32,
+        );
+        assert_eq!(inspect(&token, NOW), expected, "{more}");
+    }
+}
+
+#[test]
+fn times_count_in_whole_seconds() {
+    let table = [
+        (json!({"nbf": NOW + 0.75}), vec![]),
+        (json!({"nbf": NOW + 1.25}), vec![TokenDefect::NotYetValid]),
+        (json!({"exp": NOW + 0.75}), vec![TokenDefect::Expired]),
+        (json!({"exp": NOW + 1.75}), vec![TokenDefect::Expires]),
+        (json!({"exp": -0.0}), vec![]),
+        (json!({"exp": 0.5}), vec![TokenDefect::Expired]),
+    ];
+    for (changes, expected) in table {
+        assert_eq!(inspect(&token(&changes), NOW + 0.5), expected, "{changes}");
+    }
+}
+
+#[test]
+fn a_token_of_nothing_but_dots_is_counted() {
+    let dots = ".".repeat(100_000);
+    assert_eq!(inspect(&dots, NOW), [TokenDefect::Segments(100_001)]);
 }
 
 proptest! {

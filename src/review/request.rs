@@ -76,7 +76,9 @@ pub enum Undecodable {
     #[error("the body is not UTF-8; send the AdmissionReview in JSON as kube-apiserver sends it")]
     NotUtf8,
     /// Something else than a JSON object.
-    #[error("the body is not a JSON object; send the AdmissionReview as kube-apiserver sends it")]
+    #[error(
+        "the body is not an AdmissionReview: it is not a JSON object; send what kube-apiserver sends"
+    )]
     NoObject,
     /// Nested too deeply.
     #[error(

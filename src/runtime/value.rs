@@ -134,7 +134,9 @@ fn token(text: &str, now: f64, layers: usize) -> Reading {
         defects.push(ValueDefect::SurroundingSpace);
         text = text.trim();
     }
-    if layers > 0 {
+    let placeholder = is_template(text) || is_stand_in(text);
+    let recognised = placeholder || looks_like_token(text);
+    if layers > 0 && !recognised {
         if let Some(inner) = without_quotes(text) {
             defects.push(ValueDefect::Quoted);
             return token(inner, now, layers - 1).inside(defects);
@@ -150,8 +152,6 @@ fn token(text: &str, now: f64, layers: usize) -> Reading {
             return inner.inside(defects);
         }
     }
-    let placeholder = is_template(text) || is_stand_in(text);
-    let recognised = placeholder || looks_like_token(text);
     if text.is_empty() {
         defects.push(ValueDefect::Empty);
     } else if placeholder {
@@ -217,8 +217,8 @@ fn is_stand_in(text: &str) -> bool {
         "apikey",
         "secret",
     ];
-    // Words are short, and whatever has two dots is for the parser.
-    if text.is_empty() || text.len() > 64 || text.matches('.').count() == 2 {
+    // Whatever has two dots is for the parser.
+    if text.is_empty() || text.matches('.').count() == 2 {
         return false;
     }
     let mut letters = Zeroizing::new(String::with_capacity(text.len()));

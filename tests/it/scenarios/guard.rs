@@ -122,16 +122,6 @@ impl Scene {
         Answers::create(self.alice(), &self.namespace, objects, &[])
     }
 
-    /// As [`create`](Self::create), without storing anything.
-    pub(super) fn try_create(&self, objects: &[Value]) -> Answers {
-        Answers::create(
-            self.alice(),
-            &self.namespace,
-            objects,
-            &["--dry-run=server"],
-        )
-    }
-
     /// One field of an object, as `jsonpath` says; empty when it is not there.
     pub(super) fn read(&self, object: &str, jsonpath: &str) -> String {
         let output = format!("--output=jsonpath={jsonpath}");

@@ -249,7 +249,7 @@ fn what_it_cannot_serve_with_ends_it_at_once_with_one_line() {
     ];
     for (change, told) in table {
         let started = Instant::now();
-        let ended = Keyguard::attempt(&arguments(&tls, &state, &[change.clone()]));
+        let ended = Keyguard::attempt(&arguments(&tls, &state, std::slice::from_ref(&change)));
         assert!(started.elapsed() < Duration::from_secs(10), "{change}");
         assert_eq!(ended.status.code(), Some(1), "{change}");
         let line = &ended.stderr;
