@@ -1,5 +1,7 @@
 //! Changes of `argocd-cm`: whether a protected account loses its API key or its login.
 
+use std::collections::BTreeMap;
+
 use crate::argocd::accounts::{ADMIN, Account, Accounts, capability_keys};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
@@ -8,17 +10,19 @@ use crate::policy::verdict::{Finding, Severity};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountsConfigMap {
     /// The keys of `data` that Argo CD reads accounts from, with their values.
-    pub data: Vec<(String, String)>,
+    pub data: BTreeMap<String, String>,
     /// Whether it carries the label by which Argo CD finds it.
     pub labelled: bool,
 }
 
 impl AccountsConfigMap {
     fn get(&self, key: &str) -> Option<&str> {
-        let entry = self.data.iter().find(|(entry, _)| entry == key);
-        entry.map(|(_, value)| value.as_str())
+        self.data.get(key).map(String::as_str)
     }
 }
+
+/// The most unreadable keys that are told; one is enough to lose every account.
+const MOST_KEYS: usize = 100;
 
 /// The label by which Argo CD's informer finds `argocd-cm`.
 pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
@@ -59,7 +63,8 @@ fn update(old: &AccountsConfigMap, new: &AccountsConfigMap, protected: &[String]
     }
     match &after {
         State::Unreadable(keys) if !losers.is_empty() => {
-            findings.extend(keys.iter().map(|key| unreadable(new, key, &losers)));
+            let keys = keys.iter().take(MOST_KEYS);
+            findings.extend(keys.map(|key| unreadable(new, key, &losers)));
         }
         State::Unreadable(_) => findings.extend(missing(new, protected)),
         State::Readable(_) => {
@@ -185,6 +190,7 @@ fn missing(new: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
     if let State::Unreadable(keys) = &state {
         return keys
             .iter()
+            .take(MOST_KEYS)
             .map(|key| Finding {
                 rule: Rule::ApiKeyMissing,
                 severity: Severity::Warning,

@@ -1,5 +1,7 @@
 //! Workloads: whether the credential that they refer to is there and can work.
 
+use std::collections::BTreeMap;
+
 use crate::argocd::token::TokenDefect;
 use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
 use crate::policy::rules::Rule;
@@ -37,13 +39,22 @@ pub fn judge(
     circumstances: &Circumstances<'_>,
 ) -> Vec<Finding> {
     let mut merged: Vec<Merged> = Vec::new();
+    let mut places: BTreeMap<Defect, usize> = BTreeMap::new();
     for reference in &references.found {
         let fact = facts.map_or(CredentialFact::Unread(Unread::TooMany), |facts| {
             facts.of(reference)
         });
         let mode = facts.map_or(&ModeFact::NotNeeded, |facts| &facts.mode);
         for defect in defects(reference, &fact, mode, circumstances) {
-            merge(&mut merged, defect, reference);
+            let place = *places.entry(defect.clone()).or_insert(merged.len());
+            match merged.get_mut(place) {
+                Some(known) => known.fields.push(reference.field.clone()),
+                None => merged.push(Merged {
+                    defect,
+                    variable: reference.variable,
+                    fields: vec![reference.field.clone()],
+                }),
+            }
         }
     }
     merged
@@ -54,7 +65,7 @@ pub fn judge(
 }
 
 /// A defect at one reference, before the same at other places is merged into it.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Defect {
     rule: Rule,
     severity: Severity,
@@ -271,17 +282,6 @@ struct Merged {
     defect: Defect,
     variable: &'static str,
     fields: Vec<String>,
-}
-
-fn merge(merged: &mut Vec<Merged>, defect: Defect, reference: &Reference) {
-    match merged.iter_mut().find(|known| known.defect == defect) {
-        Some(known) => known.fields.push(reference.field.clone()),
-        None => merged.push(Merged {
-            defect,
-            variable: reference.variable,
-            fields: vec![reference.field.clone()],
-        }),
-    }
 }
 
 impl Merged {

@@ -137,7 +137,7 @@ mod tests {
             being_deleted: false,
             subject: Subject::Accounts {
                 old: Some(AccountsConfigMap {
-                    data: vec![("accounts.admin".to_owned(), "apiKey".to_owned())],
+                    data: [("accounts.admin".to_owned(), "apiKey".to_owned())].into(),
                     labelled: true,
                 }),
                 new: None,

@@ -1,6 +1,7 @@
 //! The AdmissionReview as it comes, of which only what is read is deserialized.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
@@ -152,7 +153,7 @@ impl<'de> Deserialize<'de> for Labels {
 
 /// `data`, reduced to the keys that Argo CD reads accounts from.
 #[derive(Default)]
-pub(super) struct AccountData(pub(super) Vec<(String, String)>);
+pub(super) struct AccountData(pub(super) BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for AccountData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -165,18 +166,15 @@ impl<'de> Deserialize<'de> for AccountData {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AccountData, A::Error> {
-                let mut data = Vec::new();
+                let mut data = BTreeMap::new();
                 while let Some(Text(key)) = map.next_key()? {
-                    if is_account_key(&key) {
-                        if data.iter().any(|(known, _)| *known == key) {
-                            return Err(A::Error::custom("a key of data stands twice"));
-                        }
-                        data.push((
-                            key.into_owned(),
-                            map.next_value::<Text<'de>>()?.0.into_owned(),
-                        ));
-                    } else {
+                    if !is_account_key(&key) {
                         map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let Text(value) = map.next_value()?;
+                    if data.insert(key.into_owned(), value.into_owned()).is_some() {
+                        return Err(A::Error::custom("a key of data stands twice"));
                     }
                 }
                 Ok(AccountData(data))
