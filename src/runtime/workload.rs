@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A kind of workload whose pods may read the credential.
@@ -151,11 +151,11 @@ pub struct Container<'a> {
 }
 
 /// One environment variable.
-#[derive(PartialEq, Eq, Deserialize)]
+#[derive(Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar<'a> {
     /// Its name.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "null_is_empty")]
     pub name: Cow<'a, str>,
     /// Its plain value.
     #[serde(borrow, default)]
@@ -182,10 +182,10 @@ pub struct ValueFrom<'a> {
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub struct SecretKeyRef<'a> {
     /// The Secret's name.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "null_is_empty")]
     pub name: Cow<'a, str>,
     /// The key in its data.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "null_is_empty")]
     pub key: Cow<'a, str>,
     /// Whether the container starts without it.
     #[serde(default)]
@@ -220,29 +220,41 @@ struct PodTemplate<'a> {
 #[serde(rename_all = "camelCase")]
 struct PodSpec<'a> {
     #[serde(borrow, default)]
-    init_containers: Option<Vec<WireContainer<'a>>>,
+    init_containers: Option<Nullable<WireContainer<'a>>>,
     #[serde(borrow, default)]
-    containers: Option<Vec<WireContainer<'a>>>,
+    containers: Option<Nullable<WireContainer<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct WireContainer<'a> {
     #[serde(borrow, default)]
-    env: Option<Vec<EnvVar<'a>>>,
+    env: Option<Nullable<EnvVar<'a>>>,
+}
+
+/// A list in which `null` stands for an empty element, as it does to Go.
+///
+/// Lists of a Rollout are not checked against any schema that would refuse it.
+type Nullable<T> = Vec<Option<T>>;
+
+fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(text: D) -> Result<Cow<'a, str>, D::Error> {
+    let text = Option::<Text<'a>>::deserialize(text)?;
+    Ok(text.map(|text| text.0).unwrap_or_default())
 }
 
 impl<'a> PodSpec<'a> {
     fn containers(self) -> Vec<Container<'a>> {
-        let place =
-            |list: &'static str, containers: Option<Vec<WireContainer<'a>>>| {
-                containers.unwrap_or_default().into_iter().enumerate().map(
-                    move |(index, container)| Container {
-                        list,
-                        index,
-                        env: container.env.unwrap_or_default(),
-                    },
-                )
-            };
+        let place = |list: &'static str, containers: Option<Nullable<WireContainer<'a>>>| {
+            let containers = containers.unwrap_or_default().into_iter();
+            containers.enumerate().map(move |(index, container)| {
+                let env = container.and_then(|container| container.env);
+                let env = env.unwrap_or_default().into_iter();
+                Container {
+                    list,
+                    index,
+                    env: env.map(Option::unwrap_or_default).collect(),
+                }
+            })
+        };
         place("initContainers", self.init_containers)
             .chain(place("containers", self.containers))
             .collect()
@@ -319,6 +331,28 @@ mod tests {
                     .all(|container| container.env.is_empty())
             );
         }
+    }
+
+    #[test]
+    fn null_is_an_empty_element_and_the_others_keep_their_place() {
+        let spec = raw(json!({"template": {"spec": {
+            "initContainers": [null],
+            "containers": [null, {"env": [null, {"name": null}, {"name": "A", "value": null, "valueFrom":
+                {"secretKeyRef": {"name": null, "key": "k", "optional": null}}}]}],
+        }}}));
+        let template = WorkloadKind::Rollout.template(&spec).unwrap();
+        let lengths: Vec<_> = template
+            .containers
+            .iter()
+            .map(|container| container.env.len())
+            .collect();
+        assert_eq!(lengths, [0, 0, 3]);
+        let names: Vec<_> = template.containers[2]
+            .env
+            .iter()
+            .map(|env| &*env.name)
+            .collect();
+        assert_eq!(names, ["", "", "A"]);
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn exchange(address: SocketAddr, authority: &Path, request: &str) -> io::Result<
     let name = ServerName::from(address.ip());
     let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     let mut stream = StreamOwned::new(session, stream);
     stream.write_all(request.as_bytes())?;

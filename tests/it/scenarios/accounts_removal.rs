@@ -77,6 +77,17 @@ fn one_that_gave_nobody_protected_an_api_key_may_go() {
 }
 
 #[test]
+fn one_that_gave_any_protected_account_an_api_key_stays() {
+    let guard = Guard::configured("protectedAccounts: [admin, bot]");
+    let accounts = json!({"accounts.bot": "apiKey"});
+    let scene = guard.scene("bot");
+    let created = scene.send(["create"], &argocd_cm(&accounts));
+    warned_of(created, &["accounts/api-key-missing"]);
+    let refusal = refused_by(scene.alice().run(["delete", CONFIG_MAP]), DELETED);
+    assert!(refusal.contains(r#"account "bot""#), "{refusal}");
+}
+
+#[test]
 fn a_namespace_with_it_and_a_runtime_in_it_ends() {
     let guard = Guard::shared();
     let scene = scene(guard, "ending", &good());

@@ -25,6 +25,7 @@ mod records;
 mod reviews;
 mod said;
 mod serving;
+mod token_values;
 mod tokens;
 mod unchanged;
 mod values;

@@ -116,6 +116,23 @@ fn a_change_of_the_template_is_refused() {
 }
 
 #[test]
+fn a_workload_that_is_being_deleted_may_be_changed_and_let_go() {
+    let scene = scene("leaving");
+    let hold = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+    let arguments = patch_arguments("deployment", &hold);
+    warned_of(scene.alice().run(arguments), GONE);
+    let delete = ["delete", "--wait=false", "deployment/deployment"];
+    warned_of(scene.alice().run(delete), &[]);
+    let image = "main=example.invalid/other";
+    let image = ["set", "image", "deployment/deployment", image];
+    warned_of(scene.alice().run(image), &[]);
+    let release = json!({"metadata": {"finalizers": null}});
+    let arguments = patch_arguments("deployment", &release);
+    warned_of(scene.alice().run(arguments), &[]);
+    assert_eq!(scene.read("deployment/deployment", "{.metadata.name}"), "");
+}
+
+#[test]
 fn scale_and_status_are_not_asked_about() {
     let guard = Guard::shared();
     let scene = scene("subresources");

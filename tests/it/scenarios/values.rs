@@ -1,23 +1,21 @@
 //! What may be in a Secret, each value told by its rule and named by its
 //! defect.
 
-use std::time::{Duration, SystemTime};
-
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use serde_json::{Value, json};
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 
 use super::guard::Guard;
-use super::objects::{deployment, password_from, secret, token_by_name, token_from};
+use super::objects::{deployment, password_from, secret, token_from};
 use super::said::rules;
 use super::tokens::{Token, random_text};
 
 /// A value, the rules that refuse it, and the defect that is named.
-type Row = (&'static str, Vec<u8>, &'static [&'static str], &'static str);
+pub(super) type Row = (&'static str, Vec<u8>, &'static [&'static str], &'static str);
 
 /// Stores each value in a Secret and creates, for each of `environments`, a
 /// Deployment that refers to it; nothing of a value may be said.
-fn judges(prefix: &str, rows: &[Row], environments: &[fn(&str) -> Vec<Value>]) {
+pub(super) fn judges(prefix: &str, rows: &[Row], environments: &[fn(&str) -> Vec<Value>]) {
     let scene = Guard::shared().scene(prefix);
     let secrets = rows
         .iter()
@@ -45,140 +43,6 @@ fn judges(prefix: &str, rows: &[Row], environments: &[fn(&str) -> Vec<Value>]) {
         }
     }
     assert_eq!(answers.warnings(""), [] as [&str; 0]);
-}
-
-fn seconds_from_now(seconds: i64) -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = since.as_ref().map(Duration::as_secs).expect("after 1970");
-    i64::try_from(now).expect("before the end of time") + seconds
-}
-
-fn token_rows() -> Vec<Row> {
-    const MALFORMED: &[&str] = &["credentials/token-malformed"];
-    const ALGORITHM: &[&str] = &["credentials/token-algorithm"];
-    const ISSUER: &[&str] = &["credentials/token-issuer"];
-    const CLAIMS: &[&str] = &["credentials/token-claims"];
-    const EXPIRES: &[&str] = &["credentials/token-expires"];
-    const SESSION: &[&str] = &["credentials/token-login-session"];
-    const PROJECT: &[&str] = &["credentials/token-project-role"];
-    const EARLY: &[&str] = &["credentials/token-not-yet-valid"];
-    let good = || Token::api_key("admin");
-    let claim = |name: &str, value: Value| good().claim(name, value).text().into_bytes();
-    let [header, claims, signature] = good().segments();
-    let joined = |segments: &[&str]| segments.join(".").into_bytes();
-    let broken = STANDARD_NO_PAD.encode("{\"iss\":");
-    vec![
-        ("good", good().text().into_bytes(), &[], ""),
-        ("no-expiry", claim("exp", json!(0)), &[], ""),
-        (
-            "two",
-            joined(&[&header, &claims]),
-            MALFORMED,
-            "2 dot-separated",
-        ),
-        (
-            "four",
-            joined(&[&header, &claims, &signature, ""]),
-            MALFORMED,
-            "4 dot-separated",
-        ),
-        (
-            "padded",
-            joined(&[&header, &claims, &format!("{signature}=")]),
-            MALFORMED,
-            "signature that is not base64url",
-        ),
-        (
-            "alphabet",
-            joined(&[&header, "a+/b", &signature]),
-            MALFORMED,
-            "payload that is not base64url",
-        ),
-        (
-            "json",
-            joined(&[&header, &broken, &signature]),
-            MALFORMED,
-            "payload that is not a JSON object",
-        ),
-        (
-            "rs256",
-            good().algorithm("RS256").text().into(),
-            ALGORITHM,
-            "(alg)",
-        ),
-        (
-            "hs256",
-            good().algorithm("hs256").text().into(),
-            ALGORITHM,
-            "(alg)",
-        ),
-        (
-            "none",
-            good().algorithm("none").text().into(),
-            ALGORITHM,
-            "(alg)",
-        ),
-        (
-            "issuer",
-            claim("iss", json!("https://dex.example.com")),
-            ISSUER,
-            "(iss)",
-        ),
-        ("no-issuer", claim("iss", Value::Null), ISSUER, "(iss)"),
-        ("no-subject", claim("sub", Value::Null), CLAIMS, "(sub)"),
-        ("no-issued-at", claim("iat", Value::Null), CLAIMS, "(iat)"),
-        (
-            "issued-at",
-            claim("iat", json!("yesterday")),
-            CLAIMS,
-            "(iat)",
-        ),
-        ("no-id", claim("jti", Value::Null), CLAIMS, "(jti)"),
-        ("id", claim("jti", json!(7)), CLAIMS, "(jti)"),
-        ("expiry", claim("exp", json!("never")), CLAIMS, "(exp)"),
-        (
-            "project",
-            claim("sub", json!("proj:team:deployer")),
-            PROJECT,
-            "project role",
-        ),
-        (
-            "early",
-            claim("nbf", json!(seconds_from_now(3600))),
-            EARLY,
-            "(nbf)",
-        ),
-        (
-            "session",
-            claim("sub", json!("admin:login")),
-            SESSION,
-            "login session",
-        ),
-        (
-            "expired",
-            claim("exp", json!(seconds_from_now(-3600))),
-            EXPIRES,
-            "has expired",
-        ),
-        (
-            "expires",
-            claim("exp", json!(seconds_from_now(3600))),
-            EXPIRES,
-            "expires (exp)",
-        ),
-    ]
-}
-
-#[test]
-fn a_token_that_argo_cd_could_never_accept_is_refused_by_its_defect() {
-    judges(
-        "tokens",
-        &token_rows(),
-        &[
-            |name| vec![token_from(name, "key")],
-            |name| token_by_name(name, "key"),
-        ],
-    );
 }
 
 #[test]

@@ -233,11 +233,23 @@ fn a_rollout_of_any_shape_goes_through_when_it_mentions_no_credential() {
     let rollouts: Vec<_> = rollouts.collect();
     scene.create(&rollouts).expect_silence();
     // Beside what is odd, a credential is still found.
-    let named = [json!({"value": "x"}), token_from("gone", "token")];
-    let mut mixed = rollouts[0].clone();
-    mixed["metadata"]["name"] = "mixed".into();
-    mixed["spec"] = env(json!(named));
-    let answers = scene.create(&[mixed.clone()]);
-    let refusal = answers.refusal(&mixed, &scene.namespace);
-    assert_eq!(rules(refusal), ["credentials/secret-missing"]);
+    let reference = || token_from("gone", "token");
+    let mixed = [
+        env(json!([{"value": "x"}, reference()])),
+        env(json!([null, {"name": null}, reference()])),
+        pod(json!({"containers": [null, {"env": null}, {"env": [reference()]}]})),
+        pod(json!({"initContainers": null, "containers": [{"env": [reference()]}]})),
+    ];
+    let mixed = mixed.iter().enumerate().map(|(index, spec)| {
+        let mut rollout = rollouts[0].clone();
+        rollout["metadata"]["name"] = format!("mixed-{index}").into();
+        rollout["spec"] = spec.clone();
+        rollout
+    });
+    let mixed: Vec<_> = mixed.collect();
+    let answers = scene.create(&mixed);
+    for rollout in &mixed {
+        let refusal = answers.refusal(rollout, &scene.namespace);
+        assert_eq!(rules(refusal), ["credentials/secret-missing"], "{rollout}");
+    }
 }
