@@ -24,6 +24,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long anything may take.
     pub timeouts: Timeouts,
+    /// How the certificate is kept up to date.
+    pub certificates: Certificates,
 }
 
 /// How much is accepted.
@@ -82,6 +84,21 @@ impl Default for Timeouts {
             lookup: Duration::from_secs(3),
             drain_grace: Duration::from_secs(5),
             drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How the certificate is kept up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificates {
+    /// From one look for another certificate to the next.
+    pub check_interval: Duration,
+}
+
+impl Default for Certificates {
+    fn default() -> Certificates {
+        Certificates {
+            check_interval: Duration::from_secs(1),
         }
     }
 }
@@ -162,6 +179,9 @@ impl Config {
     }
 }
 
+/// Looking without a pause would leave no time for reviews.
+const SHORTEST_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+
 fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     let Some(mut root) = Section::of("", value, faults) else {
         return;
@@ -215,6 +235,14 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
         timeouts.duration("drain", &mut known.drain);
         timeouts.end();
     }
+    if let Some(mut certificates) = root.section("certificates") {
+        let known = &mut config.certificates;
+        certificates.duration("checkInterval", &mut known.check_interval);
+        if known.check_interval < SHORTEST_CHECK_INTERVAL {
+            certificates.fault("checkInterval", "must be at least 10ms");
+        }
+        certificates.end();
+    }
     root.end();
 }
 
@@ -240,6 +268,7 @@ exemptUsers: [root]
 exemptNamespaces: [sandbox]
 limits: {maxBodyBytes: 2048, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
+certificates: {checkInterval: 100ms}
 ";
         let config = Config::parse("test", yaml).unwrap();
         assert_eq!(config.policy.protected_accounts, ["admin", "bot"]);
@@ -250,6 +279,10 @@ timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drai
         assert_eq!(config.limits.max_body_bytes, 2048);
         assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
+        assert_eq!(
+            config.certificates.check_interval,
+            Duration::from_millis(100)
+        );
         let json = Config::parse(
             "test",
             r#"{"onError": "allow", "limits": {"maxConnections": 2}}"#,
@@ -277,7 +310,8 @@ timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drai
         let faults = faults(
             "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b],
               rules: {accounts/none: warn, credentials/quoted: loud},
-              limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h}}",
+              limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
+              certificates: {checkInterval: 0s}}",
         );
         let places = [
             "protectedAccounts:",
@@ -290,6 +324,7 @@ timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drai
             "limits.more: no such setting",
             "timeouts.body:",
             "timeouts.lookup:",
+            "certificates.checkInterval:",
             "surprise: no such setting",
         ];
         assert_eq!(faults.len(), places.len(), "{faults:#?}");

@@ -5,10 +5,11 @@
 //! main → run → edge → review → policy → runtime → argocd              imports point right, never back
 //! ```
 //!
-//! The pure part (`review`, `policy`, `runtime`, `argocd`) takes bytes, facts and a clock and gives
+//! The pure part (`review`, `policy`, `runtime`, `argocd`, `certificates`) takes bytes, facts and a clock and gives
 //! verdicts; it compiles without the feature `server`, which owns sockets, TLS, files and the cluster.
 
 pub mod argocd;
+pub mod certificates;
 pub mod policy;
 pub mod review;
 pub mod runtime;

@@ -8,9 +8,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
+use keyguard::edge::certificate_files;
 use keyguard::edge::listener::{Bound, Limits, Transport};
 use keyguard::edge::metrics::Metrics;
-use keyguard::edge::tls;
+use keyguard::edge::tls::ServingCertificate;
 
 const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"705ab4f5-6393-11e8-b7cc-42010a800002","allowed":true}}"#;
 
@@ -24,7 +25,8 @@ pub(crate) fn serve(arguments: &[String]) {
     };
     let address: SocketAddr = after("--listen").parse().unwrap();
     let (certificate, key) = (after("--tls-cert"), after("--tls-key"));
-    let certificate = tls::load(Path::new(&certificate), Path::new(&key)).unwrap();
+    let certificate = certificate_files::load(Path::new(&certificate), Path::new(&key)).unwrap();
+    let certificate = ServingCertificate::new(Some(certificate)).unwrap();
     let router = Router::new().route("/validate", post(answer));
     let transport = Transport::Tls {
         config: certificate.server_config(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,8 +13,10 @@ use axum::routing::get;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::clock::{self, rfc3339};
 use super::metrics::{self, Metrics};
-use super::tls::{ServingCertificate, Validity};
+use super::tls::ServingCertificate;
+use crate::certificates::life::Validity;
 
 /// How long the cluster may take to answer before it counts as silent; a kubelet's probe waits as long.
 const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
@@ -86,9 +88,7 @@ struct Asked {
 }
 
 async fn readyz<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response {
-    #[expect(clippy::disallowed_methods, reason = "readiness is about now")]
-    let now = SystemTime::now();
-    let failing = health.failing(unix_seconds(now)).await;
+    let failing = health.failing(clock::now()).await;
     if failing.is_empty() {
         return "ok\n".into_response();
     }
@@ -110,21 +110,35 @@ impl<R: Readiness> Health<R> {
         if self.draining.is_draining() {
             failing.push("draining: keyguard is about to end".to_owned());
         }
-        match self.certificate.valid_at(now) {
-            Validity::Valid => {}
-            Validity::NotYet(from) => failing.push(format!(
-                "certificate: not valid before {}; mend the clock or --tls-cert",
-                rfc3339(from)
-            )),
-            Validity::Expired(last) => failing.push(format!(
-                "certificate: expired at {}; renew --tls-cert and --tls-key",
-                rfc3339(last)
-            )),
+        if let Err(why) = self.certificate_serves(now) {
+            failing.push(format!("certificate: {why}"));
         }
         if let Err(why) = self.cluster_answers().await {
             failing.push(format!("cluster: {why}"));
         }
         failing
+    }
+
+    fn certificate_serves(&self, now: i64) -> Result<(), String> {
+        let Some(pair) = self.certificate.pair() else {
+            return Err("there is none yet".to_owned());
+        };
+        let life = pair.life();
+        Err(match life.at(now) {
+            Validity::Valid => return Ok(()),
+            Validity::Ending => format!(
+                "ends at {}; renew --tls-cert and --tls-key",
+                rfc3339(life.to)
+            ),
+            Validity::NotYet => format!(
+                "not valid before {}; mend the clock or --tls-cert",
+                rfc3339(life.from)
+            ),
+            Validity::Expired => format!(
+                "expired at {}; renew --tls-cert and --tls-key",
+                rfc3339(life.to)
+            ),
+        })
     }
 
     /// One question at a time: whoever comes while it is asked shares its answer, good or bad.
@@ -148,28 +162,6 @@ impl<R: Readiness> Health<R> {
         answer
     }
 }
-
-fn unix_seconds(time: SystemTime) -> i64 {
-    let since = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    i64::try_from(since).unwrap_or(i64::MAX)
-}
-
-fn rfc3339(unix_seconds: i64) -> String {
-    u64::try_from(unix_seconds)
-        .ok()
-        .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
-        .filter(|time| *time < UNIX_EPOCH + LAST_RFC3339)
-        .map_or_else(
-            || format!("{unix_seconds} (Unix seconds)"),
-            |time| humantime::format_rfc3339_seconds(time).to_string(),
-        )
-}
-
-/// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
-const LAST_RFC3339: Duration = Duration::from_secs(253_402_300_799);
 
 #[cfg(test)]
 #[path = "health_tests.rs"]

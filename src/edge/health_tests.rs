@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use futures_util::future::join_all;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
+use super::super::certificate_files;
 use super::*;
 
 /// A cluster with one answer, which counts how often it is asked.
@@ -44,7 +45,8 @@ fn certificate() -> Arc<ServingCertificate> {
     params.not_after = date_time_ymd(2002, 1, 1);
     std::fs::write(certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
-    Arc::new(super::super::tls::load(certificate, key).unwrap())
+    let pair = certificate_files::load(certificate, key).unwrap();
+    Arc::new(ServingCertificate::new(Some(pair)).unwrap())
 }
 
 fn health<R: Readiness>(readiness: R) -> Health<R> {
@@ -82,6 +84,11 @@ async fn each_failing_condition_has_a_line() {
         "cluster: 403 Forbidden",
     ];
     assert_eq!(lines, expected);
+    let last = health.failing(1_009_843_200).await;
+    assert_eq!(
+        last[1],
+        "certificate: ends at 2002-01-01T00:00:00Z; renew --tls-cert and --tls-key"
+    );
     let early = health.failing(978_307_199).await;
     assert_eq!(
         early[1],
@@ -115,17 +122,4 @@ async fn a_bad_answer_holds_only_for_those_who_waited_for_it() {
     assert_eq!(health.readiness.asked.load(Ordering::Relaxed), 1);
     health.failing(IN_2001).await;
     assert_eq!(health.readiness.asked.load(Ordering::Relaxed), 2);
-}
-
-#[test]
-fn a_moment_that_rfc_3339_cannot_write_is_given_in_seconds() {
-    let table = [
-        (0, "1970-01-01T00:00:00Z"),
-        (-1, "-1 (Unix seconds)"),
-        (253_402_300_798, "9999-12-31T23:59:58Z"),
-        (i64::MAX, "9223372036854775807 (Unix seconds)"),
-    ];
-    for (seconds, text) in table {
-        assert_eq!(rfc3339(seconds), text);
-    }
 }

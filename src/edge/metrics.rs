@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::certificate_metrics::{CertificateMetrics, ReloadOutcome};
 use super::rejection::Reason;
 use crate::policy::rules::Rule;
 use crate::policy::subject::Operation;
@@ -37,7 +38,7 @@ pub struct Metrics {
     records_dropped: Counter,
     connections: Gauge,
     tls_handshakes_failed: Counter,
-    certificate_not_after: Gauge,
+    certificate: CertificateMetrics,
 }
 
 /// How a read of an object ended.
@@ -124,13 +125,7 @@ impl Metrics {
         let tls_handshakes_failed = Counter::default();
         let help = "TLS handshakes that failed or took too long";
         registry.register("tls_handshakes_failed", help, tls_handshakes_failed.clone());
-        let certificate_not_after = Gauge::default();
-        registry.register_with_unit(
-            "certificate_not_after",
-            "Last moment of validity of the serving certificate, in Unix seconds",
-            Unit::Seconds,
-            certificate_not_after.clone(),
-        );
+        let certificate = CertificateMetrics::register(&mut registry);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program", Info::new(version));
         Metrics {
@@ -144,7 +139,7 @@ impl Metrics {
             records_dropped,
             connections,
             tls_handshakes_failed,
-            certificate_not_after,
+            certificate,
         }
     }
 
@@ -215,7 +210,12 @@ impl Metrics {
 
     /// The serving certificate's last moment of validity, in Unix seconds.
     pub fn certificate_not_after(&self, unix_seconds: i64) {
-        self.certificate_not_after.set(unix_seconds);
+        self.certificate.not_after(unix_seconds);
+    }
+
+    /// Another certificate was found, and presented or not.
+    pub fn certificate_reloaded(&self, outcome: ReloadOutcome) {
+        self.certificate.reloaded(outcome);
     }
 
     /// Everything in OpenMetrics text, of [`CONTENT_TYPE`].

@@ -10,6 +10,8 @@ fn everything_shows_under_its_name_and_what_has_few_labels_shows_zero_from_the_s
         "keyguard_connections 0".to_owned(),
         "keyguard_tls_handshakes_failed_total 0".to_owned(),
         "keyguard_certificate_not_after_seconds 0".to_owned(),
+        "keyguard_certificate_reloads_total{outcome=\"served\"} 0".to_owned(),
+        "keyguard_certificate_reloads_total{outcome=\"refused\"} 0".to_owned(),
         format!("keyguard_build_info{{version=\"{version}\"}} 1"),
     ];
     for outcome in [

@@ -1,24 +1,20 @@
-//! The serving certificate and its private key. Nothing else reads a key.
+//! The certificate and private key that TLS presents, and the TLS settings.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
-use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use x509_parser::parse_x509_certificate;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-/// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.
-const ENCRYPTED_KEY: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+use crate::certificates::life::Life;
 
-/// A certificate chain with its private key, and the TLS settings that present it.
+/// What is presented from now on, and the TLS settings that present it.
 ///
 /// Debug shows the dates only.
 pub struct ServingCertificate {
@@ -26,109 +22,95 @@ pub struct ServingCertificate {
     config: Arc<ServerConfig>,
 }
 
-/// Whether a certificate may be used at some time. Times are Unix seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// It may.
-    Valid,
-    /// Not before this time.
-    NotYet(i64),
-    /// Not after this time.
-    Expired(i64),
+/// A certificate chain and its private key, proved to belong together.
+///
+/// Debug shows the dates only.
+pub struct Pair {
+    certified: Arc<CertifiedKey>,
+    life: Life,
 }
 
-/// Why a certificate and key cannot be served. Never quotes a file, which may hold a key.
-#[derive(Debug, Error)]
-pub enum TlsError {
-    /// A file cannot be read at all.
-    #[error("{flag} {}: cannot be read; name a PEM file that this process may read", path.display())]
-    Unreadable {
-        /// The flag that names the file.
-        flag: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// A file is PEM in part: a block has no end, or is not base64.
-    #[error("{flag} {}: a PEM block in it is damaged; write the file again, line breaks included", path.display())]
-    Damaged {
-        /// The flag that names the file.
-        flag: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
-    /// No certificate in the certificate file.
-    #[error(
-        "--tls-cert {}: no certificate in it; it must hold the PEM chain, beginning with the server's own certificate (BEGIN CERTIFICATE)",
-        .0.display()
-    )]
-    NoCertificate(PathBuf),
-    /// A block that says it is a certificate is none.
-    #[error("--tls-cert {}: certificate {number} in it is not X.509; issue it again", path.display())]
-    NotX509 {
-        /// The file.
-        path: PathBuf,
-        /// Its place in the file, from 1.
-        number: usize,
-    },
-    /// No private key in the key file.
-    #[error(
-        "--tls-key {}: no private key in it; it must hold one in PEM: PKCS #8 (BEGIN PRIVATE KEY), SEC1 (BEGIN EC PRIVATE KEY) or PKCS #1 (BEGIN RSA PRIVATE KEY)",
-        .0.display()
-    )]
-    NoKey(PathBuf),
-    /// The key needs a passphrase.
-    #[error("--tls-key {}: the private key is encrypted; store it without a passphrase", .0.display())]
-    EncryptedKey(PathBuf),
-    /// A key, of an algorithm that TLS here does not sign with.
-    #[error(
-        "--tls-key {}: not a usable private key; use ECDSA (P-256, P-384), Ed25519 or RSA of 2048 to 8192 bits",
-        .0.display()
-    )]
-    UnusableKey(PathBuf),
+/// Why a chain and a key are no [`Pair`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PairError {
+    /// The chain is empty.
+    #[error("there is no certificate")]
+    NoCertificate,
+    /// A certificate is none; its place in the chain, from 1.
+    #[error("certificate {0} is not X.509")]
+    NotX509(usize),
+    /// A key of an algorithm that TLS here does not sign with.
+    #[error("the private key is not usable")]
+    UnusableKey,
     /// The key is another certificate's.
-    #[error(
-        "--tls-key {}: the private key does not belong to the first certificate in --tls-cert {}; name the pair that was issued together",
-        key.display(),
-        certificate.display()
-    )]
-    Mismatch {
-        /// The certificate file.
-        certificate: PathBuf,
-        /// The key file.
-        key: PathBuf,
-    },
-    /// The TLS library refuses the settings.
-    #[error("TLS 1.2 and 1.3 cannot be set up")]
-    Unsupported(#[source] rustls::Error),
+    #[error("the private key does not belong to the certificate")]
+    Mismatch,
 }
 
-/// Reads the PEM chain in `certificate` (the server's own certificate first) and the PEM key in `key`.
-///
-/// An expired or not yet valid certificate is no error here: [`ServingCertificate::valid_at`] tells.
-///
-/// # Errors
-/// When a file is missing or damaged, holds no certificate or no usable key, or the key is another certificate's.
-pub fn load(certificate: &Path, key: &Path) -> Result<ServingCertificate, TlsError> {
-    let chain = read_chain(certificate)?;
-    let (not_before, not_after) = lifetime(certificate, &chain)?;
-    let certified = CertifiedKey::new(chain, read_key(key)?);
-    certified.keys_match().map_err(|_| TlsError::Mismatch {
-        certificate: certificate.to_owned(),
-        key: key.to_owned(),
-    })?;
-    let pair = Pair {
-        certified: Arc::new(certified),
-        not_before,
-        not_after,
-    };
-    ServingCertificate::new(pair).map_err(TlsError::Unsupported)
+impl Pair {
+    /// Takes the server's own certificate first, and zeroes `key` once it is understood.
+    ///
+    /// An expired or not yet valid certificate is no error here: [`Pair::life`] tells.
+    ///
+    /// # Errors
+    /// When one of them is unusable, or they do not belong together.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        mut key: PrivateKeyDer<'static>,
+    ) -> Result<Pair, PairError> {
+        let signing_key = ring::sign::any_supported_type(&key);
+        key.zeroize();
+        let life = life(&chain)?;
+        let signing_key = signing_key.map_err(|_| PairError::UnusableKey)?;
+        let certified = CertifiedKey::new(chain, signing_key);
+        certified.keys_match().map_err(|_| PairError::Mismatch)?;
+        Ok(Pair {
+            certified: Arc::new(certified),
+            life,
+        })
+    }
+
+    /// The validity of the server's own certificate.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// The chain, the server's own certificate first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Pair");
+        shown.field("life", &self.life).finish_non_exhaustive()
+    }
+}
+
+/// The life of the first certificate. Only the server's own counts: a chain may carry an expired cross-signed
+/// certificate that clients pass over.
+fn life(chain: &[CertificateDer<'_>]) -> Result<Life, PairError> {
+    let mut first = None;
+    for (index, der) in chain.iter().enumerate() {
+        let (_, certificate) =
+            parse_x509_certificate(der).map_err(|_| PairError::NotX509(index + 1))?;
+        let validity = certificate.validity();
+        first.get_or_insert(Life {
+            from: validity.not_before.timestamp(),
+            to: validity.not_after.timestamp(),
+        });
+    }
+    first.ok_or(PairError::NoCertificate)
 }
 
 impl ServingCertificate {
-    fn new(pair: Pair) -> Result<Self, rustls::Error> {
-        let presented = Arc::new(Presented(RwLock::new(Arc::new(pair))));
+    /// Presents `pair`; without one, no handshake succeeds until [`Self::exchange`].
+    ///
+    /// # Errors
+    /// When the TLS library refuses the settings.
+    pub fn new(pair: Option<Pair>) -> Result<ServingCertificate, rustls::Error> {
+        let presented = Arc::new(Presented(RwLock::new(pair.map(Arc::new))));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_no_client_auth()
@@ -149,36 +131,19 @@ impl ServingCertificate {
         Arc::clone(&self.config)
     }
 
-    /// The first moment of validity of the server's own certificate, in Unix seconds.
-    pub fn not_before(&self) -> i64 {
-        self.presented.pair().not_before
-    }
-
-    /// The last moment of validity of the server's own certificate, in Unix seconds.
-    pub fn not_after(&self) -> i64 {
-        self.presented.pair().not_after
-    }
-
-    /// Whether the server's own certificate may be used at `now`, in Unix seconds. Both ends belong to it (RFC 5280, 4.1.2.5).
-    pub fn valid_at(&self, now: i64) -> Validity {
-        let pair = self.presented.pair();
-        if now < pair.not_before {
-            Validity::NotYet(pair.not_before)
-        } else if now > pair.not_after {
-            Validity::Expired(pair.not_after)
-        } else {
-            Validity::Valid
-        }
+    /// What is presented, if there is anything yet.
+    pub fn pair(&self) -> Option<Arc<Pair>> {
+        self.presented.pair()
     }
 
     /// Presents `fresh` from the next handshake on; connections that stand are not touched.
-    pub fn exchange(&self, fresh: &ServingCertificate) {
-        let pair = fresh.presented.pair();
-        *self
+    pub fn exchange(&self, fresh: Arc<Pair>) {
+        let mut presented = self
             .presented
             .0
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = pair;
+            .unwrap_or_else(PoisonError::into_inner);
+        *presented = Some(fresh);
     }
 }
 
@@ -188,107 +153,82 @@ impl fmt::Debug for ServingCertificate {
     }
 }
 
-/// What is in a pair of files, proved to belong together.
-struct Pair {
-    certified: Arc<CertifiedKey>,
-    not_before: i64,
-    not_after: i64,
-}
-
 /// The one place that says which certificate is presented.
-struct Presented(RwLock<Arc<Pair>>);
+struct Presented(RwLock<Option<Arc<Pair>>>);
 
 impl Presented {
-    fn pair(&self) -> Arc<Pair> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    fn pair(&self) -> Option<Arc<Pair>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl ResolvesServerCert for Presented {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.pair().certified))
+        self.pair().map(|pair| Arc::clone(&pair.certified))
     }
 }
 
 impl fmt::Debug for Presented {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pair = self.pair();
         formatter
-            .debug_struct("ServingCertificate")
-            .field("not_before", &pair.not_before)
-            .field("not_after", &pair.not_after)
-            .finish_non_exhaustive()
+            .debug_tuple("ServingCertificate")
+            .field(&self.pair())
+            .finish()
     }
-}
-
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = read("--tls-cert", path)?;
-    let chain = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| damaged("--tls-cert", path))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate(path.to_owned()));
-    }
-    Ok(chain)
-}
-
-fn lifetime(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(i64, i64), TlsError> {
-    let mut lifetimes = Vec::with_capacity(chain.len());
-    for (index, der) in chain.iter().enumerate() {
-        let (_, certificate) = parse_x509_certificate(der).map_err(|_| TlsError::NotX509 {
-            path: path.to_owned(),
-            number: index + 1,
-        })?;
-        let validity = certificate.validity();
-        lifetimes.push((
-            validity.not_before.timestamp(),
-            validity.not_after.timestamp(),
-        ));
-    }
-    // Only the server's own: a chain may carry an expired cross-signed certificate that clients pass over.
-    lifetimes
-        .first()
-        .copied()
-        .ok_or_else(|| TlsError::NoCertificate(path.to_owned()))
-}
-
-fn read_key(path: &Path) -> Result<Arc<dyn SigningKey>, TlsError> {
-    let pem = read("--tls-key", path)?;
-    let mut key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-        pem::Error::NoItemsFound if contains(&pem, ENCRYPTED_KEY) => {
-            TlsError::EncryptedKey(path.to_owned())
-        }
-        pem::Error::NoItemsFound => TlsError::NoKey(path.to_owned()),
-        // Its text may quote the line, and with lost line breaks the line is the key.
-        _ => damaged("--tls-key", path),
-    })?;
-    let signing_key = ring::sign::any_supported_type(&key);
-    key.zeroize();
-    signing_key.map_err(|_| TlsError::UnusableKey(path.to_owned()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificate and key are files")]
-fn read(flag: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|source| TlsError::Unreadable {
-            flag,
-            path: path.to_owned(),
-            source,
-        })
-}
-
-fn damaged(flag: &'static str, path: &Path) -> TlsError {
-    TlsError::Damaged {
-        flag,
-        path: path.to_owned(),
-    }
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 #[cfg(test)]
-#[path = "tls_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    fn pair(from: i32, to: i32) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(vec!["keyguard.test".to_owned()]).unwrap();
+        parameters.not_before = date_time_ymd(from, 1, 1);
+        parameters.not_after = date_time_ymd(to, 1, 1);
+        let certificate = parameters.self_signed(&key).unwrap();
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        Pair::new(vec![certificate.der().clone()], key).unwrap()
+    }
+
+    #[test]
+    fn the_settings_stay_when_the_pair_is_exchanged_so_that_listeners_need_not_know() {
+        let serving = ServingCertificate::new(None).unwrap();
+        let config = serving.server_config();
+        assert_eq!(
+            config.alpn_protocols,
+            [b"h2".to_vec(), b"http/1.1".to_vec()]
+        );
+        assert!(serving.pair().is_none());
+        for (from, to, not_after) in [(1999, 2000, 946_684_800), (2001, 2002, 1_009_843_200)] {
+            serving.exchange(Arc::new(pair(from, to)));
+            assert_eq!(serving.pair().map(|pair| pair.life().to), Some(not_after));
+        }
+        assert!(Arc::ptr_eq(&config, &serving.server_config()));
+    }
+
+    #[test]
+    fn a_chain_and_a_key_must_belong_together() {
+        let chain = || pair(1999, 2000).chain().to_vec();
+        let key = || PrivateKeyDer::Pkcs8(KeyPair::generate().unwrap().serialize_der().into());
+        let garbage = CertificateDer::from(b"text".to_vec());
+        let with_garbage = [chain(), vec![garbage]].concat();
+        let table = [
+            (chain(), key(), PairError::Mismatch),
+            (Vec::new(), key(), PairError::NoCertificate),
+            (with_garbage, key(), PairError::NotX509(2)),
+            (
+                chain(),
+                PrivateKeyDer::Pkcs8(b"text".to_vec().into()),
+                PairError::UnusableKey,
+            ),
+        ];
+        for (chain, key, expected) in table {
+            assert_eq!(Pair::new(chain, key).unwrap_err(), expected);
+        }
+    }
+}

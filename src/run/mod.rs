@@ -1,6 +1,7 @@
 //! Wiring: each command from what was typed to what it does.
 
 pub mod admit;
+pub mod certificates;
 pub mod demo;
 pub mod match_conditions;
 pub mod serve;

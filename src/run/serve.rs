@@ -11,9 +11,11 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::admit::Admission;
+use super::certificates;
 use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
+use crate::edge::certificate_files::{CertificateFiles, TlsError};
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::health::{self, Draining};
 use crate::edge::http;
@@ -21,7 +23,7 @@ use crate::edge::listener::{self, BindError, Bound, Transport};
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
 use crate::edge::record::{Log, LogFormat};
-use crate::edge::tls::{self, ServingCertificate, TlsError};
+use crate::edge::tls::ServingCertificate;
 
 /// The most connections to the health address; probes and a scraper need a handful.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -35,6 +37,9 @@ pub enum ServeError {
     /// A certificate or key that cannot be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The TLS library refuses the settings.
+    #[error("TLS 1.2 and 1.3 cannot be set up")]
+    TlsSettings(#[from] rustls::Error),
     /// An address that cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -55,7 +60,9 @@ pub enum ServeError {
 /// At once, when anything that was typed or configured cannot be used.
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let config = Config::load(arguments.config.as_deref())?;
-    let certificate = tls::load(&arguments.tls_cert, &arguments.tls_key)?;
+    let (files, pair) = CertificateFiles::open(&arguments.tls_cert, &arguments.tls_key)?;
+    let certificate = Arc::new(ServingCertificate::new(Some(pair))?);
+    let check_interval = config.certificates.check_interval;
     let metrics = Arc::new(Metrics::new());
     let format = match arguments.log_format {
         cli::LogFormat::Json => LogFormat::Json,
@@ -72,7 +79,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             arguments.listen,
             arguments.health_listen,
             config,
-            certificate,
+            Arc::clone(&certificate),
         )
         .await?;
         let source = source(arguments, server.config.limits.max_secret_bytes).await?;
@@ -80,16 +87,15 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        server
-            .serve(
-                source,
-                metrics,
-                Stop {
-                    terminate,
-                    interrupt,
-                },
-            )
-            .await;
+        let stop = Stop {
+            terminate,
+            interrupt,
+        };
+        let kept =
+            certificates::follow_files(files, certificate, Arc::clone(&metrics), check_interval);
+        let kept = tokio::spawn(kept);
+        server.serve(source, metrics, stop).await;
+        kept.abort();
         Ok(())
     })
 }
@@ -122,12 +128,12 @@ impl Server {
         listen: SocketAddr,
         health_listen: SocketAddr,
         config: Config,
-        certificate: ServingCertificate,
+        certificate: Arc<ServingCertificate>,
     ) -> Result<Server, BindError> {
         Ok(Server {
             reviews: Bound::bind("--listen", listen).await?,
             health: Bound::bind("--health-listen", health_listen).await?,
-            certificate: Arc::new(certificate),
+            certificate,
             config,
         })
     }
@@ -144,12 +150,15 @@ impl Server {
 
     /// Serves until `stop` tells, then drains and returns.
     pub async fn serve(self, source: AnySource, metrics: Arc<Metrics>, stop: impl Stopping) {
-        metrics.certificate_not_after(self.certificate.not_after());
+        if let Some(pair) = self.certificate.pair() {
+            metrics.certificate_not_after(pair.life().to);
+        }
         let draining = Draining::default();
         let Config {
             policy,
             limits,
             timeouts,
+            certificates: _,
         } = self.config;
         let admission = Arc::new(Admission {
             policy,

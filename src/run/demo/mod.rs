@@ -20,9 +20,10 @@ use super::serve::{ServeError, Server, Stopping};
 use crate::cli;
 use crate::config::Config;
 use crate::edge::any_source::AnySource;
+use crate::edge::certificate_files::{self, TlsError};
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
-use crate::edge::tls::{self, TlsError};
+use crate::edge::tls::ServingCertificate;
 use crate::policy::rules::Rule;
 
 /// Why the demonstration ends early.
@@ -67,7 +68,8 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
     let files = certificates::write(&arguments.directory)?;
     let folder = state::write(&arguments.directory)?;
     let source = AnySource::Manifests(Manifests::open(&folder)?);
-    let certificate = tls::load(&files.certificate, &files.key)?;
+    let pair = certificate_files::load(&files.certificate, &files.key)?;
+    let certificate = Arc::new(ServingCertificate::new(Some(pair)).map_err(ServeError::from)?);
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

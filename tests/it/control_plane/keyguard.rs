@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::ControlPlane;
-use super::certificates::{Authority, ServerCertificate};
+use super::certificates::Authority;
+use super::mounted::Mounted;
 use super::plain_http::{self, Answer};
 use super::process::{Process, free_address, start_on_free_ports};
 use super::wait::wait_for;
@@ -51,8 +52,9 @@ pub(crate) struct Keyguard {
     /// Where it tells how it is.
     pub(crate) health: SocketAddr,
     authority: Authority,
+    tls: Mounted,
     config: Option<PathBuf>,
-    _workspace: Workspace,
+    workspace: Workspace,
 }
 
 /// A keyguard that has ended by itself.
@@ -67,7 +69,8 @@ impl Keyguard {
     pub(crate) fn start(plane: &ControlPlane, options: &Options) -> Self {
         let workspace = Workspace::new();
         let authority = Authority::new(&workspace);
-        let tls = authority.issue(&SUBJECTS, &workspace);
+        let tls = Mounted::new(workspace.path("tls"));
+        put_certificate(&authority, &tls, &workspace);
         let config = options
             .config
             .as_ref()
@@ -93,8 +96,9 @@ impl Keyguard {
             address,
             health,
             authority,
+            tls,
             config,
-            _workspace: workspace,
+            workspace,
         }
     }
 
@@ -113,6 +117,16 @@ impl Keyguard {
     /// The certificate, PEM, of the authority that signed its own.
     pub(crate) fn authority(&self) -> &Path {
         &self.authority.certificate
+    }
+
+    /// The mounted Secret that its certificate and key are in.
+    pub(crate) fn tls(&self) -> &Mounted {
+        &self.tls
+    }
+
+    /// Issues its certificate again, as whoever keeps the Secret does.
+    pub(crate) fn reissue_certificate(&self) {
+        put_certificate(&self.authority, &self.tls, &self.workspace);
     }
 
     /// Asks the health address, such as `/healthz`.
@@ -186,7 +200,16 @@ impl Keyguard {
     }
 }
 
-fn arguments(plane: &ControlPlane, options: &Options, tls: &ServerCertificate) -> Vec<String> {
+fn put_certificate(authority: &Authority, tls: &Mounted, workspace: &Workspace) {
+    let issued = authority.issue(&SUBJECTS, workspace);
+    let read = |path: &Path| std::fs::read(path).expect("it was just issued");
+    tls.put(&[
+        ("tls.crt", &read(&issued.certificate)),
+        ("tls.key", &read(&issued.key)),
+    ]);
+}
+
+fn arguments(plane: &ControlPlane, options: &Options, tls: &Mounted) -> Vec<String> {
     let cluster = match &options.reads {
         Reads::Plane => {
             let account = plane.kubeconfig_for_service_account("keyguard", "keyguard");
@@ -197,8 +220,8 @@ fn arguments(plane: &ControlPlane, options: &Options, tls: &ServerCertificate) -
     };
     let mut arguments = vec![
         "serve".to_owned(),
-        format!("--tls-cert={}", tls.certificate.display()),
-        format!("--tls-key={}", tls.key.display()),
+        format!("--tls-cert={}", tls.path("tls.crt").display()),
+        format!("--tls-key={}", tls.path("tls.key").display()),
         cluster,
     ];
     arguments.extend_from_slice(&options.arguments);

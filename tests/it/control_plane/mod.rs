@@ -15,6 +15,7 @@ mod binaries;
 pub(crate) mod certificates;
 pub(crate) mod keyguard;
 pub(crate) mod kubectl;
+pub(crate) mod mounted;
 mod namespaces;
 pub(crate) mod plain_http;
 pub(crate) mod process;

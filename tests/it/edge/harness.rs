@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use keyguard::edge::certificate_files;
 use keyguard::edge::health::Draining;
 use keyguard::edge::http::{Answer, RequestLimits, Reviewer, router};
 use keyguard::edge::listener::{Bound, Drained, Limits, Transport};
 use keyguard::edge::metrics::Metrics;
-use keyguard::edge::tls::{self, ServingCertificate};
+use keyguard::edge::tls::ServingCertificate;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -73,7 +74,9 @@ pub(super) fn certificate() -> (ServingCertificate, CertificateDer<'static>) {
         .unwrap();
     std::fs::write(certificate, issued.pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
-    (tls::load(certificate, key).unwrap(), issued.der().clone())
+    let pair = certificate_files::load(certificate, key).unwrap();
+    let certificate = ServingCertificate::new(Some(pair)).unwrap();
+    (certificate, issued.der().clone())
 }
 
 /// A running server; each field of [`Setup`] is one deviation.

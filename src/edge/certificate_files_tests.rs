@@ -1,14 +1,15 @@
 #![expect(clippy::disallowed_methods, reason = "certificate and key are files")]
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};
 use tempfile::TempDir;
 use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::parse_der;
 
+use super::super::tls::ServingCertificate;
 use super::*;
+use crate::certificates::life::Life;
 
 /// A folder with a certificate and its key; each call is one deviation.
 struct Files {
@@ -50,6 +51,16 @@ impl Files {
         self
     }
 
+    /// The same content in files of their own.
+    fn same(&self) -> Self {
+        let copy = Files {
+            folder: TempDir::new().unwrap(),
+            pair: KeyPair::generate().unwrap(),
+        };
+        put(&copy, self);
+        copy
+    }
+
     fn certificate_path(&self) -> PathBuf {
         self.folder.path().join("tls.crt")
     }
@@ -58,7 +69,7 @@ impl Files {
         self.folder.path().join("tls.key")
     }
 
-    fn load(&self) -> Result<ServingCertificate, TlsError> {
+    fn load(&self) -> Result<Pair, TlsError> {
         load(&self.certificate_path(), &self.key_path())
     }
 }
@@ -93,14 +104,12 @@ fn a_pair_of_any_common_kind_is_loaded() {
         KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap(),
         KeyPair::generate_for(&PKCS_ED25519).unwrap(),
     ] {
-        let certificate = Files::with(pair).load().unwrap();
-        assert_eq!(certificate.not_before(), 157_766_400);
-        assert_eq!(certificate.not_after(), 67_090_118_400);
-        let config = certificate.server_config();
-        assert_eq!(
-            config.alpn_protocols,
-            [b"h2".to_vec(), b"http/1.1".to_vec()]
-        );
+        let pair = Files::with(pair).load().unwrap();
+        let life = Life {
+            from: 157_766_400,
+            to: 67_090_118_400,
+        };
+        assert_eq!(pair.life(), life);
     }
 }
 
@@ -111,9 +120,10 @@ fn a_sec1_key_and_a_key_after_its_certificate_and_a_chain_are_loaded() {
     let chain = files.certificate_between(2000, 2001) + &files.certificate_between(1990, 1991);
     let both = chain.clone() + &key;
     let files = files.certificate(&chain).key(&both);
-    let certificate = files.load().unwrap();
+    let pair = files.load().unwrap();
+    assert_eq!(pair.chain().len(), 2);
     assert_eq!(
-        certificate.not_after(),
+        pair.life().to,
         978_307_200,
         "the first certificate is the server's own"
     );
@@ -220,8 +230,8 @@ fn no_error_and_no_debug_output_holds_any_of_the_key() {
     let secret = key.lines().nth(1).unwrap().to_owned();
     let shown = format!(
         "{:?} {:?}",
-        files.load(),
-        files.load().unwrap().server_config()
+        CertificateFiles::open(&files.certificate_path(), &files.key_path()),
+        ServingCertificate::new(files.load().ok()).unwrap()
     );
     assert!(!shown.contains(&secret));
     for damaged in [
@@ -240,37 +250,148 @@ fn no_error_and_no_debug_output_holds_any_of_the_key() {
     }
 }
 
+/// 2001, in Unix seconds.
+const BEGIN_2001: i64 = 978_307_200;
+const BEGIN_2002: i64 = 1_009_843_200;
+
+/// Puts the pair of `other` where that of `files` was.
+fn put(files: &Files, other: &Files) {
+    std::fs::copy(other.certificate_path(), files.certificate_path()).unwrap();
+    std::fs::copy(other.key_path(), files.key_path()).unwrap();
+}
+
+fn open(files: &Files) -> CertificateFiles {
+    CertificateFiles::open(&files.certificate_path(), &files.key_path())
+        .unwrap()
+        .0
+}
+
 #[test]
-fn validity_includes_both_ends_and_is_no_matter_of_loading() {
-    let files = Files::valid();
-    let pem = files.certificate_between(2001, 2002);
-    let certificate = files.certificate(pem).load().unwrap();
-    let (from, to) = (978_307_200, 1_009_843_200);
-    let table = [
-        (from - 1, Validity::NotYet(from)),
-        (from, Validity::Valid),
-        (to, Validity::Valid),
-        (to + 1, Validity::Expired(to)),
-    ];
-    for (now, validity) in table {
-        assert_eq!(certificate.valid_at(now), validity, "{now}");
+fn another_good_pair_is_taken_once_and_the_same_again_is_none() {
+    let (files, other) = (Files::valid(), Files::valid());
+    let mut watched = open(&files);
+    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
+    assert!(matches!(look(), Look::Unchanged));
+    put(&files, &files.same());
+    assert!(matches!(look(), Look::Unchanged), "written again");
+    put(&files, &other);
+    let Look::Changed(pair) = look() else {
+        panic!("another pair");
+    };
+    assert_eq!(pair.chain(), other.load().unwrap().chain());
+    assert!(matches!(look(), Look::Unchanged));
+}
+
+#[test]
+fn a_broken_pair_is_refused_once_and_only_when_it_stays() {
+    let (files, other) = (Files::valid(), Files::valid());
+    let mut watched = open(&files);
+    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
+    std::fs::copy(other.certificate_path(), files.certificate_path()).unwrap();
+    assert!(
+        matches!(look(), Look::Unchanged),
+        "the key may be on its way"
+    );
+    let Look::Refused(Refusal::Unusable(TlsError::Mismatch { .. })) = look() else {
+        panic!("the key did not come");
+    };
+    assert!(matches!(look(), Look::Unchanged), "told already");
+    std::fs::remove_file(files.key_path()).unwrap();
+    assert!(matches!(look(), Look::Unchanged));
+    let Look::Refused(Refusal::Unusable(TlsError::Unreadable { .. })) = look() else {
+        panic!("there is no key");
+    };
+    put(&files, &other);
+    assert!(matches!(look(), Look::Changed(_)), "mended");
+}
+
+#[test]
+fn the_pair_in_use_put_back_is_nothing_new_and_the_next_fault_is_told_again() {
+    let (files, kept) = (Files::valid(), Files::valid());
+    put(&kept, &files);
+    let mut watched = open(&files);
+    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
+    for _ in 0..2 {
+        std::fs::write(files.key_path(), "").unwrap();
+        assert!(matches!(look(), Look::Unchanged));
+        assert!(matches!(look(), Look::Refused(_)));
+        put(&files, &kept);
+        assert!(matches!(look(), Look::Unchanged));
     }
 }
 
 #[test]
-fn an_exchanged_certificate_is_the_one_that_is_told_of() {
-    let (serving, fresh) = (Files::valid().load().unwrap(), Files::valid());
-    let pem = fresh.certificate_between(2001, 2002);
-    let config = serving.server_config();
-    serving.exchange(&fresh.certificate(pem).load().unwrap());
-    assert_eq!(serving.not_after(), 1_009_843_200);
+fn one_that_is_not_valid_now_waits_while_the_one_before_is() {
+    let of_2001 = || {
+        let files = Files::valid();
+        let pem = files.certificate_between(2001, 2002);
+        files.certificate(pem)
+    };
+    let (files, other) = (Files::valid(), of_2001());
+    let mut watched = open(&files);
+    put(&files, &other);
+    let mut look = |now| watched.look(now, Validity::Valid);
+    assert!(matches!(look(BEGIN_2001 - 2), Look::Unchanged));
+    let Look::Refused(refusal) = look(BEGIN_2001 - 2) else {
+        panic!("not yet valid");
+    };
     assert!(
-        Arc::ptr_eq(&config, &serving.server_config()),
-        "the settings stay, so that listeners need not know"
+        refusal
+            .to_string()
+            .ends_with("not valid before 2001-01-01T00:00:00Z")
     );
-    let day = i64::try_from(Duration::from_secs(86_400).as_secs()).unwrap();
-    assert_eq!(
-        serving.valid_at(serving.not_after() + day),
-        Validity::Expired(1_009_843_200)
+    assert!(
+        matches!(look(BEGIN_2001 - 1), Look::Unchanged),
+        "told already"
     );
+    assert!(
+        matches!(look(BEGIN_2001), Look::Changed(_)),
+        "its time has come"
+    );
+
+    let (files, other) = (Files::valid(), of_2001());
+    let mut watched = open(&files);
+    put(&files, &other);
+    assert!(matches!(
+        watched.look(BEGIN_2002 + 1, Validity::Valid),
+        Look::Unchanged
+    ));
+    let Look::Refused(refusal) = watched.look(BEGIN_2002 + 1, Validity::Valid) else {
+        panic!("expired");
+    };
+    assert!(
+        refusal
+            .to_string()
+            .contains("expired at 2002-01-01T00:00:00Z")
+    );
+
+    let files = Files::valid();
+    let mut watched = open(&files);
+    put(&files, &other);
+    let look = watched.look(BEGIN_2002 + 1, Validity::Expired);
+    assert!(
+        matches!(look, Look::Changed(_)),
+        "no worse than the one before"
+    );
+}
+
+#[test]
+fn the_links_of_a_mounted_secret_are_followed_when_their_folder_is_exchanged() {
+    use std::os::unix::fs::symlink;
+    let (first, second) = (Files::valid(), Files::valid());
+    let volume = TempDir::new().unwrap();
+    let at = |name: &str| volume.path().join(name);
+    symlink(first.folder.path(), at("..data")).unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        symlink(Path::new("..data").join(name), at(name)).unwrap();
+    }
+    let (mut watched, _) = CertificateFiles::open(&at("tls.crt"), &at("tls.key")).unwrap();
+    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
+    assert!(matches!(look(), Look::Unchanged));
+    symlink(second.folder.path(), at("..data_tmp")).unwrap();
+    std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    let Look::Changed(pair) = look() else {
+        panic!("the folder was exchanged");
+    };
+    assert_eq!(pair.chain(), second.load().unwrap().chain());
 }

@@ -1,0 +1,3 @@
+//! When certificates end and what is to be done about it. Nothing here parses, signs or reads a clock.
+
+pub mod life;
