@@ -1,4 +1,7 @@
-//! The limit to compare with: the same listener and TLS, every byte of the body read, nothing decided.
+//! The limits to compare with: the same listener and TLS, every byte of the body read, nothing decided.
+//!
+//! Twice: with an answer that is always the same bytes, and with one that carries the uid of its request, as an API
+//! server demands of every answer, for which the body must be parsed.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,8 +15,21 @@ use keyguard::edge::certificate_files;
 use keyguard::edge::listener::{Bound, Limits, Transport};
 use keyguard::edge::metrics::Metrics;
 use keyguard::edge::tls::ServingCertificate;
+use serde::Deserialize;
 
 const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"705ab4f5-6393-11e8-b7cc-42010a800002","allowed":true}}"#;
+
+/// As little of a review as an answer needs.
+#[derive(Deserialize)]
+struct Review<'a> {
+    #[serde(borrow)]
+    request: Request<'a>,
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    uid: &'a str,
+}
 
 pub(crate) fn serve(arguments: &[String]) {
     let after = |flag: &str| {
@@ -27,7 +43,11 @@ pub(crate) fn serve(arguments: &[String]) {
     let (certificate, key) = (after("--tls-cert"), after("--tls-key"));
     let certificate = certificate_files::load(Path::new(&certificate), Path::new(&key)).unwrap();
     let certificate = ServingCertificate::new(Some(certificate)).unwrap();
-    let router = Router::new().route("/validate", post(answer));
+    let router = if arguments.iter().any(|argument| argument == "--echo-uid") {
+        Router::new().route("/validate", post(echo))
+    } else {
+        Router::new().route("/validate", post(answer))
+    };
     let transport = Transport::Tls {
         config: certificate.server_config(),
         metrics: Arc::new(Metrics::new()),
@@ -47,4 +67,13 @@ pub(crate) fn serve(arguments: &[String]) {
 async fn answer(body: Bytes) -> ([(axum::http::HeaderName, &'static str); 1], &'static str) {
     assert!(!body.is_empty());
     ([(CONTENT_TYPE, "application/json")], ANSWER)
+}
+
+async fn echo(body: Bytes) -> ([(axum::http::HeaderName, &'static str); 1], String) {
+    let review: Review<'_> = serde_json::from_slice(&body).unwrap();
+    let answer = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{}","allowed":true}}}}"#,
+        review.request.uid
+    );
+    ([(CONTENT_TYPE, "application/json")], answer)
 }

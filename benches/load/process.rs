@@ -26,9 +26,9 @@ impl Process {
         Process::start(command, folder, address, Some(health))
     }
 
-    pub(crate) fn constant(folder: &Path) -> Process {
+    pub(crate) fn constant(folder: &Path, flags: &[&str]) -> Process {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg("constant-answer");
+        command.arg("constant-answer").args(flags);
         Process::start(command, folder, free_port(), None)
     }
 

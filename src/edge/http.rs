@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 
 use super::body;
 use super::health::Draining;
@@ -107,6 +108,9 @@ async fn validate<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Reques
     let version = request.version();
     // Whatever a panic leaves half done belongs to this request and goes with it.
     let outcome = AssertUnwindSafe(gate.review(request)).catch_unwind().await;
+    // Whatever else has arrived is decided on first, and the answers then go out one after another: a client that
+    // waits for several is woken once for all of them, which costs less than waking it for each.
+    yield_now().await;
     match outcome {
         Ok(Ok(review)) => gate.answer(version, review),
         Ok(Err(rejection)) => gate.reject(version, rejection),

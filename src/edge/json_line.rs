@@ -26,111 +26,114 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
+        // One buffer that pieces are copied into: the writer is called through a table for each of them.
+        let mut line = String::with_capacity(LINE_BYTES);
+        line.push_str("{\"timestamp\":\"");
+        SystemTime.format_time(&mut Writer::new(&mut line))?;
         let metadata = event.metadata();
-        write!(
-            writer,
-            "\",\"level\":\"{}\",\"target\":\"{}\"",
-            metadata.level(),
-            metadata.target()
-        )?;
-        let mut fields = Fields {
-            writer: &mut writer,
-            result: Ok(()),
-        };
-        event.record(&mut fields);
-        fields.result?;
-        writer.write_str("}\n")
+        line.push_str("\",\"level\":\"");
+        line.push_str(metadata.level().as_str());
+        line.push_str("\",\"target\":\"");
+        line.push_str(metadata.target());
+        line.push('"');
+        event.record(&mut Fields(&mut line));
+        line.push_str("}\n");
+        writer.write_str(&line)
     }
 }
 
-struct Fields<'a, 'b> {
-    writer: &'a mut Writer<'b>,
-    result: fmt::Result,
-}
+/// What a line is expected to need, so that one allocation is enough.
+const LINE_BYTES: usize = 1024;
 
-impl Fields<'_, '_> {
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.result.is_ok() {
-            self.result = name(self.writer, field.name()).and_then(|()| write(self.writer));
-        }
+struct Fields<'a>(&'a mut String);
+
+impl Fields<'_> {
+    fn name(&mut self, field: &Field) {
+        self.0.push_str(",\"");
+        self.0.push_str(field.name());
+        self.0.push_str("\":");
+    }
+
+    /// Writing to a string does not fail.
+    fn display(&mut self, field: &Field, value: impl fmt::Display) {
+        self.name(field);
+        let _ = write!(self.0, "{value}");
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, |writer| string(writer, value));
+        self.name(field);
+        self.0.push('"');
+        escape(self.0, value);
+        self.0.push('"');
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |writer| {
-            writer.write_str(if value { "true" } else { "false" })
-        });
+        self.name(field);
+        self.0.push_str(if value { "true" } else { "false" });
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, |writer| write!(writer, "{value}"));
+        self.display(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, |writer| write!(writer, "{value}"));
+        self.display(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, |writer| {
-            if value.is_finite() {
-                write!(writer, "{value}")
-            } else {
-                writer.write_str("null")
-            }
-        });
+        if value.is_finite() {
+            self.display(field, value);
+        } else {
+            self.display(field, "null");
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, |writer| {
-            writer.write_char('"')?;
-            write!(Escaped(writer), "{value:?}")?;
-            writer.write_char('"')
-        });
+        self.name(field);
+        self.0.push('"');
+        let _ = write!(Escaped(self.0), "{value:?}");
+        self.0.push('"');
     }
 }
 
-/// Pieces instead of a format: this runs for every field of every decision.
-fn name(writer: &mut Writer<'_>, name: &str) -> fmt::Result {
-    writer.write_str(",\"")?;
-    writer.write_str(name)?;
-    writer.write_str("\":")
-}
+/// Escapes what is written through it.
+struct Escaped<'a>(&'a mut String);
 
-fn string(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    Escaped(writer).write_str(text)?;
-    writer.write_char('"')
-}
-
-/// Escapes what JSON does not allow in a string; runs that need nothing are written whole.
-struct Escaped<'a, 'b>(&'a mut Writer<'b>);
-
-impl Write for Escaped<'_, '_> {
+impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        let mut rest = text;
+        escape(self.0, text);
+        Ok(())
+    }
+}
+
+/// Appends `text`, with what JSON does not allow in a string escaped; runs that need nothing are copied whole.
+fn escape(line: &mut String, text: &str) {
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Looked through without a branch for each byte: nearly always there is nothing to escape.
+    let mut rest = text;
+    if text
+        .bytes()
+        .fold(false, |found, byte| found | needs_escape(byte))
+    {
         while let Some(at) = rest.bytes().position(needs_escape) {
             let (plain, odd) = rest.split_at(at);
-            self.0.write_str(plain)?;
+            line.push_str(plain);
             let mut characters = odd.chars();
             match characters.next() {
-                Some('"') => self.0.write_str("\\\"")?,
-                Some('\\') => self.0.write_str("\\\\")?,
-                Some('\n') => self.0.write_str("\\n")?,
-                Some(control) => write!(self.0, "\\u{:04x}", u32::from(control))?,
+                Some('"') => line.push_str("\\\""),
+                Some('\\') => line.push_str("\\\\"),
+                Some('\n') => line.push_str("\\n"),
+                Some(control) => {
+                    let _ = write!(line, "\\u{:04x}", u32::from(control));
+                }
                 None => {}
             }
             rest = characters.as_str();
         }
-        self.0.write_str(rest)
     }
+    line.push_str(rest);
 }
 
 #[cfg(test)]
