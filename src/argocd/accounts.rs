@@ -12,6 +12,11 @@ pub const CONFIG_MAP_NAME: &str = "argocd-cm";
 /// The account that always exists.
 pub const ADMIN: &str = "admin";
 
+/// The capability of using an API key.
+pub const API_KEY: &str = "apiKey";
+/// The capability of logging in.
+pub const LOGIN: &str = "login";
+
 const PREFIX: &str = "accounts.";
 const ADMIN_SWITCH: &str = "admin.enabled";
 
@@ -137,16 +142,21 @@ impl Account<'_> {
         }
     }
 
-    /// Adds the capabilities of a list: separated by commas, trimmed, with case. Unknown words count for nothing.
+    /// Adds the capabilities of a list. Unknown words count for nothing.
     fn grant(&mut self, list: &str) {
-        for capability in list.split(',').map(str::trim) {
+        for capability in capabilities(list) {
             match capability {
-                "login" => self.login = true,
-                "apiKey" => self.api_key = true,
+                LOGIN => self.login = true,
+                API_KEY => self.api_key = true,
                 _ => {}
             }
         }
     }
+}
+
+/// The capabilities of a list: separated by commas, trimmed, with case.
+pub fn capabilities(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
 }
 
 /// Go's `strconv.ParseBool`.

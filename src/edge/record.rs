@@ -15,9 +15,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::json_line::JsonLine;
 use super::metrics::Metrics;
+use crate::policy::cut::cut;
 use crate::policy::verdict::Verdict;
 use crate::review::reply::rule_ids;
 use crate::review::request::Request;
+use crate::runtime::name::Name;
 
 /// The most bytes that wait to be written: some 6,000 decisions.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -38,26 +40,26 @@ pub enum LogFormat {
 }
 
 /// Puts one decision on record: names only, never a value of a Secret.
-pub fn decision(request: &Request, verdict: &Verdict, secrets: &[String], duration: Duration) {
+pub fn decision(request: &Request, verdict: &Verdict, secrets: &[Name], duration: Duration) {
     let case = &request.case;
     tracing::info!(
         target: "keyguard::decision",
         {
-            request.uid = request.uid,
+            request.uid = &*cut(&request.uid, NAME_BYTES),
             request.dry_run = request.dry_run,
-            user.name = case.user,
-            user.groups = request.groups,
+            user.name = &*cut(&case.user, NAME_BYTES),
+            user.groups = &*cut(&request.groups, GROUPS_BYTES),
             operation = case.operation.name(),
-            object.kind = request.kind,
-            object.namespace = case.namespace,
-            object.name = request.name,
+            object.kind = &*cut(&request.kind, NAME_BYTES),
+            object.namespace = &*cut(&case.namespace, NAME_BYTES),
+            object.name = &*cut(&request.name, NAME_BYTES),
             webhook = request.webhook.name(),
             decision = verdict.decision.name(),
             passage = verdict.passage.map_or("", |passage| passage.name()),
             rules = rule_ids(&verdict.rules()),
             fields = %fields(verdict),
             findings = %findings(verdict),
-            secrets = %Joined(",", || secrets.iter()),
+            secrets = %Joined(",", || secrets.iter().map(Name::shown)),
             duration_seconds = duration.as_secs_f64(),
         },
         "decision"
@@ -78,6 +80,13 @@ fn findings(verdict: &Verdict) -> impl Display {
     })
 }
 
+/// The most bytes of a name in the log; Kubernetes allows 253.
+const NAME_BYTES: usize = 256;
+/// The most bytes of the groups of a user.
+const GROUPS_BYTES: usize = 2048;
+/// The most bytes of a list.
+const LIST_BYTES: usize = 16 * 1024;
+
 /// Items with a separator between them, cut where one decision would drown the log.
 struct Joined<F>(&'static str, F);
 
@@ -88,14 +97,17 @@ where
 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 64;
+        let mut bytes = 0;
         for (index, item) in (self.1)().enumerate() {
-            if index == MOST {
+            let item = item.to_string();
+            bytes += item.len();
+            if index == MOST || bytes > LIST_BYTES {
                 return formatter.write_str("…");
             }
             if index > 0 {
                 formatter.write_str(self.0)?;
             }
-            write!(formatter, "{item}")?;
+            formatter.write_str(&item)?;
         }
         Ok(())
     }
@@ -281,5 +293,7 @@ mod tests {
         assert_eq!(joined(0), "");
         assert_eq!(joined(3), "0,1,2");
         assert!(joined(1000).ends_with(",63…"));
+        let long = Joined(",", || ["x".repeat(10_000), "y".repeat(10_000)].into_iter());
+        assert_eq!(long.to_string(), "x".repeat(10_000) + "…");
     }
 }

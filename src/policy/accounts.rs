@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::argocd::accounts::{ADMIN, Account, Accounts, capability_keys};
+use crate::argocd::accounts::{
+    ADMIN, API_KEY, Account, Accounts, LOGIN, capabilities, capability_keys,
+};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 
@@ -92,11 +94,9 @@ fn losses(
     if !lost_api_key && !lost_login {
         return findings;
     }
-    let capabilities = changed_capabilities_key(name, old, new);
-    let change = || transition(old, new, &capabilities);
     let account = after.get(name);
     if let Some(account) = account.filter(|account| !account.enabled) {
-        let key = switch_key(account, name);
+        let key = changed_switch_key(name, before.get(name), account, old, new);
         findings.push(Finding {
             rule: Rule::AccountDisabled,
             severity: Severity::Refusal,
@@ -110,24 +110,46 @@ fn losses(
         });
     }
     if lost_api_key && !account.is_some_and(|account| account.api_key) {
-        findings.push(Finding {
-            rule: Rule::ApiKeyRemoved,
-            severity: Severity::Refusal,
-            what: format!("account {} loses apiKey ({})", quoted(name), change()),
-            mend: format!("Keep apiKey in {}.", data_field(&capabilities)),
-            fields: vec![data_field(&capabilities)],
-        });
+        let key = key_of_capability(name, API_KEY, old);
+        findings.push(capability_removed(
+            Rule::ApiKeyRemoved,
+            API_KEY,
+            name,
+            &key,
+            (old, new),
+        ));
     }
     if lost_login && !account.is_some_and(|account| account.login) {
-        findings.push(Finding {
-            rule: Rule::LoginRemoved,
-            severity: Severity::Refusal,
-            what: format!("account {} loses login ({})", quoted(name), change()),
-            mend: format!("Keep login in {}.", data_field(&capabilities)),
-            fields: vec![data_field(&capabilities)],
-        });
+        let key = key_of_capability(name, LOGIN, old);
+        findings.push(capability_removed(
+            Rule::LoginRemoved,
+            LOGIN,
+            name,
+            &key,
+            (old, new),
+        ));
     }
     findings
+}
+
+fn capability_removed(
+    rule: Rule,
+    capability: &str,
+    name: &str,
+    key: &str,
+    (old, new): (&AccountsConfigMap, &AccountsConfigMap),
+) -> Finding {
+    Finding {
+        rule,
+        severity: Severity::Refusal,
+        what: format!(
+            "account {} loses {capability} ({})",
+            quoted(name),
+            transition(old, new, key)
+        ),
+        mend: format!("Keep {capability} in {}.", data_field(key)),
+        fields: vec![data_field(key)],
+    }
 }
 
 fn delete(old: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
@@ -290,14 +312,32 @@ fn capabilities_key(name: &str) -> String {
     usual
 }
 
-/// The key by whose change capabilities go.
-fn changed_capabilities_key(
+/// The key by whose change an account is switched off: `admin` has two, and the one that decided before
+/// may go and leave the decision to the other.
+fn changed_switch_key(
     name: &str,
+    before: Option<&Account<'_>>,
+    after: &Account<'_>,
     old: &AccountsConfigMap,
     new: &AccountsConfigMap,
 ) -> String {
+    let key = switch_key(after, name);
+    if old.get(&key) != new.get(&key) {
+        return key;
+    }
+    let decided = before.and_then(|account| account.switch);
+    let decided = decided.filter(|key| old.get(key) != new.get(key));
+    decided.map_or(key, str::to_owned)
+}
+
+/// The key that gave an account a capability.
+fn key_of_capability(name: &str, capability: &str, old: &AccountsConfigMap) -> String {
     let [usual, dotted] = capability_keys(name);
-    if old.get(&usual) == new.get(&usual) && old.get(&dotted) != new.get(&dotted) {
+    let gives = |key: &str| {
+        let list = old.get(key).unwrap_or_default();
+        capabilities(list).any(|item| item == capability)
+    };
+    if !gives(&usual) && gives(&dotted) {
         dotted
     } else {
         usual

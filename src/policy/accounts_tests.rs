@@ -72,6 +72,32 @@ fn an_update_is_refused_exactly_when_a_protected_account_loses_something() {
             &[],
         ),
         (
+            "gone with the dotted key while the usual one changes as well",
+            &[("accounts.admin", "login"), ("accounts.admin.", "apiKey")],
+            &[("accounts.admin", "login, other")],
+            &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin."]"#)],
+        ),
+        (
+            "gone with the usual key while the dotted one changes as well",
+            &[("accounts.admin", "apiKey"), ("accounts.admin.", "login")],
+            &[("accounts.admin", "login"), ("accounts.admin.", "")],
+            &[(ApiKeyRemoved, Refusal, r#"data["accounts.admin"]"#)],
+        ),
+        (
+            "no longer switched on over admin.enabled",
+            &[
+                ("accounts.admin", "apiKey"),
+                ("accounts.admin.enabled", "true"),
+                ("admin.enabled", "false"),
+            ],
+            &[("accounts.admin", "apiKey"), ("admin.enabled", "false")],
+            &[(
+                AccountDisabled,
+                Refusal,
+                r#"data["accounts.admin.enabled"]"#,
+            )],
+        ),
+        (
             "case",
             GOOD,
             &[("accounts.admin", "apikey, login")],

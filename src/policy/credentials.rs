@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::argocd::token::TokenDefect;
+use crate::policy::credential_defects::{Defect, Place};
 use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::credential::{Reference, References, Unresolved, UnresolvedCause};
 use crate::runtime::mode::{self, Maker};
-use crate::runtime::value::{Role, ValueDefect};
 
 /// What happens to a request whose Secret could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,22 +63,21 @@ pub fn judge(
         .collect()
 }
 
-/// A defect at one reference, before the same at other places is merged into it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Defect {
-    rule: Rule,
-    severity: Severity,
-    what: String,
-    mend: String,
-}
-
 fn defects(
     reference: &Reference,
     fact: &CredentialFact,
     mode: &ModeFact,
     circumstances: &Circumstances<'_>,
 ) -> Vec<Defect> {
-    let maker = mode::maker(mode.mode(), &reference.secret, &reference.key);
+    let maker = if reference.made_by_a_person {
+        Maker::Person
+    } else {
+        mode::maker(
+            mode.mode(),
+            reference.secret.as_str(),
+            reference.key.as_str(),
+        )
+    };
     // What nobody has to create, or what may be absent, cannot make a change worth refusing.
     let never_refused = circumstances.unchanged || reference.optional || maker == Maker::AppProxy;
     let capped = |severity: Severity| {
@@ -97,10 +95,8 @@ fn defects(
         CredentialFact::SecretMissing | CredentialFact::KeyMissing if reference.optional => {
             Vec::new()
         }
-        CredentialFact::SecretMissing if maker != Maker::Person => {
-            vec![place.not_yet_made(maker, mode)]
-        }
-        CredentialFact::KeyMissing if maker == Maker::AppProxy => {
+        // Argo CD and App Proxy both add their key to a Secret that is there without it.
+        CredentialFact::SecretMissing | CredentialFact::KeyMissing if maker != Maker::Person => {
             vec![place.not_yet_made(maker, mode)]
         }
         CredentialFact::NameInvalid => vec![place.name_invalid(capped(Severity::Refusal))],
@@ -124,156 +120,6 @@ fn defects(
                 place.value(defect, capped(severity))
             })
             .collect(),
-    }
-}
-
-/// A reference and where it is, for the sentences.
-struct Place<'a> {
-    reference: &'a Reference,
-    namespace: &'a str,
-}
-
-impl Place<'_> {
-    fn secret(&self) -> String {
-        format!(
-            "Secret {:?} in namespace {:?}",
-            self.reference.secret, self.namespace
-        )
-    }
-
-    fn secret_missing(&self, severity: Severity) -> Defect {
-        let Reference {
-            secret, key, role, ..
-        } = self.reference;
-        // What no Secret can have as a key must not end up in a command to copy.
-        let key = if is_data_key(key) { key } else { "<key>" };
-        let placeholder = match role {
-            Role::Token => "<API key>",
-            Role::Password => "<password>",
-        };
-        Defect {
-            rule: Rule::SecretMissing,
-            severity,
-            what: format!(
-                "Secret {secret:?} does not exist in namespace {:?}",
-                self.namespace
-            ),
-            mend: format!(
-                "Create it first: kubectl create secret generic {secret} -n {} --from-literal={key}='{placeholder}'. \
-                 When both are in one GitOps sync, put the Secret into an earlier wave \
-                 (annotation argocd.argoproj.io/sync-wave: \"-1\"); the next sync then goes through.",
-                self.namespace
-            ),
-        }
-    }
-
-    fn name_invalid(&self, severity: Severity) -> Defect {
-        let shown: String = self.reference.secret.chars().take(64).collect();
-        Defect {
-            rule: Rule::SecretMissing,
-            severity,
-            what: format!("no Secret can have the name {shown:?}"),
-            mend: "Write the name of an existing Secret of this namespace.".to_owned(),
-        }
-    }
-
-    fn key_missing(&self, severity: Severity) -> Defect {
-        Defect {
-            rule: Rule::KeyMissing,
-            severity,
-            what: format!("{} has no key {:?}", self.secret(), self.reference.key),
-            mend: "Add the key to the Secret, or refer to the key that holds the credential."
-                .to_owned(),
-        }
-    }
-
-    fn not_yet_made(&self, maker: Maker, mode: &ModeFact) -> Defect {
-        let mend = match (maker, mode) {
-            (Maker::AppProxy, _) => "Nothing to do: App Proxy makes it after it has started.",
-            (Maker::ArgoCd, _) => {
-                "Nothing to do on a fresh install: argocd-server makes it at its first start."
-            }
-            (_, ModeFact::Unread(_)) => {
-                "ConfigMap cap-app-proxy-cm could not be read; create the Secret if you use a token or an external Argo CD."
-            }
-            _ => {
-                "ConfigMap cap-app-proxy-cm does not tell the mode; create the Secret if you use a token or an external Argo CD."
-            }
-        };
-        Defect {
-            rule: Rule::SecretNotYetMade,
-            severity: Severity::Warning,
-            what: format!("{} is not there yet", self.secret()),
-            mend: mend.to_owned(),
-        }
-    }
-
-    fn unread(&self, unread: &Unread, severity: Severity) -> Defect {
-        Defect {
-            rule: Rule::SecretUnreadable,
-            severity,
-            what: format!("{} could not be read: {}", self.secret(), unread.what()),
-            mend: unread.mend().to_owned(),
-        }
-    }
-
-    fn value(&self, defect: &ValueDefect, severity: Severity) -> Defect {
-        let noun = match self.reference.role {
-            Role::Token => "token",
-            Role::Password => "password",
-        };
-        Defect {
-            rule: rule_of(defect),
-            severity,
-            what: format!(
-                "the {noun} in {}, key {:?}, {defect}",
-                self.secret(),
-                self.reference.key
-            ),
-            mend: defect.mend().to_owned(),
-        }
-    }
-}
-
-/// Whether a Secret can have such a key.
-fn is_data_key(key: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !key.is_empty() && key.len() <= 253 && key.bytes().all(allowed)
-}
-
-/// The rule that a defect of a value is reported under.
-pub fn rule_of(defect: &ValueDefect) -> Rule {
-    match defect {
-        ValueDefect::NotUtf8 => Rule::NotUtf8,
-        ValueDefect::Empty => Rule::ValueEmpty,
-        ValueDefect::TrailingNewline => Rule::TrailingNewline,
-        ValueDefect::SurroundingSpace => Rule::SurroundingSpace,
-        ValueDefect::Base64Twice => Rule::Base64Twice,
-        ValueDefect::BearerPrefix => Rule::BearerPrefix,
-        ValueDefect::Quoted => Rule::Quoted,
-        ValueDefect::Placeholder => Rule::Placeholder,
-        ValueDefect::Token(defect) => token_rule(defect),
-    }
-}
-
-fn token_rule(defect: &TokenDefect) -> Rule {
-    match defect {
-        TokenDefect::LineBreak
-        | TokenDefect::Segments(_)
-        | TokenDefect::NotBase64Url(_)
-        | TokenDefect::NotJson(_)
-        | TokenDefect::SignatureLength { .. } => Rule::TokenMalformed,
-        TokenDefect::Algorithm => Rule::TokenAlgorithm,
-        TokenDefect::Issuer => Rule::TokenIssuer,
-        TokenDefect::NoSubject
-        | TokenDefect::IssuedAt
-        | TokenDefect::Id
-        | TokenDefect::ExpiryType
-        | TokenDefect::NotBeforeType => Rule::TokenClaims,
-        TokenDefect::ProjectRole => Rule::TokenProjectRole,
-        TokenDefect::LoginSession => Rule::TokenLoginSession,
-        TokenDefect::NotYetValid => Rule::TokenNotYetValid,
-        TokenDefect::Expired | TokenDefect::Expires => Rule::TokenExpires,
     }
 }
 
@@ -313,6 +159,22 @@ fn unresolved(unresolved: &Unresolved) -> Finding {
         what: format!("{} {what} ({})", unresolved.variable, unresolved.field),
         mend: "Make sure yourself that the Secret and its key are there.".to_owned(),
         fields: vec![unresolved.field.clone()],
+    }
+}
+
+/// A workload whose pod template cannot be read, at `field`.
+pub fn malformed(kind: &str, field: &str, unchanged: bool) -> Finding {
+    Finding {
+        rule: Rule::WorkloadMalformed,
+        severity: if unchanged {
+            Severity::Warning
+        } else {
+            Severity::Refusal
+        },
+        what: format!("the pod template of the {kind} is malformed ({field})"),
+        mend: "Correct what stands there; in YAML, a number or a boolean that is to be text needs quotes."
+            .to_owned(),
+        fields: vec![field.to_owned()],
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::runtime::credential::{PASSWORD, TOKEN, TOKEN_SECRET_KEY, TOKEN_SECRET_NAME};
 use crate::runtime::mode::Mode;
+use crate::runtime::value::{Role, ValueDefect};
 use std::collections::BTreeMap;
 
 const TOKEN_SECRET: (&str, &str) = ("my-secret", "token");
@@ -27,9 +28,10 @@ impl Example {
             reference: Reference {
                 role,
                 variable: if role == Role::Token { TOKEN } else { PASSWORD },
-                secret: secret.to_owned(),
-                key: key.to_owned(),
+                secret: secret.into(),
+                key: key.into(),
                 optional: false,
+                made_by_a_person: false,
                 field: "spec.template.spec.containers[0].env[3]".to_owned(),
             },
             fact,
@@ -220,8 +222,29 @@ fn a_secret_that_makes_itself_is_never_the_reason_of_a_refusal() {
         not_yet,
         "without cap-app-proxy-cm it cannot be told"
     );
-    let half = Example::of(APP_PROXY, KeyMissing).mode(Mode::BuiltIn);
-    assert_eq!(half.judged(), not_yet);
+    for mode in [Mode::BuiltIn, Mode::ExternalPassword, Mode::Unknown] {
+        let half = Example::of(APP_PROXY, KeyMissing).mode(mode);
+        assert_eq!(half.judged(), not_yet, "{mode:?}");
+    }
+    for mode in [Mode::BuiltIn, Mode::Password, Mode::Unknown] {
+        let half = Example::of(INITIAL, KeyMissing).mode(mode);
+        assert_eq!(half.judged(), not_yet, "{mode:?}");
+    }
+    let key = Some((Rule::KeyMissing, Refusal));
+    for secret in [APP_PROXY, INITIAL] {
+        let half = Example::of(secret, KeyMissing).mode(Mode::ExternalToken);
+        assert_eq!(half.judged(), key);
+    }
+}
+
+#[test]
+fn a_secret_read_as_token_and_as_password_is_a_persons_in_every_mode() {
+    for mode in [Mode::BuiltIn, Mode::ExternalPassword, Mode::ExternalToken] {
+        let mut both = Example::of(APP_PROXY, CredentialFact::SecretMissing).mode(mode);
+        both.reference.made_by_a_person = true;
+        let refused = Some((Rule::SecretMissing, Severity::Refusal));
+        assert_eq!(both.judged(), refused, "{mode:?}");
+    }
 }
 
 #[test]
@@ -246,6 +269,18 @@ fn what_app_proxy_makes_again_is_only_warned_of_when_it_is_damaged() {
 }
 
 #[test]
+fn a_malformed_workload_is_refused_unless_it_stays_as_it_was() {
+    for (unchanged, severity) in [(false, Severity::Refusal), (true, Severity::Warning)] {
+        let finding = malformed("Rollout", "spec.template", unchanged);
+        assert_eq!(
+            (finding.rule, finding.severity),
+            (Rule::WorkloadMalformed, severity)
+        );
+        assert_eq!(finding.fields, ["spec.template"]);
+    }
+}
+
+#[test]
 fn every_defect_of_a_value_is_reported() {
     let defects = vec![ValueDefect::TrailingNewline, ValueDefect::Quoted];
     let findings = Example::of(TOKEN_SECRET, CredentialFact::Value(defects)).findings();
@@ -258,9 +293,10 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
     let reference = |index: usize| Reference {
         role: Role::Token,
         variable: TOKEN_SECRET_NAME,
-        secret: "s".to_owned(),
-        key: "k".to_owned(),
+        secret: "s".into(),
+        key: "k".into(),
         optional: false,
+        made_by_a_person: false,
         field: format!("spec.template.spec.containers[{index}].env[0]"),
     };
     let references = References {
@@ -273,7 +309,7 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
     };
     let facts = Facts {
         credentials: BTreeMap::from([(
-            ("s".to_owned(), "k".to_owned(), Role::Token),
+            ("s".into(), "k".into(), Role::Token),
             CredentialFact::SecretMissing,
         )]),
         mode: ModeFact::NotNeeded,

@@ -50,7 +50,9 @@ impl Policy {
         let guarded = match (&case.subject, case.operation) {
             (_, Operation::Connect) | (Subject::NotGuarded, _) => false,
             (Subject::Accounts { .. }, _) => true,
-            (Subject::Workload { .. }, operation) => operation != Operation::Delete,
+            (Subject::Workload { .. } | Subject::Malformed { .. }, operation) => {
+                operation != Operation::Delete
+            }
         };
         let deletes = case.operation == Operation::Delete;
         if !guarded {
@@ -66,6 +68,9 @@ impl Policy {
         } else if matches!(
             case.subject,
             Subject::Workload {
+                controlled: true,
+                ..
+            } | Subject::Malformed {
                 controlled: true,
                 ..
             }
@@ -117,6 +122,12 @@ impl Policy {
                     on_error: self.on_error,
                 },
             ),
+            Subject::Malformed {
+                kind,
+                field,
+                unchanged,
+                ..
+            } => vec![credentials::malformed(kind, field, *unchanged)],
         };
         Verdict::of(findings, &self.modes)
     }

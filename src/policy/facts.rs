@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::runtime::credential::Reference;
 use crate::runtime::mode::Mode;
+use crate::runtime::name::Name;
 use crate::runtime::value::{Role, ValueDefect};
 
 /// Why something in the cluster could not be read.
@@ -97,7 +98,7 @@ impl ModeFact {
 }
 
 /// Names one fact about a credential: Secret, key, role.
-pub type CredentialKey = (String, String, Role);
+pub type CredentialKey = (Name, Name, Role);
 
 /// Everything known when a workload is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]

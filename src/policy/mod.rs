@@ -4,7 +4,9 @@
 //! nothing is looked up.
 
 pub mod accounts;
+mod credential_defects;
 pub mod credentials;
+pub mod cut;
 pub mod decide;
 pub mod facts;
 pub mod plan;

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::runtime::credential::Reference;
 use crate::runtime::mode;
+use crate::runtime::name::Name;
 use crate::runtime::value::Role;
 
 /// The reads for one request, all in one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lookups {
     /// Secrets to read, each with the keys wanted and the roles they are wanted in.
-    pub secrets: BTreeMap<String, BTreeSet<(String, Role)>>,
+    pub secrets: BTreeMap<Name, BTreeSet<(Name, Role)>>,
     /// References to names that no Secret can have: there is nothing to read.
-    pub invalid: BTreeSet<(String, String, Role)>,
+    pub invalid: BTreeSet<(Name, Name, Role)>,
     /// References beyond the limit, left unread.
-    pub left: BTreeSet<(String, String, Role)>,
+    pub left: BTreeSet<(Name, Name, Role)>,
     /// Whether the Runtime's mode matters, so that `cap-app-proxy-cm` is to be read.
     pub mode: bool,
 }
@@ -25,11 +26,11 @@ pub fn lookups(references: &[Reference], max_secrets: usize) -> Lookups {
     for reference in references {
         let wanted = (reference.key.clone(), reference.role);
         let named = (reference.secret.clone(), wanted.0.clone(), wanted.1);
-        if !is_object_name(&reference.secret) {
+        if !is_object_name(reference.secret.as_str()) {
             lookups.invalid.insert(named);
             continue;
         }
-        lookups.mode |= mode::may_be_self_made(&reference.secret, &reference.key);
+        lookups.mode |= mode::may_be_self_made(reference.secret.as_str(), reference.key.as_str());
         let planned = lookups.secrets.len();
         match lookups.secrets.get_mut(&reference.secret) {
             Some(keys) => {
@@ -70,9 +71,10 @@ mod tests {
         Reference {
             role,
             variable: TOKEN,
-            secret: secret.to_owned(),
-            key: key.to_owned(),
+            secret: Name::from(secret),
+            key: Name::from(key),
             optional: false,
+            made_by_a_person: false,
             field: "spec".to_owned(),
         }
     }

@@ -85,6 +85,8 @@ rules! {
         "the GitOps Runtime or Argo CD makes it after it has started"
     Unresolvable "credentials/unresolvable"
         "keyguard cannot tell from the pod template alone which Secret is meant"
+    WorkloadMalformed "credentials/workload-malformed"
+        "no pod can be made from it, and keyguard cannot tell which Secret the pods would read"
 }
 
 impl Rule {

@@ -49,6 +49,17 @@ pub enum Subject {
         /// Whether an UPDATE leaves the pods as they are.
         unchanged: bool,
     },
+    /// A workload on its way in that may refer to a credential, and whose pod template is not one.
+    Malformed {
+        /// Its kind.
+        kind: &'static str,
+        /// Where it is wrong, such as `spec.template.spec.containers[0].env[1].value`.
+        field: String,
+        /// Whether a controller owns it whose own template is judged instead.
+        controlled: bool,
+        /// Whether an UPDATE leaves the template as it is.
+        unchanged: bool,
+    },
 }
 
 /// One request, as far as the decision goes.

@@ -1,5 +1,6 @@
 //! The verdict: what was found, and what that does under the modes in force.
 
+use super::cut::cut;
 use super::rules::{Mode, Modes, Rule};
 
 /// What a rule asks for before its mode is applied.
@@ -10,6 +11,11 @@ pub enum Severity {
     /// To be refused.
     Refusal,
 }
+
+/// The most bytes of one sentence of a finding.
+const SENTENCE_BYTES: usize = 1024;
+/// The most bytes of one place of a finding.
+const FIELD_BYTES: usize = 256;
 
 /// One thing that is wrong: what, where and how to mend it. Why it matters is the rule's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +42,18 @@ impl Finding {
             self.mend,
             self.rule.id()
         )
+    }
+
+    /// The same at lengths that can be shown: names and values in it may be of any.
+    fn bounded(mut self) -> Finding {
+        let fields = self.fields.iter_mut().map(|field| (field, FIELD_BYTES));
+        let sentences = [&mut self.what, &mut self.mend].map(|text| (text, SENTENCE_BYTES));
+        for (text, most) in fields.chain(sentences) {
+            if text.len() > most {
+                *text = cut(text, most).into_owned();
+            }
+        }
+        self
     }
 }
 
@@ -152,7 +170,7 @@ impl Verdict {
             .into_iter()
             .map(|finding| Judged {
                 effect: effect(finding.severity, modes.of(finding.rule)),
-                finding,
+                finding: finding.bounded(),
             })
             .collect();
         let decision = match judged.iter().map(|judged| judged.effect).max() {
@@ -275,6 +293,18 @@ mod tests {
             [Rule::SecretMissing, Rule::Quoted, Rule::SecretNotYetMade]
         );
         assert_eq!(verdict.judged.len(), 4);
+    }
+
+    #[test]
+    fn whatever_stands_in_a_finding_is_cut_to_what_can_be_shown() {
+        let mut long = finding(Rule::Quoted, Severity::Refusal);
+        for text in [&mut long.what, &mut long.mend, &mut long.fields[0]] {
+            *text = "ä".repeat(500_000);
+        }
+        let verdict = Verdict::of(vec![long], &Modes::default());
+        let finding = &verdict.judged[0].finding;
+        assert!(finding.message().len() < 2 * SENTENCE_BYTES + 200);
+        assert!(finding.fields[0].len() <= FIELD_BYTES && finding.fields[0].ends_with('…'));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! A verdict to an AdmissionReview: the answer, its audit annotations, its warnings.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::request::{API_VERSION, KIND, Request};
+use crate::policy::cut::cut;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Effect, Finding, Verdict};
 
@@ -14,6 +16,8 @@ const WARNING_BYTES: usize = 255;
 const WARNINGS_BYTES: usize = 4096;
 /// The most bytes of the message of a refusal, so that a terminal still shows its beginning.
 const MESSAGE_BYTES: usize = 8192;
+/// The most bytes of the object's name and kind; Kubernetes allows 253.
+const NAME_BYTES: usize = 256;
 /// The most causes listed.
 const CAUSES: usize = 100;
 
@@ -51,28 +55,43 @@ pub fn rule_ids(rules: &[Rule]) -> String {
 }
 
 fn status<'a>(request: &'a Request, verdict: &'a Verdict) -> Status<'a> {
-    let causes = verdict
-        .findings(Effect::Deny)
-        .flat_map(|finding| {
-            finding.fields.iter().map(|field| Cause {
+    let (causes, all) = causes(verdict);
+    let mut message = message(verdict);
+    if causes.len() < all {
+        message.push_str(&format!(
+            "; {} of {all} places are in status.details.causes",
+            causes.len()
+        ));
+    }
+    Status {
+        status: "Failure",
+        code: 403,
+        reason: "Forbidden",
+        message,
+        details: Details {
+            name: cut(&request.name, NAME_BYTES),
+            kind: cut(&request.kind, NAME_BYTES),
+            causes,
+        },
+    }
+}
+
+/// The causes to list, and how many there are: every finding once before any finding's further places,
+/// so that no rule is lost behind the many places of another.
+fn causes(verdict: &Verdict) -> (Vec<Cause<'_>>, usize) {
+    let causes = |from: usize, most: usize| {
+        verdict.findings(Effect::Deny).flat_map(move |finding| {
+            let fields = finding.fields.iter().skip(from).take(most);
+            fields.map(|field| Cause {
                 reason: finding.rule.id(),
                 message: finding.what.as_str(),
                 field,
             })
         })
-        .take(CAUSES)
-        .collect();
-    Status {
-        status: "Failure",
-        code: 403,
-        reason: "Forbidden",
-        message: message(verdict),
-        details: Details {
-            name: &request.name,
-            kind: &request.kind,
-            causes,
-        },
-    }
+    };
+    let all = causes(0, usize::MAX).count();
+    let listed = causes(0, 1).chain(causes(1, usize::MAX)).take(CAUSES);
+    (listed.collect(), all)
 }
 
 /// Every refusal, each a sentence of its own.
@@ -115,14 +134,7 @@ fn warning(finding: &Finding) -> String {
     let id = format!(" [{}]", finding.rule.id());
     let text = format!("{}. {}", finding.what, finding.mend);
     let room = WARNING_BYTES.saturating_sub(id.len());
-    if text.len() <= room {
-        return text + &id;
-    }
-    let mut end = room.saturating_sub('…'.len_utf8());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…{id}", text.get(..end).unwrap_or_default())
+    cut(&text, room).into_owned() + &id
 }
 
 #[derive(Serialize)]
@@ -162,8 +174,8 @@ struct Status<'a> {
 
 #[derive(Serialize)]
 struct Details<'a> {
-    name: &'a str,
-    kind: &'a str,
+    name: Cow<'a, str>,
+    kind: Cow<'a, str>,
     causes: Vec<Cause<'a>>,
 }
 

@@ -74,8 +74,8 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
         status["details"]["causes"],
         json!([
             {"reason": "accounts/api-key-removed", "message": "first", "field": "data[\"a\"]"},
-            {"reason": "accounts/api-key-removed", "message": "first", "field": "data[\"b\"]"},
             {"reason": "accounts/login-removed", "message": "third", "field": "data[\"a\"]"},
+            {"reason": "accounts/api-key-removed", "message": "first", "field": "data[\"b\"]"},
             {"reason": "accounts/login-removed", "message": "third", "field": "data[\"b\"]"},
         ])
     );
@@ -87,6 +87,31 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
         response["auditAnnotations"],
         json!({"decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
     );
+}
+
+#[test]
+fn no_rule_is_lost_behind_the_many_places_of_another() {
+    let mut everywhere = finding(Rule::SecretMissing, Severity::Refusal, "first");
+    everywhere.fields = (0..300).map(|index| format!("env[{index}]")).collect();
+    let last = finding(Rule::Quoted, Severity::Refusal, "last");
+    let status = &reply(vec![everywhere, last])["response"]["status"];
+    let causes = status["details"]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), CAUSES);
+    assert_eq!(causes[1]["reason"], "credentials/quoted");
+    let message = status["message"].as_str().unwrap();
+    assert!(message.contains("[credentials/quoted]"), "{message}");
+    assert!(message.ends_with("; 100 of 302 places are in status.details.causes"));
+}
+
+#[test]
+fn names_of_any_length_make_no_long_answer() {
+    let mut request = request();
+    request.name = "n".repeat(1_000_000);
+    let long = "ä".repeat(500_000);
+    let findings = vec![finding(Rule::Quoted, Severity::Refusal, &long)];
+    let verdict = Verdict::of(findings, &Modes::default());
+    let bytes = encode(&request, &verdict);
+    assert!(bytes.len() < 8192, "{}", bytes.len());
 }
 
 #[test]
@@ -118,7 +143,9 @@ fn however_much_is_wrong_the_answer_stays_bounded() {
     let refused = reply(many(Severity::Refusal));
     let message = refused["response"]["status"]["message"].as_str().unwrap();
     assert!(
-        message.len() < MESSAGE_BYTES + 100 && message.ends_with("more, see status.details.causes"),
+        message.len() < MESSAGE_BYTES + 200
+            && message.contains("more, see status.details.causes")
+            && message.ends_with("; 100 of 4000 places are in status.details.causes"),
         "{message}"
     );
     assert_eq!(

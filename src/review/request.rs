@@ -6,7 +6,9 @@ use super::{depth, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
-use crate::runtime::credential::references;
+use crate::runtime::credential::{References, references};
+use crate::runtime::json_object::{self, Object};
+use crate::runtime::malformed::Malformed;
 use crate::runtime::workload::{Template, WorkloadKind};
 
 /// The only version of AdmissionReview that is spoken.
@@ -93,9 +95,6 @@ pub enum Undecodable {
     /// Something that a request must have is missing.
     #[error("{0} is missing or unknown; an AdmissionReview of kube-apiserver has it")]
     Missing(&'static str),
-    /// The object is not of the shape of its kind.
-    #[error("request.{0}.spec has not the shape of a {1}")]
-    Spec(&'static str, &'static str),
 }
 
 impl Request {
@@ -118,26 +117,24 @@ impl Request {
         {
             return Err(Undecodable::Version);
         }
-        let request = review.request.ok_or(Undecodable::Missing("request"))?;
+        let request = review.request.ok_or(Undecodable::Missing("request"))?.0;
         let uid = request.uid.as_deref().filter(|uid| !uid.is_empty());
         let uid = uid.ok_or(Undecodable::Missing("request.uid"))?;
         let operation = operation(request.operation.as_deref())?;
-        let (webhook, subject) = subject(operation, &request)?;
-        let standing = request.old_object.as_ref().or(request.object.as_ref());
+        let kind = request.kind.as_ref().and_then(|kind| kind.0.names());
+        let kind = kind.ok_or(Undecodable::Missing("request.kind"))?;
+        let (object, old_object) = (guarded(&request.object), guarded(&request.old_object));
+        let standing = old_object.or(object);
         let being_deleted =
             metadata(standing).is_some_and(|metadata| metadata.deletion_timestamp.is_some());
-        let user = request.user_info.as_ref();
+        let (webhook, subject) = subject(operation, kind, &request, being_deleted)?;
+        let user = request.user_info.as_ref().map(|user| &user.0);
         let groups = user.and_then(|user| user.groups.as_deref());
         Ok(Request {
             uid: uid.to_owned(),
             dry_run: request.dry_run.unwrap_or(false),
             groups: joined(groups.unwrap_or_default()),
-            name: name(
-                request.name.as_deref(),
-                request.object.as_ref(),
-                request.old_object.as_ref(),
-            )
-            .to_owned(),
+            name: name(request.name.as_deref(), object, old_object).to_owned(),
             webhook,
             case: Case {
                 operation,
@@ -149,19 +146,18 @@ impl Request {
                 being_deleted,
                 subject,
             },
-            kind: names(&request).2.to_owned(),
+            kind: kind.2.to_owned(),
         })
     }
 }
 
-fn metadata<'a, 'b>(object: Option<&'a wire::Object<'b>>) -> Option<&'a wire::Metadata<'b>> {
-    object.and_then(|object| object.metadata.as_ref())
+fn metadata<'a, 'b>(object: Option<&'a wire::Guarded<'b>>) -> Option<&'a wire::Metadata<'b>> {
+    let metadata = object.and_then(|object| object.metadata.as_ref());
+    metadata.map(|metadata| &metadata.0)
 }
 
-/// Group, version and kind of the object.
-fn names<'a>(request: &'a wire::Request<'_>) -> (&'a str, &'a str, &'a str) {
-    let kind = request.kind.as_ref();
-    kind.map(wire::GroupVersionKind::names).unwrap_or_default()
+fn guarded<'a, 'b>(object: &'a Option<Object<wire::Guarded<'b>>>) -> Option<&'a wire::Guarded<'b>> {
+    object.as_ref().map(|object| &object.0)
 }
 
 fn joined(texts: &[wire::Text<'_>]) -> String {
@@ -188,8 +184,8 @@ fn operation(name: Option<&str>) -> Result<Operation, Undecodable> {
 /// The object's own name first: a review of a collection's DELETE carries none beside it.
 fn name<'a>(
     name: Option<&'a str>,
-    object: Option<&'a wire::Object<'_>>,
-    old_object: Option<&'a wire::Object<'_>>,
+    object: Option<&'a wire::Guarded<'_>>,
+    old_object: Option<&'a wire::Guarded<'_>>,
 ) -> &'a str {
     [object, old_object]
         .into_iter()
@@ -198,7 +194,7 @@ fn name<'a>(
         .unwrap_or_default()
 }
 
-fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Object<'_>>) -> &'a str {
+fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Guarded<'_>>) -> &'a str {
     namespace
         .or_else(|| metadata(object)?.namespace.as_deref())
         .unwrap_or_default()
@@ -206,7 +202,9 @@ fn namespace<'a>(namespace: Option<&'a str>, object: Option<&'a wire::Object<'_>
 
 fn subject(
     operation: Operation,
+    (group, version, kind): (&str, &str, &str),
     request: &wire::Request<'_>,
+    being_deleted: bool,
 ) -> Result<(Webhook, Subject), Undecodable> {
     let nothing = Ok((Webhook::None, Subject::NotGuarded));
     if request
@@ -216,8 +214,7 @@ fn subject(
     {
         return nothing;
     }
-    let (object, old_object) = (request.object.as_ref(), request.old_object.as_ref());
-    let (group, version, kind) = names(request);
+    let (object, old_object) = (guarded(&request.object), guarded(&request.old_object));
     if (group, version, kind) == ("", "v1", "ConfigMap") {
         if name(request.name.as_deref(), object, old_object) != CONFIG_MAP_NAME {
             return nothing;
@@ -233,18 +230,20 @@ fn subject(
         return nothing;
     };
     match states(operation, object, old_object)? {
-        (old, Some(new)) => Ok((Webhook::Workloads, workload(kind, old, new)?)),
+        // Whatever it looks like, nobody is kept from letting it go.
+        (_, Some(_)) if being_deleted => Ok((Webhook::Workloads, LEAVING)),
+        (old, Some(new)) => Ok((Webhook::Workloads, workload(kind, old, new))),
         _ => Ok((Webhook::Workloads, Subject::NotGuarded)),
     }
 }
 
-type States<'a, 'b> = (Option<&'a wire::Object<'b>>, Option<&'a wire::Object<'b>>);
+type States<'a, 'b> = (Option<&'a wire::Guarded<'b>>, Option<&'a wire::Guarded<'b>>);
 
 /// The states before and after, each there exactly when the operation has it.
 fn states<'a, 'b>(
     operation: Operation,
-    object: Option<&'a wire::Object<'b>>,
-    old_object: Option<&'a wire::Object<'b>>,
+    object: Option<&'a wire::Guarded<'b>>,
+    old_object: Option<&'a wire::Guarded<'b>>,
 ) -> Result<States<'a, 'b>, Undecodable> {
     let new = object.ok_or(Undecodable::Missing("request.object"));
     let old = old_object.ok_or(Undecodable::Missing("request.oldObject"));
@@ -256,7 +255,7 @@ fn states<'a, 'b>(
     })
 }
 
-fn accounts(object: &wire::Object<'_>) -> AccountsConfigMap {
+fn accounts(object: &wire::Guarded<'_>) -> AccountsConfigMap {
     let data = object.data.as_ref().map(|data| data.0.clone());
     AccountsConfigMap {
         data: data.unwrap_or_default(),
@@ -264,36 +263,58 @@ fn accounts(object: &wire::Object<'_>) -> AccountsConfigMap {
     }
 }
 
+/// A workload that is being deleted, whose spec is not looked at.
+const LEAVING: Subject = Subject::Workload {
+    references: References {
+        found: Vec::new(),
+        unresolved: Vec::new(),
+    },
+    controlled: false,
+    unchanged: true,
+};
+
 fn workload(
     kind: WorkloadKind,
-    old: Option<&wire::Object<'_>>,
-    new: &wire::Object<'_>,
-) -> Result<Subject, Undecodable> {
-    let template = template(kind, new, "object")?;
-    let references = references(&template.containers, kind.pod_spec_path());
-    let mentions = !references.found.is_empty() || !references.unresolved.is_empty();
-    let unchanged = match old {
-        Some(old) if mentions => template.same_as(&self::template(kind, old, "oldObject")?),
-        _ => false,
+    old: Option<&wire::Guarded<'_>>,
+    new: &wire::Guarded<'_>,
+) -> Subject {
+    let controlled = kind.follows_its_controller()
+        && metadata(Some(new)).is_some_and(wire::Metadata::controlled);
+    let old = |same: &dyn Fn(Result<Template<'_>, Malformed<'_>>) -> bool| {
+        old.is_some_and(|old| same(template(kind, old)))
     };
-    Ok(Subject::Workload {
-        controlled: kind.follows_its_controller()
-            && metadata(Some(new)).is_some_and(wire::Metadata::controlled),
-        references,
-        unchanged,
-    })
+    match template(kind, new) {
+        Ok(new) => {
+            let references = references(&new.containers, kind.pod_spec_path());
+            let mentions = !references.found.is_empty() || !references.unresolved.is_empty();
+            Subject::Workload {
+                controlled,
+                references,
+                // A template that could not be read has changed, now that it can be.
+                unchanged: mentions && old(&|old| old.is_ok_and(|old| new.same_as(&old))),
+            }
+        }
+        Err(new) if new.may_mention_a_credential() => Subject::Malformed {
+            kind: kind.names().2,
+            controlled,
+            unchanged: old(&|old| old.err().is_some_and(|old| new.same_as(&old))),
+            field: new.field,
+        },
+        Err(_) => Subject::Workload {
+            references: References::default(),
+            controlled,
+            unchanged: false,
+        },
+    }
 }
 
 fn template<'a>(
     kind: WorkloadKind,
-    object: &wire::Object<'a>,
-    which: &'static str,
-) -> Result<Template<'a>, Undecodable> {
+    object: &wire::Guarded<'a>,
+) -> Result<Template<'a>, Malformed<'a>> {
     match object.spec {
         None => Ok(Template::default()),
-        Some(spec) => kind
-            .template(spec.get())
-            .map_err(|_| Undecodable::Spec(which, kind.names().2)),
+        Some(spec) => kind.template(spec.get()),
     }
 }
 
@@ -303,6 +324,10 @@ fn json(error: &serde_json::Error) -> Undecodable {
     Undecodable::Json {
         problem: match error.classify() {
             Category::Eof => "it ends too early",
+            // The text may quote the body; nothing of it is told.
+            Category::Data if error.to_string().contains(json_object::EXPECTED) => {
+                "what must be an object is not an object"
+            }
             Category::Data => "a field of the wrong type, or one that stands twice",
             Category::Syntax | Category::Io => "a syntax error",
         },
@@ -314,3 +339,7 @@ fn json(error: &serde_json::Error) -> Undecodable {
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "request_workload_tests.rs"]
+mod workload_tests;

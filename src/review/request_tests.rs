@@ -19,12 +19,12 @@ fn config_map_review() -> Value {
     })
 }
 
-fn with(mut request: Value, path: &str, value: Value) -> Value {
+pub(super) fn with(mut request: Value, path: &str, value: Value) -> Value {
     *request.pointer_mut(path).unwrap() = value;
     request
 }
 
-fn decode(request: Value) -> Result<Request, Undecodable> {
+pub(super) fn decode(request: Value) -> Result<Request, Undecodable> {
     Request::decode(&review(request), 128)
 }
 
@@ -111,88 +111,6 @@ fn an_object_with_a_deletion_timestamp_is_being_deleted() {
     );
 }
 
-fn workload_review(kind: WorkloadKind) -> Value {
-    let (group, version, name, _) = kind.names();
-    let pod = json!({"containers": [{"env": [
-        {"name": "ARGO_CD_TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}]});
-    let spec = match kind {
-        WorkloadKind::Pod => pod,
-        WorkloadKind::CronJob => json!({"jobTemplate": {"spec": {"template": {"spec": pod}}}}),
-        _ => json!({"replicas": 1, "template": {"spec": pod}}),
-    };
-    json!({
-        "uid": "u-2", "kind": {"group": group, "version": version, "kind": name},
-        "name": "w", "namespace": "gitops", "operation": "UPDATE", "userInfo": {},
-        "object": {"metadata": {"name": "w"}, "spec": spec}, "oldObject": {"metadata": {"name": "w"}, "spec": spec},
-    })
-}
-
-#[test]
-fn every_kind_of_workload_gives_its_references_with_their_field() {
-    for kind in WorkloadKind::ALL {
-        let request = decode(workload_review(kind)).unwrap();
-        assert_eq!(request.webhook, Webhook::Workloads);
-        let Subject::Workload {
-            references,
-            unchanged,
-            controlled,
-        } = request.case.subject
-        else {
-            panic!("{kind:?}")
-        };
-        assert!(unchanged && !controlled, "{kind:?}");
-        let field = format!("{}.containers[0].env[0]", kind.pod_spec_path());
-        assert_eq!(references.found[0].field, field);
-    }
-}
-
-#[test]
-fn only_what_a_controller_makes_follows_its_controller() {
-    for kind in WorkloadKind::ALL {
-        for (owner, expected) in [
-            (
-                json!([{"kind": "X", "controller": true}]),
-                kind.follows_its_controller(),
-            ),
-            (
-                json!([{"kind": "X", "controller": false}, {"kind": "Y"}]),
-                false,
-            ),
-            (Value::Null, false),
-        ] {
-            let mut request = workload_review(kind);
-            request["object"]["metadata"]["ownerReferences"] = owner.clone();
-            let Subject::Workload { controlled, .. } = decode(request).unwrap().case.subject else {
-                panic!("{kind:?}")
-            };
-            assert_eq!(controlled, expected, "{kind:?} {owner}");
-        }
-    }
-}
-
-#[test]
-fn a_changed_template_is_told_from_changed_replicas() {
-    let unchanged = |request| match decode(request).unwrap().case.subject {
-        Subject::Workload { unchanged, .. } => unchanged,
-        other => panic!("{other:?}"),
-    };
-    let scaled = with(
-        workload_review(WorkloadKind::Deployment),
-        "/object/spec/replicas",
-        json!(5),
-    );
-    assert!(unchanged(scaled));
-    let mut changed = workload_review(WorkloadKind::Deployment);
-    changed["object"]["spec"]["template"]["metadata"] =
-        json!({"annotations": {"restarted": "now"}});
-    assert!(!unchanged(changed));
-    assert!(!unchanged(with(
-        workload_review(WorkloadKind::Deployment),
-        "/operation",
-        json!("CREATE")
-    )));
-}
-
 #[test]
 fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
     let without = |key: &str| {
@@ -205,6 +123,7 @@ fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
         without("operation"),
         Undecodable::Missing("request.operation")
     );
+    assert_eq!(without("kind"), Undecodable::Missing("request.kind"));
     assert_eq!(without("object"), Undecodable::Missing("request.object"));
     assert_eq!(
         without("oldObject"),
@@ -220,6 +139,16 @@ fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
         Undecodable::Missing("request.operation")
     );
     assert_eq!(missing(Value::Null), Undecodable::Missing("request"));
+    for kind in [
+        json!({}),
+        json!({"group": "", "version": "v1"}),
+        json!({"kind": "ConfigMap"}),
+    ] {
+        assert_eq!(
+            missing(with(config_map_review(), "/kind", kind)),
+            Undecodable::Missing("request.kind")
+        );
+    }
     let version =
         |body: Value| Request::decode(&serde_json::to_vec(&body).unwrap(), 128).unwrap_err();
     for body in [
@@ -230,12 +159,6 @@ fn what_cannot_be_answered_or_decided_is_an_error_with_its_reason() {
     ] {
         assert_eq!(version(body), Undecodable::Version);
     }
-    let mut odd = workload_review(WorkloadKind::Rollout);
-    odd["object"]["spec"]["template"] = json!([1]);
-    assert_eq!(
-        decode(odd).unwrap_err(),
-        Undecodable::Spec("object", "Rollout")
-    );
 }
 
 #[test]
@@ -273,6 +196,32 @@ fn a_review_spelled_as_an_array_is_no_review() {
         Request::decode(body.as_bytes(), 128).unwrap_err(),
         Undecodable::NoObject
     );
+}
+
+#[test]
+fn what_must_be_an_object_is_no_array_and_nothing_else() {
+    let request = config_map_review();
+    let fields =
+        |value: &Value| -> Vec<Value> { value.as_object().unwrap().values().cloned().collect() };
+    let others = |value: &Value| [json!(fields(value)), json!([]), json!("text"), json!(1)];
+    let mut bodies: Vec<Value> = others(&request).into();
+    for path in [
+        "/kind",
+        "/userInfo",
+        "/object",
+        "/oldObject",
+        "/object/metadata",
+        "/object/data",
+    ] {
+        let value = request.pointer(path).unwrap();
+        let spelled = others(value).into_iter();
+        bodies.extend(spelled.map(|other| with(request.clone(), path, other)));
+    }
+    for request in bodies {
+        let error = decode(request.clone()).unwrap_err();
+        let told = matches!(&error, Undecodable::Json { problem, .. } if problem.ends_with("not an object"));
+        assert!(told, "{request} {error}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::argocd::accounts::is_account_key;
 use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use crate::runtime::json_object::{EXPECTED, Object};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +21,7 @@ pub(super) struct Review<'a> {
     #[serde(borrow, default)]
     pub(super) kind: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) request: Option<Request<'a>>,
+    pub(super) request: Option<Object<Request<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +30,7 @@ pub(super) struct Request<'a> {
     #[serde(borrow, default)]
     pub(super) uid: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) kind: Option<GroupVersionKind<'a>>,
+    pub(super) kind: Option<Object<GroupVersionKind<'a>>>,
     #[serde(borrow, default)]
     pub(super) sub_resource: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -39,11 +40,11 @@ pub(super) struct Request<'a> {
     #[serde(borrow, default)]
     pub(super) operation: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) user_info: Option<UserInfo<'a>>,
+    pub(super) user_info: Option<Object<UserInfo<'a>>>,
     #[serde(borrow, default)]
-    pub(super) object: Option<Object<'a>>,
+    pub(super) object: Option<Object<Guarded<'a>>>,
     #[serde(borrow, default)]
-    pub(super) old_object: Option<Object<'a>>,
+    pub(super) old_object: Option<Object<Guarded<'a>>>,
     #[serde(default)]
     pub(super) dry_run: Option<bool>,
 }
@@ -59,12 +60,13 @@ pub(super) struct GroupVersionKind<'a> {
 }
 
 impl GroupVersionKind<'_> {
-    pub(super) fn names(&self) -> (&str, &str, &str) {
-        (
+    /// Group, version and kind; the core group is empty, the others never are.
+    pub(super) fn names(&self) -> Option<(&str, &str, &str)> {
+        Some((
             self.group.as_deref().unwrap_or_default(),
-            self.version.as_deref().unwrap_or_default(),
-            self.kind.as_deref().unwrap_or_default(),
-        )
+            self.version.as_deref().filter(|text| !text.is_empty())?,
+            self.kind.as_deref().filter(|text| !text.is_empty())?,
+        ))
     }
 }
 
@@ -76,10 +78,11 @@ pub(super) struct UserInfo<'a> {
     pub(super) groups: Option<Vec<Text<'a>>>,
 }
 
+/// The object itself, as far as it is decided on.
 #[derive(Deserialize)]
-pub(super) struct Object<'a> {
+pub(super) struct Guarded<'a> {
     #[serde(borrow, default)]
-    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) metadata: Option<Object<Metadata<'a>>>,
     #[serde(default)]
     pub(super) data: Option<AccountData>,
     #[serde(borrow, default)]
@@ -98,7 +101,7 @@ pub(super) struct Metadata<'a> {
     #[serde(default)]
     pub(super) deletion_timestamp: Option<IgnoredAny>,
     #[serde(default)]
-    pub(super) owner_references: Option<Vec<OwnerReference>>,
+    pub(super) owner_references: Option<Vec<Object<OwnerReference>>>,
 }
 
 impl Metadata<'_> {
@@ -110,7 +113,7 @@ impl Metadata<'_> {
 
     pub(super) fn controlled(&self) -> bool {
         let owners = self.owner_references.as_deref().unwrap_or_default();
-        owners.iter().any(|owner| owner.controller == Some(true))
+        owners.iter().any(|owner| owner.0.controller == Some(true))
     }
 }
 
@@ -132,7 +135,7 @@ impl<'de> Deserialize<'de> for Labels {
             type Value = Labels;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a map of labels")
+                formatter.write_str(EXPECTED)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
@@ -162,7 +165,7 @@ impl<'de> Deserialize<'de> for AccountData {
             type Value = AccountData;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a map of data")
+                formatter.write_str(EXPECTED)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AccountData, A::Error> {

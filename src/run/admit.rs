@@ -20,6 +20,7 @@ use crate::policy::verdict::Verdict;
 use crate::review::reply;
 use crate::review::request::Request;
 use crate::runtime::mode::{self, Mode};
+use crate::runtime::name::Name;
 use crate::runtime::value::{Role, examine};
 
 /// What is kept free of the API server's own timeout for the way back.
@@ -44,7 +45,7 @@ pub struct Outcome {
     /// The request.
     pub request: Request,
     /// The Secrets that were read, by name.
-    pub secrets: Vec<String>,
+    pub secrets: Vec<Name>,
     /// The verdict.
     pub verdict: Verdict,
 }
@@ -74,13 +75,15 @@ impl<S: Source> Admission<S> {
         let now = unix_now();
         let secrets = join_all(lookups.secrets.iter().map(|(name, wanted)| async move {
             let keys: Vec<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
-            let read = self.read_secret(namespace, name, &keys, limit).await;
+            let read = self
+                .read_secret(namespace, name.as_str(), &keys, limit)
+                .await;
             wanted
                 .iter()
                 .map(|(key, role)| {
                     (
                         (name.clone(), key.clone(), *role),
-                        fact(&read, key, *role, now),
+                        fact(&read, key.as_str(), *role, now),
                     )
                 })
                 .collect::<BTreeMap<_, _>>()
@@ -236,3 +239,7 @@ fn unix_now() -> f64 {
 #[cfg(test)]
 #[path = "admit_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "admit_secrecy_tests.rs"]
+mod secrecy_tests;

@@ -9,14 +9,14 @@ use std::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// A cluster in which reading fails as a test wants it to, and that notes what was read.
-struct Forced {
+pub(super) struct Forced {
     secret: fn() -> Option<SecretRead>,
     config_map: fn() -> ConfigMapRead,
     read: Mutex<Vec<String>>,
 }
 
 impl Forced {
-    fn secret(secret: fn() -> Option<SecretRead>) -> Forced {
+    pub(super) fn secret(secret: fn() -> Option<SecretRead>) -> Forced {
         Forced {
             secret,
             config_map: || ConfigMapRead::Missing,
@@ -50,7 +50,7 @@ impl Source for Forced {
     }
 }
 
-fn admission(source: Forced) -> Admission<Forced> {
+pub(super) fn admission(source: Forced) -> Admission<Forced> {
     Admission {
         policy: Policy::default(),
         source,

@@ -2,8 +2,9 @@
 //!
 //! Source: the `gitops-runtime` chart, versions of March 2025 to 0.30.0.
 
+use super::name::Name;
 use super::value::Role;
-use super::workload::{Container, EnvVar};
+use super::workload::{Container, EnvVar, SecretKeyRef};
 
 /// The variable with the token.
 pub const TOKEN: &str = "ARGO_CD_TOKEN";
@@ -25,11 +26,14 @@ pub struct Reference {
     /// The variable that refers to it.
     pub variable: &'static str,
     /// The Secret's name, as given.
-    pub secret: String,
+    pub secret: Name,
     /// The key in its data.
-    pub key: String,
+    pub key: Name,
     /// Whether the container starts without it.
     pub optional: bool,
+    /// Whether the container shows that a person must have made the Secret: it reads the same key as
+    /// its token and as its password, as charts of March to October 2025 have it in token mode.
+    pub made_by_a_person: bool,
     /// Where in the object, such as `spec.template.spec.containers[0].env[3]`.
     pub field: String,
 }
@@ -77,34 +81,45 @@ pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> Referenc
                 container.list, container.index
             )
         };
-        for (variable, role) in [(TOKEN, Role::Token), (PASSWORD, Role::Password)] {
-            let Some((index, env)) = last(&container.env, variable) else {
-                continue;
-            };
-            let Some(source) = env
-                .value_from
-                .as_ref()
-                .and_then(|from| from.secret_key_ref.as_ref())
-            else {
-                continue;
-            };
-            references.found.push(Reference {
-                role,
-                variable,
-                secret: source.name.clone().into_owned(),
-                key: source.key.clone().into_owned(),
-                optional: source.optional.unwrap_or(false),
-                field: field(index),
-            });
+        let token = Sourced::of(&container.env, TOKEN);
+        let password = Sourced::of(&container.env, PASSWORD);
+        let same = match (&token, &password) {
+            (Some(Sourced::Secret(_, token)), Some(Sourced::Secret(_, password))) => {
+                (&token.name, &token.key) == (&password.name, &password.key)
+            }
+            _ => false,
+        };
+        for (variable, role, sourced) in [
+            (TOKEN, Role::Token, token),
+            (PASSWORD, Role::Password, password),
+        ] {
+            match sourced {
+                Some(Sourced::Secret(index, source)) => references.found.push(Reference {
+                    role,
+                    variable,
+                    secret: Name::from(&*source.name),
+                    key: Name::from(&*source.key),
+                    optional: source.optional.unwrap_or(false),
+                    made_by_a_person: same,
+                    field: field(index),
+                }),
+                Some(Sourced::Expansion(index)) => references.unresolved.push(Unresolved {
+                    variable,
+                    cause: UnresolvedCause::Expansion,
+                    field: field(index),
+                }),
+                None => {}
+            }
         }
         match by_name(&container.env) {
             None => {}
             Some((index, Ok((secret, key)))) => references.found.push(Reference {
                 role: Role::Token,
                 variable: TOKEN_SECRET_NAME,
-                secret: secret.to_owned(),
-                key: key.to_owned(),
+                secret: Name::from(secret),
+                key: Name::from(key),
                 optional: false,
+                made_by_a_person: false,
                 field: field(index),
             }),
             Some((index, Err((variable, cause)))) => references.unresolved.push(Unresolved {
@@ -115,6 +130,27 @@ pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> Referenc
         }
     }
     references
+}
+
+/// Where the value of a variable comes from, if that is of interest.
+enum Sourced<'a> {
+    /// A key of a Secret.
+    Secret(usize, &'a SecretKeyRef<'a>),
+    /// A plain value that refers to another variable.
+    Expansion(usize),
+}
+
+impl<'a> Sourced<'a> {
+    fn of(env: &'a [EnvVar<'a>], variable: &str) -> Option<Sourced<'a>> {
+        let (index, env) = last(env, variable)?;
+        let source = env.value_from.as_ref();
+        match source.and_then(|from| from.0.secret_key_ref.as_ref()) {
+            Some(source) => Some(Sourced::Secret(index, &source.0)),
+            None => {
+                (plain(env) == Err(UnresolvedCause::Expansion)).then_some(Sourced::Expansion(index))
+            }
+        }
+    }
 }
 
 type ByName<'a> = Result<(&'a str, &'a str), (&'static str, UnresolvedCause)>;
@@ -229,6 +265,26 @@ mod tests {
     }
 
     #[test]
+    fn the_same_key_as_token_and_as_password_is_one_that_a_person_made() {
+        let made = |env| {
+            let found = read(env).found;
+            found
+                .iter()
+                .map(|found| found.made_by_a_person)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            made(json!([secret("a", TOKEN), secret("a", PASSWORD)])),
+            [true, true]
+        );
+        assert_eq!(
+            made(json!([secret("a", TOKEN), secret("b", PASSWORD)])),
+            [false, false]
+        );
+        assert_eq!(made(json!([secret("a", TOKEN)])), [false]);
+    }
+
+    #[test]
     fn what_the_template_does_not_tell_is_unresolved_and_no_reference() {
         let table = [
             (
@@ -258,7 +314,11 @@ mod tests {
                 UnresolvedCause::NotPlain,
             ),
         ];
-        for (env, variable, cause) in table {
+        let expansions = [TOKEN, PASSWORD].map(|variable| {
+            let env = json!([{"name": variable, "value": "prefix-$(OTHER)"}]);
+            (env, variable, UnresolvedCause::Expansion)
+        });
+        for (env, variable, cause) in table.into_iter().chain(expansions) {
             let references = read(env.clone());
             assert!(references.found.is_empty(), "{env}");
             assert_eq!(references.unresolved.len(), 1, "{env}");

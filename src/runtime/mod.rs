@@ -3,7 +3,10 @@
 //! Pure: pod templates and values in, references and shapes out.
 
 pub mod credential;
+pub mod json_object;
+pub mod malformed;
 pub mod mode;
+pub mod name;
 pub mod secret_bytes;
 pub mod value;
 pub mod workload;

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::json_object::Object;
+use super::malformed::Malformed;
+
 /// A kind of workload whose pods may read the credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkloadKind {
@@ -84,37 +87,44 @@ impl WorkloadKind {
     ///
     /// # Errors
     /// When the text has not the shape of this kind.
-    pub fn template(self, spec: &str) -> Result<Template<'_>, serde_json::Error> {
-        let pod_template = match self {
-            WorkloadKind::Pod => {
-                return Ok(Template {
-                    text: None,
-                    containers: serde_json::from_str::<PodSpec>(spec)?.containers(),
-                });
-            }
-            WorkloadKind::CronJob => serde_json::from_str::<CronJobSpec>(spec)?
-                .job_template
-                .and_then(|job| job.spec)
-                .and_then(|spec| spec.template),
-            _ => serde_json::from_str::<TemplateSpec>(spec)?.template,
-        };
-        let Some(text) = pod_template else {
+    pub fn template(self, spec: &str) -> Result<Template<'_>, Malformed<'_>> {
+        if self == WorkloadKind::Pod {
+            let pod = serde_json::from_str::<Object<PodSpec>>(spec);
+            return Ok(Template {
+                text: None,
+                containers: pod.map_err(|_| Malformed::pod(spec))?.0.containers(),
+            });
+        }
+        let template = self.template_text(spec);
+        let Some(text) = template.map_err(|_| Malformed::spec(self, spec))? else {
             return Ok(Template::default());
         };
-        let pod_template: Option<PodTemplate> = serde_json::from_str(text.get())?;
+        let pod_template: Result<Option<Object<PodTemplate>>, _> = serde_json::from_str(text.get());
         Ok(Template {
             text: Some(text),
             containers: pod_template
-                .and_then(|template| template.spec)
-                .map(PodSpec::containers)
+                .map_err(|_| Malformed::template(self, text.get()))?
+                .and_then(|template| template.0.spec)
+                .map(|spec| spec.0.containers())
                 .unwrap_or_default(),
         })
+    }
+
+    fn template_text(self, spec: &str) -> Result<Option<&RawValue>, serde_json::Error> {
+        if self != WorkloadKind::CronJob {
+            return Ok(serde_json::from_str::<Object<TemplateSpec>>(spec)?
+                .0
+                .template);
+        }
+        let cron_job: Object<CronJobSpec> = serde_json::from_str(spec)?;
+        let job = cron_job.0.job_template.and_then(|job| job.0.spec);
+        Ok(job.and_then(|spec| spec.0.template))
     }
 }
 
 /// A pod template, reduced to what can refer to a credential.
 ///
-/// No `Debug` here and below: a plain value in an environment may be a secret.
+/// No `Debug` here and below: a plain value in an environment may be a secret, and a name too.
 #[derive(Default)]
 pub struct Template<'a> {
     /// The JSON text of the whole template; `None` for a Pod, whose environment cannot change.
@@ -128,15 +138,17 @@ impl Template<'_> {
     /// For Pods, whose environment the API server keeps as it is, the containers' environment counts.
     pub fn same_as(&self, other: &Template<'_>) -> bool {
         match (self.text, other.text) {
-            (Some(one), Some(two)) if one.get() == two.get() => true,
-            (Some(one), Some(two)) => {
-                let parse = |text: &RawValue| serde_json::from_str::<serde_json::Value>(text.get());
-                matches!((parse(one), parse(two)), (Ok(one), Ok(two)) if one == two)
-            }
+            (Some(one), Some(two)) => same_json(one.get(), two.get()),
             (None, None) => self.containers == other.containers,
             _ => false,
         }
     }
+}
+
+/// Whether two texts are the same JSON, however it is spelled.
+pub(super) fn same_json(one: &str, two: &str) -> bool {
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
+    one == two || matches!((parse(one), parse(two)), (Ok(one), Ok(two)) if one == two)
 }
 
 /// A container's place and environment.
@@ -162,7 +174,7 @@ pub struct EnvVar<'a> {
     pub value: Option<Text<'a>>,
     /// Where else its value comes from.
     #[serde(borrow, default)]
-    pub value_from: Option<ValueFrom<'a>>,
+    pub value_from: Option<Object<ValueFrom<'a>>>,
 }
 
 /// Text borrowed where it has no escapes; a `Cow` inside an `Option` would be copied.
@@ -170,16 +182,16 @@ pub struct EnvVar<'a> {
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// A source of a variable's value; only a Secret's key is of interest.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueFrom<'a> {
     /// A key of a Secret in the pod's namespace.
     #[serde(borrow, default)]
-    pub secret_key_ref: Option<SecretKeyRef<'a>>,
+    pub secret_key_ref: Option<Object<SecretKeyRef<'a>>>,
 }
 
 /// A key of a Secret in the pod's namespace.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 pub struct SecretKeyRef<'a> {
     /// The Secret's name.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
@@ -201,19 +213,19 @@ struct TemplateSpec<'a> {
 #[derive(Deserialize)]
 struct CronJobSpec<'a> {
     #[serde(rename = "jobTemplate", borrow, default)]
-    job_template: Option<JobTemplate<'a>>,
+    job_template: Option<Object<JobTemplate<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct JobTemplate<'a> {
     #[serde(borrow, default)]
-    spec: Option<TemplateSpec<'a>>,
+    spec: Option<Object<TemplateSpec<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct PodTemplate<'a> {
     #[serde(borrow, default)]
-    spec: Option<PodSpec<'a>>,
+    spec: Option<Object<PodSpec<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -234,7 +246,7 @@ struct WireContainer<'a> {
 /// A list in which `null` stands for an empty element, as it does to Go.
 ///
 /// Lists of a Rollout are not checked against any schema that would refuse it.
-type Nullable<T> = Vec<Option<T>>;
+type Nullable<T> = Vec<Option<Object<T>>>;
 
 fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(text: D) -> Result<Cow<'a, str>, D::Error> {
     let text = Option::<Text<'a>>::deserialize(text)?;
@@ -246,12 +258,12 @@ impl<'a> PodSpec<'a> {
         let place = |list: &'static str, containers: Option<Nullable<WireContainer<'a>>>| {
             let containers = containers.unwrap_or_default().into_iter();
             containers.enumerate().map(move |(index, container)| {
-                let env = container.and_then(|container| container.env);
+                let env = container.and_then(|container| container.0.env);
                 let env = env.unwrap_or_default().into_iter();
                 Container {
                     list,
                     index,
-                    env: env.map(Option::unwrap_or_default).collect(),
+                    env: env.map(|env| env.unwrap_or_default().0).collect(),
                 }
             })
         };
@@ -262,135 +274,5 @@ impl<'a> PodSpec<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn raw(value: serde_json::Value) -> String {
-        value.to_string()
-    }
-
-    fn pod_spec() -> serde_json::Value {
-        json!({
-            "initContainers": [{"name": "init", "env": [{"name": "A", "value": "1"}]}],
-            "containers": [{"name": "one"}, {"name": "two", "env": [
-                {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": true}}},
-                {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            ]}],
-        })
-    }
-
-    #[test]
-    fn every_kind_gives_its_containers_with_their_places() {
-        for kind in WorkloadKind::ALL {
-            let spec = match kind {
-                WorkloadKind::Pod => pod_spec(),
-                WorkloadKind::CronJob => {
-                    json!({"jobTemplate": {"spec": {"template": {"spec": pod_spec()}}}})
-                }
-                _ => json!({"replicas": 1, "template": {"metadata": {}, "spec": pod_spec()}}),
-            };
-            let spec = raw(spec);
-            let template = kind.template(&spec).unwrap();
-            let places: Vec<_> = template
-                .containers
-                .iter()
-                .map(|container| (container.list, container.index, container.env.len()))
-                .collect();
-            assert_eq!(
-                places,
-                [
-                    ("initContainers", 0, 1),
-                    ("containers", 0, 0),
-                    ("containers", 1, 2)
-                ],
-                "{kind:?}"
-            );
-            let (group, version, name, _) = kind.names();
-            assert_eq!(WorkloadKind::of(group, version, name), Some(kind));
-        }
-        assert_eq!(WorkloadKind::of("apps", "v1beta1", "Deployment"), None);
-    }
-
-    #[test]
-    fn a_template_may_be_absent_or_null() {
-        for spec in [
-            json!({}),
-            json!({"template": null}),
-            json!({"workloadRef": {"name": "x"}}),
-            json!({"template": {"spec": null}}),
-            json!({"template": {"spec": {"containers": null, "initContainers": null}}}),
-            json!({"template": {"spec": {"containers": [{"env": null}]}}}),
-        ] {
-            let spec = raw(spec);
-            let template = WorkloadKind::Rollout.template(&spec).unwrap();
-            assert!(
-                template
-                    .containers
-                    .iter()
-                    .all(|container| container.env.is_empty())
-            );
-        }
-    }
-
-    #[test]
-    fn null_is_an_empty_element_and_the_others_keep_their_place() {
-        let spec = raw(json!({"template": {"spec": {
-            "initContainers": [null],
-            "containers": [null, {"env": [null, {"name": null}, {"name": "A", "value": null, "valueFrom":
-                {"secretKeyRef": {"name": null, "key": "k", "optional": null}}}]}],
-        }}}));
-        let template = WorkloadKind::Rollout.template(&spec).unwrap();
-        let lengths: Vec<_> = template
-            .containers
-            .iter()
-            .map(|container| container.env.len())
-            .collect();
-        assert_eq!(lengths, [0, 0, 3]);
-        let names: Vec<_> = template.containers[2]
-            .env
-            .iter()
-            .map(|env| &*env.name)
-            .collect();
-        assert_eq!(names, ["", "", "A"]);
-    }
-
-    #[test]
-    fn a_template_is_the_same_however_its_json_is_spelled() {
-        let table = [
-            (
-                r#"{"template":{"a":1,"b":2}}"#,
-                r#"{"template":{"b":2,"a":1}}"#,
-                true,
-            ),
-            (
-                r#"{"template":{"a":1}}"#,
-                r#"{"replicas":3,"template":{"a":1}}"#,
-                true,
-            ),
-            (r#"{"template":{"a":1}}"#, r#"{"template":{"a":2}}"#, false),
-            (r#"{}"#, r#"{"template":{"a":2}}"#, false),
-        ];
-        for (one, two, same) in table {
-            let kind = WorkloadKind::Deployment;
-            let verdict = kind
-                .template(one)
-                .unwrap()
-                .same_as(&kind.template(two).unwrap());
-            assert_eq!(verdict, same, "{one} {two}");
-        }
-    }
-
-    #[test]
-    fn a_pod_is_the_same_while_its_environment_is() {
-        let one =
-            raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "a"}]}));
-        let image =
-            raw(json!({"containers": [{"env": [{"name": "A", "value": "1"}], "image": "b"}]}));
-        let env =
-            raw(json!({"containers": [{"env": [{"name": "A", "value": "2"}], "image": "a"}]}));
-        let read = |spec| WorkloadKind::Pod.template(spec).unwrap();
-        assert!(read(&one).same_as(&read(&image)));
-        assert!(!read(&one).same_as(&read(&env)));
-    }
-}
+#[path = "workload_tests.rs"]
+mod tests;

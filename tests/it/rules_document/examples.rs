@@ -112,6 +112,15 @@ fn situation(rule: Rule) -> Situation {
         Rule::SecretUnreadable => deployment(SECRET, Forbidden),
         Rule::SecretNotYetMade => deployment("argocd-token", Missing),
         Rule::Unresolvable => deployment("$(RELEASE)-token", Missing),
+        Rule::WorkloadMalformed => {
+            let mut malformed = deployment(SECRET, Missing);
+            let request = &mut malformed.review["request"];
+            request["kind"] =
+                json!({"group": "argoproj.io", "version": "v1alpha1", "kind": "Rollout"});
+            let pod = &mut request["object"]["spec"]["template"]["spec"];
+            pod["containers"][0]["env"][0]["value"] = json!(80);
+            malformed
+        }
     }
 }
 

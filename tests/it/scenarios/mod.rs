@@ -19,6 +19,7 @@ mod chart;
 mod guard;
 mod installs;
 mod load;
+mod malformed;
 mod modes;
 mod objects;
 mod outages;

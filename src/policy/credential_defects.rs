@@ -1,0 +1,197 @@
+//! What is said of a credential that is missing, malformed or unread: the sentences and their rules.
+
+use crate::argocd::token::TokenDefect;
+use crate::policy::facts::{ModeFact, Unread};
+use crate::policy::rules::Rule;
+use crate::policy::verdict::Severity;
+use crate::runtime::credential::Reference;
+use crate::runtime::mode::Maker;
+use crate::runtime::name::Shown;
+use crate::runtime::value::{Role, ValueDefect};
+
+/// A defect at one reference, before the same at other places is merged into it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Defect {
+    pub(super) rule: Rule,
+    pub(super) severity: Severity,
+    pub(super) what: String,
+    pub(super) mend: String,
+}
+
+/// What to do with a token that stands in a manifest.
+const TOKEN_ADVICE: &str = "put the token into a Secret and refer to that by name and key; then \
+    generate a new one, because manifests are not secret: argocd account generate-token --account <account>.";
+
+/// A reference and where it is, for the sentences.
+pub(super) struct Place<'a> {
+    pub(super) reference: &'a Reference,
+    pub(super) namespace: &'a str,
+}
+
+impl Place<'_> {
+    fn secret(&self) -> String {
+        format!(
+            "Secret {} in namespace {:?}",
+            self.reference.secret, self.namespace
+        )
+    }
+
+    /// The advice, and what to do besides when a token stands where a name or a key belongs.
+    fn advised(&self, advice: impl Into<String>) -> String {
+        let advice = advice.into();
+        let Reference { secret, key, .. } = self.reference;
+        let (secret, key) = (secret.shown(), key.shown());
+        let (length, what) = match (secret, key) {
+            (Shown::Token(length), _) => (length, "Secret's name"),
+            (_, Shown::Token(length)) => (length, "key"),
+            _ => return advice,
+        };
+        format!(
+            "What looks like a token ({length} characters) stands where the {what} belongs: {TOKEN_ADVICE} {advice}"
+        )
+    }
+
+    pub(super) fn secret_missing(&self, severity: Severity) -> Defect {
+        let Reference {
+            secret, key, role, ..
+        } = self.reference;
+        // What no Secret can have, or nobody may read, must not end up in a command to copy.
+        let secret_shown = match secret.shown() {
+            Shown::Name(name) => name,
+            Shown::Token(_) | Shown::Impossible(_) => "<name>",
+        };
+        let key = match key.shown() {
+            Shown::Name(key) => key,
+            Shown::Token(_) | Shown::Impossible(_) => "<key>",
+        };
+        let placeholder = match role {
+            Role::Token => "<API key>",
+            Role::Password => "<password>",
+        };
+        Defect {
+            rule: Rule::SecretMissing,
+            severity,
+            what: format!(
+                "Secret {secret} does not exist in namespace {:?}",
+                self.namespace
+            ),
+            mend: self.advised(format!(
+                "Create it first: kubectl create secret generic {secret_shown} -n {} --from-literal={key}='{placeholder}'. \
+                 When both are in one GitOps sync, put the Secret into an earlier wave \
+                 (annotation argocd.argoproj.io/sync-wave: \"-1\"); the next sync then goes through.",
+                self.namespace
+            )),
+        }
+    }
+
+    pub(super) fn name_invalid(&self, severity: Severity) -> Defect {
+        let length = self.reference.secret.as_str().chars().count();
+        let what = match self.reference.secret.shown() {
+            Shown::Token(_) => format!(
+                "what looks like a token ({length} characters) stands where the name of a Secret belongs"
+            ),
+            _ if length == 0 => "the name of the Secret is empty".to_owned(),
+            _ => format!("no Secret can have the name of {length} characters that is given"),
+        };
+        Defect {
+            rule: Rule::SecretMissing,
+            severity,
+            what,
+            mend: self.advised("Write the name of an existing Secret of this namespace."),
+        }
+    }
+
+    pub(super) fn key_missing(&self, severity: Severity) -> Defect {
+        Defect {
+            rule: Rule::KeyMissing,
+            severity,
+            what: format!("{} has no key {}", self.secret(), self.reference.key),
+            mend: self.advised(
+                "Add the key to the Secret, or refer to the key that holds the credential.",
+            ),
+        }
+    }
+
+    pub(super) fn not_yet_made(&self, maker: Maker, mode: &ModeFact) -> Defect {
+        let mend = match (maker, mode) {
+            (Maker::AppProxy, _) => "Nothing to do: App Proxy makes it after it has started.",
+            (Maker::ArgoCd, _) => {
+                "Nothing to do on a fresh install: argocd-server makes it at its first start."
+            }
+            (_, ModeFact::Unread(_)) => {
+                "ConfigMap cap-app-proxy-cm could not be read; create the Secret if you use a token or an external Argo CD."
+            }
+            _ => {
+                "ConfigMap cap-app-proxy-cm does not tell the mode; create the Secret if you use a token or an external Argo CD."
+            }
+        };
+        Defect {
+            rule: Rule::SecretNotYetMade,
+            severity: Severity::Warning,
+            what: format!("{} is not there yet", self.secret()),
+            mend: mend.to_owned(),
+        }
+    }
+
+    pub(super) fn unread(&self, unread: &Unread, severity: Severity) -> Defect {
+        Defect {
+            rule: Rule::SecretUnreadable,
+            severity,
+            what: format!("{} could not be read: {}", self.secret(), unread.what()),
+            mend: self.advised(unread.mend()),
+        }
+    }
+
+    pub(super) fn value(&self, defect: &ValueDefect, severity: Severity) -> Defect {
+        let noun = match self.reference.role {
+            Role::Token => "token",
+            Role::Password => "password",
+        };
+        Defect {
+            rule: rule_of(defect),
+            severity,
+            what: format!(
+                "the {noun} in {}, key {}, {defect}",
+                self.secret(),
+                self.reference.key
+            ),
+            mend: self.advised(defect.mend()),
+        }
+    }
+}
+
+/// The rule that a defect of a value is reported under.
+pub(super) fn rule_of(defect: &ValueDefect) -> Rule {
+    match defect {
+        ValueDefect::NotUtf8 => Rule::NotUtf8,
+        ValueDefect::Empty => Rule::ValueEmpty,
+        ValueDefect::TrailingNewline => Rule::TrailingNewline,
+        ValueDefect::SurroundingSpace => Rule::SurroundingSpace,
+        ValueDefect::Base64Twice => Rule::Base64Twice,
+        ValueDefect::BearerPrefix => Rule::BearerPrefix,
+        ValueDefect::Quoted => Rule::Quoted,
+        ValueDefect::Placeholder => Rule::Placeholder,
+        ValueDefect::Token(defect) => token_rule(defect),
+    }
+}
+
+fn token_rule(defect: &TokenDefect) -> Rule {
+    match defect {
+        TokenDefect::LineBreak
+        | TokenDefect::Segments(_)
+        | TokenDefect::NotBase64Url(_)
+        | TokenDefect::NotJson(_)
+        | TokenDefect::SignatureLength { .. } => Rule::TokenMalformed,
+        TokenDefect::Algorithm => Rule::TokenAlgorithm,
+        TokenDefect::Issuer => Rule::TokenIssuer,
+        TokenDefect::NoSubject
+        | TokenDefect::IssuedAt
+        | TokenDefect::Id
+        | TokenDefect::ExpiryType
+        | TokenDefect::NotBeforeType => Rule::TokenClaims,
+        TokenDefect::ProjectRole => Rule::TokenProjectRole,
+        TokenDefect::LoginSession => Rule::TokenLoginSession,
+        TokenDefect::NotYetValid => Rule::TokenNotYetValid,
+        TokenDefect::Expired | TokenDefect::Expires => Rule::TokenExpires,
+    }
+}
