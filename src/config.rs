@@ -194,8 +194,20 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
         &[("deny", OnError::Deny), ("allow", OnError::Allow)],
     );
     root.strings("exemptUsers", &mut policy.exempt_users);
+    root.strings("exemptGroups", &mut policy.exempt_groups);
     root.strings("exemptNamespaces", &mut policy.exempt_namespaces);
+    root.strings("breakGlassGroups", &mut policy.break_glass_groups);
     root.rules("rules", &mut policy.modes);
+    let lists = [
+        ("exemptUsers", &policy.exempt_users),
+        ("exemptGroups", &policy.exempt_groups),
+        ("breakGlassGroups", &policy.break_glass_groups),
+    ];
+    for (key, names) in lists {
+        if names.iter().any(String::is_empty) {
+            root.fault(key, "a name cannot be empty");
+        }
+    }
     for name in &policy.exempt_namespaces {
         if !is_object_name(name) || name.contains('.') {
             let problem = format!("{name:?} cannot be a namespace");
@@ -265,6 +277,8 @@ protectedAccounts: [admin, bot]
 onError: allow
 rules: {credentials/secret-missing: warn, accounts/api-key-removed: audit}
 exemptUsers: [root]
+exemptGroups: [platform]
+breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
 limits: {maxBodyBytes: 2048, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
@@ -275,6 +289,8 @@ certificates: {checkInterval: 100ms}
         assert_eq!(config.policy.on_error, OnError::Allow);
         assert_eq!(config.policy.modes.of(Rule::SecretMissing), Mode::Warn);
         assert_eq!(config.policy.modes.of(Rule::ApiKeyRemoved), Mode::Audit);
+        assert_eq!(config.policy.exempt_groups, ["platform"]);
+        assert_eq!(config.policy.break_glass_groups, ["on-call"]);
         assert_eq!(config.policy.max_secret_reads, 4);
         assert_eq!(config.limits.max_body_bytes, 2048);
         assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
@@ -308,7 +324,7 @@ certificates: {checkInterval: 100ms}
     #[test]
     fn all_faults_are_told_at_once_each_with_its_place() {
         let faults = faults(
-            "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b],
+            "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''],
               rules: {accounts/none: warn, credentials/quoted: loud},
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
               certificates: {checkInterval: 0s}}",
@@ -316,6 +332,7 @@ certificates: {checkInterval: 100ms}
         let places = [
             "protectedAccounts:",
             "onError:",
+            "exemptUsers: a name cannot be empty",
             "exemptNamespaces:",
             "rules: there is no rule \"accounts/none\"",
             "rules: the mode of \"credentials/quoted\"",

@@ -1,6 +1,7 @@
 //! The decision: who is let through unjudged, what must be known, and the verdict on what is.
 
 use crate::policy::accounts::{self, Change};
+use crate::policy::break_glass::BreakGlass;
 use crate::policy::credentials::{self, OnError};
 use crate::policy::facts::Facts;
 use crate::policy::plan::{Lookups, lookups};
@@ -25,8 +26,12 @@ pub struct Policy {
     pub modes: Modes,
     /// Users whose requests are not judged.
     pub exempt_users: Vec<String>,
+    /// Groups whose members' requests are not judged.
+    pub exempt_groups: Vec<String>,
     /// Namespaces in which nothing is judged.
     pub exempt_namespaces: Vec<String>,
+    /// Groups whose members may lift rules by an annotation of the object.
+    pub break_glass_groups: Vec<String>,
     /// How many Secrets are read for one request.
     pub max_secret_reads: usize,
 }
@@ -38,7 +43,9 @@ impl Default for Policy {
             on_error: OnError::Deny,
             modes: Modes::default(),
             exempt_users: Vec::new(),
+            exempt_groups: Vec::new(),
             exempt_namespaces: Vec::new(),
+            break_glass_groups: Vec::new(),
             max_secret_reads: 32,
         }
     }
@@ -59,6 +66,8 @@ impl Policy {
             Some(Passage::NotGuarded)
         } else if self.exempt_users.contains(&case.user) {
             Some(Passage::ExemptUser)
+        } else if group_of(case, &self.exempt_groups).is_some() {
+            Some(Passage::ExemptGroup)
         } else if self.exempt_namespaces.contains(&case.namespace) {
             Some(Passage::ExemptNamespace)
         } else if case.being_deleted {
@@ -81,6 +90,19 @@ impl Policy {
         }
     }
 
+    /// The entry of the configuration by which the request is let through, if one does.
+    fn entry(&self, passage: Passage, case: &Case) -> String {
+        match passage {
+            Passage::ExemptUser => format!("exemptUsers: {}", case.user),
+            Passage::ExemptGroup => {
+                let group = group_of(case, &self.exempt_groups).unwrap_or_default();
+                format!("exemptGroups: {group}")
+            }
+            Passage::ExemptNamespace => format!("exemptNamespaces: {}", case.namespace),
+            _ => String::new(),
+        }
+    }
+
     /// What must be looked up before [`Policy::decide`]; `None` when nothing.
     pub fn plan(&self, case: &Case) -> Option<Lookups> {
         if self.passage(case).is_some() {
@@ -97,7 +119,7 @@ impl Policy {
     /// The verdict. `facts` are what [`Policy::plan`] asked for; without them nothing is assumed good.
     pub fn decide(&self, case: &Case, facts: Option<&Facts>) -> Verdict {
         if let Some(passage) = self.passage(case) {
-            return Verdict::passed(passage);
+            return Verdict::passed(passage).because(&self.entry(passage, case));
         }
         let findings = match &case.subject {
             Subject::NotGuarded => return Verdict::passed(Passage::NotGuarded),
@@ -129,14 +151,28 @@ impl Policy {
                 ..
             } => vec![credentials::malformed(kind, field, *unchanged)],
         };
-        Verdict::of(findings, &self.modes)
+        let verdict = Verdict::of(findings, &self.modes);
+        match &case.allow {
+            Some(annotation) if !verdict.allowed() => {
+                let permitted = group_of(case, &self.break_glass_groups).is_some();
+                verdict.under(&BreakGlass::read(annotation, permitted))
+            }
+            _ => verdict,
+        }
     }
+}
+
+/// The first of these groups that whoever asks is in.
+fn group_of<'a>(case: &Case, groups: &'a [String]) -> Option<&'a str> {
+    let mut groups = groups.iter().map(String::as_str);
+    groups.find(|group| case.groups.contains(group))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy::accounts::AccountsConfigMap;
+    use crate::policy::rules::Rule;
     use crate::policy::verdict::Decision;
     use crate::runtime::credential::References;
 
@@ -144,6 +180,8 @@ mod tests {
         Case {
             operation: Operation::Delete,
             user: user.to_owned(),
+            groups: ["dev", "ops"].into_iter().collect(),
+            allow: None,
             namespace: "argocd".to_owned(),
             being_deleted: false,
             subject: Subject::Accounts {
@@ -193,23 +231,87 @@ mod tests {
 
     #[test]
     fn exemptions_are_on_record_as_such() {
-        let policy = Policy {
-            exempt_users: vec!["root".to_owned()],
-            exempt_namespaces: vec!["sandbox".to_owned()],
+        let one = |name: &str| vec![name.to_owned()];
+        let decided = |policy: Policy, user: &str| {
+            let verdict = policy.decide(&deletion(user), None);
+            (verdict.decision, verdict.passage, verdict.reason)
+        };
+        let users = Policy {
+            exempt_users: one("root"),
             ..Policy::default()
         };
-        let verdict = policy.decide(&deletion("root"), None);
-        assert_eq!(
-            (verdict.decision, verdict.passage),
-            (Decision::Exempt, Some(Passage::ExemptUser))
-        );
-        let sandboxed = Case {
-            namespace: "sandbox".to_owned(),
-            ..deletion("alice")
+        let groups = Policy {
+            exempt_groups: vec!["none".to_owned(), "ops".to_owned()],
+            ..Policy::default()
         };
+        let namespaces = Policy {
+            exempt_namespaces: one("argocd"),
+            ..Policy::default()
+        };
+        let table = [
+            (
+                users.clone(),
+                "root",
+                Passage::ExemptUser,
+                "exemptUsers: root",
+            ),
+            (groups, "alice", Passage::ExemptGroup, "exemptGroups: ops"),
+            (
+                namespaces,
+                "alice",
+                Passage::ExemptNamespace,
+                "exemptNamespaces: argocd",
+            ),
+        ];
+        for (policy, user, passage, reason) in table {
+            let expected = (Decision::Exempt, Some(passage), reason.to_owned());
+            assert_eq!(decided(policy, user), expected);
+        }
+        assert_eq!(decided(users, "alice").0, Decision::Deny);
+    }
+
+    #[test]
+    fn the_glass_is_broken_by_members_of_the_groups_alone_and_for_the_rules_named() {
+        let allow = "accounts/config-map-deleted: moving away";
+        let decided = |groups: &[&str], allow: &str| {
+            let policy = Policy {
+                break_glass_groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+                ..Policy::default()
+            };
+            let case = Case {
+                allow: Some(allow.to_owned()),
+                ..deletion("alice")
+            };
+            policy.decide(&case, None)
+        };
+        let broken = decided(&["admins", "ops"], allow);
         assert_eq!(
-            policy.decide(&sandboxed, None).passage,
-            Some(Passage::ExemptNamespace)
+            (broken.decision, broken.allowed()),
+            (Decision::BreakGlass, true)
+        );
+        assert_eq!(broken.reason, allow);
+        assert_eq!(broken.rules(), [Rule::ConfigMapDeleted]);
+        let table: [(&[&str], &str, &str); 4] = [
+            (&[], allow, "you are in none of the groups"),
+            (&["admins"], allow, "you are in none of the groups"),
+            (&["ops"], "accounts/config-map-deleted: ", "gives no reason"),
+            (&["ops"], "accounts/none: x", "is no rule"),
+        ];
+        for (groups, allow, objection) in table {
+            let verdict = decided(groups, allow);
+            assert_eq!(
+                (verdict.decision, verdict.reason.as_str()),
+                (Decision::Deny, "")
+            );
+            assert!(
+                verdict.objections[0].to_string().contains(objection),
+                "{allow}"
+            );
+        }
+        let other = decided(&["ops"], "accounts/api-key-removed: x");
+        assert_eq!(
+            (other.decision, other.objections.len()),
+            (Decision::Deny, 0)
         );
     }
 

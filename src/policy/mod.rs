@@ -4,11 +4,13 @@
 //! nothing is looked up.
 
 pub mod accounts;
+pub mod break_glass;
 mod credential_defects;
 pub mod credentials;
 pub mod cut;
 pub mod decide;
 pub mod facts;
+pub mod groups;
 pub mod plan;
 pub mod rules;
 pub mod subject;

@@ -1,6 +1,7 @@
 //! What is judged: an operation on something guarded, reduced to plain facts.
 
 use crate::policy::accounts::AccountsConfigMap;
+use crate::policy::groups::Groups;
 use crate::runtime::credential::References;
 
 /// An operation of the API server.
@@ -69,10 +70,15 @@ pub struct Case {
     pub operation: Operation,
     /// Who asks.
     pub user: String,
+    /// The groups of whoever asks.
+    pub groups: Groups,
     /// Where the object is; empty for a cluster-scoped one.
     pub namespace: String,
     /// Whether the object carries a `deletionTimestamp`.
     pub being_deleted: bool,
+    /// What the object's annotation [`break_glass::ANNOTATION`](crate::policy::break_glass::ANNOTATION)
+    /// says: of the object as it will be, or of the one that goes.
+    pub allow: Option<String>,
     /// What it is about.
     pub subject: Subject,
 }

@@ -1,5 +1,6 @@
 //! The verdict: what was found, and what that does under the modes in force.
 
+use super::break_glass::{BreakGlass, Objection};
 use super::cut::cut;
 use super::rules::{Mode, Modes, Rule};
 
@@ -64,6 +65,8 @@ pub enum Effect {
     Record,
     /// Said to the user; the request goes through.
     Warn,
+    /// Would be refused; whoever asks may break the glass and has.
+    Lifted,
     /// The request is refused.
     Deny,
 }
@@ -79,6 +82,8 @@ pub enum Decision {
     Audit,
     /// Goes through with a warning.
     Warn,
+    /// Would be refused, and goes through because somebody who may has broken the glass.
+    BreakGlass,
     /// Refused.
     Deny,
 }
@@ -91,6 +96,7 @@ impl Decision {
             Decision::Exempt => "exempt",
             Decision::Audit => "audit",
             Decision::Warn => "warn",
+            Decision::BreakGlass => "break-glass",
             Decision::Deny => "deny",
         }
     }
@@ -109,6 +115,8 @@ pub enum Passage {
     Controlled,
     /// The user is exempt by configuration.
     ExemptUser,
+    /// A group of the user is exempt by configuration.
+    ExemptGroup,
     /// The namespace is exempt by configuration.
     ExemptNamespace,
 }
@@ -122,13 +130,16 @@ impl Passage {
             Passage::ClusterController => "cluster-controller",
             Passage::Controlled => "controlled",
             Passage::ExemptUser => "exempt-user",
+            Passage::ExemptGroup => "exempt-group",
             Passage::ExemptNamespace => "exempt-namespace",
         }
     }
 
     fn decision(self) -> Decision {
         match self {
-            Passage::ExemptUser | Passage::ExemptNamespace => Decision::Exempt,
+            Passage::ExemptUser | Passage::ExemptGroup | Passage::ExemptNamespace => {
+                Decision::Exempt
+            }
             _ => Decision::Allow,
         }
     }
@@ -152,6 +163,11 @@ pub struct Verdict {
     pub judged: Vec<Judged>,
     /// Why nothing was judged, when nothing was.
     pub passage: Option<Passage>,
+    /// What let the request through: the entry of the configuration that exempts it, or each lifted
+    /// rule with the reason given for it. Empty otherwise.
+    pub reason: String,
+    /// Why an annotation that was to lift rules, or a part of it, changes nothing.
+    pub objections: Vec<Objection>,
 }
 
 impl Verdict {
@@ -161,7 +177,15 @@ impl Verdict {
             decision: passage.decision(),
             judged: Vec::new(),
             passage: Some(passage),
+            reason: String::new(),
+            objections: Vec::new(),
         }
+    }
+
+    /// The same with the reason on record.
+    pub fn because(mut self, reason: &str) -> Verdict {
+        self.reason = cut(reason, SENTENCE_BYTES).into_owned();
+        self
     }
 
     /// The verdict on `findings` under `modes`: the strongest effect decides.
@@ -173,17 +197,32 @@ impl Verdict {
                 finding: finding.bounded(),
             })
             .collect();
-        let decision = match judged.iter().map(|judged| judged.effect).max() {
-            None => Decision::Allow,
-            Some(Effect::Record) => Decision::Audit,
-            Some(Effect::Warn) => Decision::Warn,
-            Some(Effect::Deny) => Decision::Deny,
-        };
         Verdict {
-            decision,
+            decision: strongest(&judged),
             judged,
             passage: None,
+            reason: String::new(),
+            objections: Vec::new(),
         }
+    }
+
+    /// The same when the glass is broken: refusals under the rules that it lifts are none.
+    pub fn under(mut self, glass: &BreakGlass) -> Verdict {
+        let mut reasons: Vec<String> = Vec::new();
+        for judged in &mut self.judged {
+            let rule = judged.finding.rule;
+            let Some(reason) = glass.reason(rule).filter(|_| judged.effect == Effect::Deny) else {
+                continue;
+            };
+            judged.effect = Effect::Lifted;
+            let reason = format!("{}: {reason}", rule.id());
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        self.decision = strongest(&self.judged);
+        self.objections = glass.objections().to_vec();
+        self.because(&reasons.join("; "))
     }
 
     /// Whether the request goes through.
@@ -209,6 +248,16 @@ impl Verdict {
         rules.sort_unstable();
         rules.dedup();
         rules
+    }
+}
+
+fn strongest(judged: &[Judged]) -> Decision {
+    match judged.iter().map(|judged| judged.effect).max() {
+        None => Decision::Allow,
+        Some(Effect::Record) => Decision::Audit,
+        Some(Effect::Warn) => Decision::Warn,
+        Some(Effect::Lifted) => Decision::BreakGlass,
+        Some(Effect::Deny) => Decision::Deny,
     }
 }
 
@@ -305,6 +354,30 @@ mod tests {
         let finding = &verdict.judged[0].finding;
         assert!(finding.message().len() < 2 * SENTENCE_BYTES + 200);
         assert!(finding.fields[0].len() <= FIELD_BYTES && finding.fields[0].ends_with('…'));
+    }
+
+    #[test]
+    fn a_broken_glass_lifts_refusals_under_the_rules_it_names_and_nothing_else() {
+        let refused = || {
+            let findings = vec![
+                finding(Rule::SecretMissing, Severity::Refusal),
+                finding(Rule::SecretMissing, Severity::Warning),
+                finding(Rule::Quoted, Severity::Refusal),
+            ];
+            Verdict::of(findings, &Modes::default())
+        };
+        let one = BreakGlass::read("credentials/secret-missing: later", true);
+        let verdict = refused().under(&one);
+        assert_eq!(verdict.decision, Decision::Deny);
+        assert_eq!(verdict.reason, "credentials/secret-missing: later");
+        let effects: Vec<Effect> = verdict.judged.iter().map(|judged| judged.effect).collect();
+        assert_eq!(effects, [Effect::Lifted, Effect::Warn, Effect::Deny]);
+        let both = "credentials/secret-missing: later; credentials/quoted: so";
+        let verdict = refused().under(&BreakGlass::read(both, true));
+        assert_eq!(
+            (verdict.decision, verdict.reason.as_str()),
+            (Decision::BreakGlass, both)
+        );
     }
 
     #[test]

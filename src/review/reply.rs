@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::request::{API_VERSION, KIND, Request};
+use crate::policy::break_glass::ANNOTATION;
 use crate::policy::cut::cut;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Effect, Finding, Verdict};
@@ -34,6 +35,7 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
             audit_annotations: AuditAnnotations {
                 decision: verdict.decision.name(),
                 rules: rule_ids(&verdict.rules()),
+                reason: &verdict.reason,
             },
         },
     };
@@ -62,6 +64,9 @@ fn status<'a>(request: &'a Request, verdict: &'a Verdict) -> Status<'a> {
             "; {} of {all} places are in status.details.causes",
             causes.len()
         ));
+    }
+    for objection in &verdict.objections {
+        message.push_str(&format!("; {objection}"));
     }
     Status {
         status: "Failure",
@@ -118,9 +123,9 @@ fn message(verdict: &Verdict) -> String {
 fn warnings(verdict: &Verdict) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut bytes = 0_usize;
-    verdict
-        .findings(Effect::Warn)
-        .map(warning)
+    let lifted = verdict.findings(Effect::Lifted).map(lifted);
+    lifted
+        .chain(verdict.findings(Effect::Warn).map(warning))
         .filter(|warning| seen.insert(warning.clone()))
         .take_while(|warning| {
             bytes += warning.len();
@@ -129,12 +134,24 @@ fn warnings(verdict: &Verdict) -> Vec<String> {
         .collect()
 }
 
-/// The same sentence without its reason, cut so that the rule id is always there.
+/// The same sentence without its reason.
 fn warning(finding: &Finding) -> String {
+    with_id(finding, &format!("{}. {}", finding.what, finding.mend))
+}
+
+/// What would have been refused and is not, so that whoever broke the glass sees what for.
+fn lifted(finding: &Finding) -> String {
+    with_id(
+        finding,
+        &format!("let through by {ANNOTATION}: {}", finding.what),
+    )
+}
+
+/// Cut so that the rule id is always there.
+fn with_id(finding: &Finding, text: &str) -> String {
     let id = format!(" [{}]", finding.rule.id());
-    let text = format!("{}. {}", finding.what, finding.mend);
     let room = WARNING_BYTES.saturating_sub(id.len());
-    cut(&text, room).into_owned() + &id
+    cut(text, room).into_owned() + &id
 }
 
 #[derive(Serialize)]
@@ -154,13 +171,15 @@ struct Response<'a> {
     status: Option<Status<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    audit_annotations: AuditAnnotations,
+    audit_annotations: AuditAnnotations<'a>,
 }
 
 #[derive(Serialize)]
-struct AuditAnnotations {
+struct AuditAnnotations<'a> {
     decision: &'static str,
     rules: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::policy::break_glass::BreakGlass;
+use crate::policy::groups::Groups;
 use crate::policy::rules::Modes;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::policy::verdict::{Passage, Severity};
@@ -9,13 +11,14 @@ fn request() -> Request {
     Request {
         uid: "u-1".to_owned(),
         dry_run: false,
-        groups: String::new(),
         kind: "ConfigMap".to_owned(),
         name: "argocd-cm".to_owned(),
         webhook: Webhook::ArgocdCm,
         case: Case {
             operation: Operation::Update,
             user: "alice".to_owned(),
+            groups: Groups::default(),
+            allow: None,
             namespace: "argocd".to_owned(),
             being_deleted: false,
             subject: Subject::NotGuarded,
@@ -112,6 +115,48 @@ fn names_of_any_length_make_no_long_answer() {
     let verdict = Verdict::of(findings, &Modes::default());
     let bytes = encode(&request, &verdict);
     assert!(bytes.len() < 8192, "{}", bytes.len());
+}
+
+#[test]
+fn a_broken_glass_is_told_to_whoever_broke_it_and_to_the_audit_log() {
+    let findings = || {
+        vec![
+            finding(Rule::ApiKeyRemoved, Severity::Refusal, "first"),
+            finding(Rule::LoginRemoved, Severity::Refusal, "second"),
+        ]
+    };
+    let reply = |annotation| {
+        let verdict = Verdict::of(findings(), &Modes::default());
+        let verdict = verdict.under(&BreakGlass::read(annotation, true));
+        serde_json::from_slice::<Value>(&encode(&request(), &verdict)).unwrap()["response"].clone()
+    };
+    let both = "accounts/api-key-removed: leaked; accounts/login-removed: leaked";
+    let broken = reply(both);
+    assert_eq!(
+        (&broken["allowed"], &broken["status"]),
+        (&json!(true), &Value::Null)
+    );
+    assert_eq!(
+        broken["warnings"],
+        json!([
+            "let through by keyguard.dev/allow: first [accounts/api-key-removed]",
+            "let through by keyguard.dev/allow: second [accounts/login-removed]",
+        ])
+    );
+    assert_eq!(
+        broken["auditAnnotations"],
+        json!({"decision": "break-glass", "rules": "accounts/api-key-removed,accounts/login-removed", "reason": both})
+    );
+    let refused = reply("accounts/api-key-removed: leaked; accounts/login-removed");
+    assert_eq!(refused["allowed"], false);
+    let message = refused["status"]["message"].as_str().unwrap();
+    assert!(!message.contains("first"), "{message}");
+    assert!(
+        message.ends_with(
+            "the annotation keyguard.dev/allow gives no reason for accounts/login-removed"
+        ),
+        "{message}"
+    );
 }
 
 #[test]

@@ -25,8 +25,6 @@ pub struct Request {
     pub uid: String,
     /// Whether nothing is stored.
     pub dry_run: bool,
-    /// The groups of the user, joined by commas.
-    pub groups: String,
     /// The kind of the object, such as `ConfigMap`.
     pub kind: String,
     /// The object's name; empty when it has none yet.
@@ -133,7 +131,6 @@ impl Request {
         Ok(Request {
             uid: uid.to_owned(),
             dry_run: request.dry_run.unwrap_or(false),
-            groups: joined(groups.unwrap_or_default()),
             name: name(request.name.as_deref(), object, old_object).to_owned(),
             webhook,
             case: Case {
@@ -143,7 +140,14 @@ impl Request {
                     .unwrap_or_default()
                     .to_owned(),
                 namespace: namespace(request.namespace.as_deref(), standing).to_owned(),
+                groups: groups
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|group| &**group)
+                    .collect(),
                 being_deleted,
+                // What will be there decides, and what was there when nothing will be.
+                allow: metadata(object.or(old_object)).and_then(wire::Metadata::allow),
                 subject,
             },
             kind: kind.2.to_owned(),
@@ -158,17 +162,6 @@ fn metadata<'a, 'b>(object: Option<&'a wire::Guarded<'b>>) -> Option<&'a wire::M
 
 fn guarded<'a, 'b>(object: &'a Option<Object<wire::Guarded<'b>>>) -> Option<&'a wire::Guarded<'b>> {
     object.as_ref().map(|object| &object.0)
-}
-
-fn joined(texts: &[wire::Text<'_>]) -> String {
-    let mut joined = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
-    for text in texts {
-        if !joined.is_empty() {
-            joined.push(',');
-        }
-        joined.push_str(text);
-    }
-    joined
 }
 
 fn operation(name: Option<&str>) -> Result<Operation, Undecodable> {

@@ -33,7 +33,7 @@ fn a_config_map_review_keeps_what_is_decided_on_and_nothing_else() {
     let request = decode(config_map_review()).unwrap();
     assert_eq!(request.uid, "u-1");
     assert!(request.dry_run);
-    assert_eq!(request.groups, "dev,system:authenticated");
+    assert_eq!(request.case.groups.joined(), "dev,system:authenticated");
     assert_eq!(
         (request.kind.as_str(), request.name.as_str()),
         ("ConfigMap", "argocd-cm")
@@ -73,6 +73,30 @@ fn a_delete_of_a_collection_takes_the_name_from_the_object() {
             new: None
         }
     ));
+}
+
+#[test]
+fn the_annotation_that_lifts_rules_is_that_of_what_will_be_there_or_else_of_what_goes() {
+    let annotated =
+        |value: Option<&str>| json!({"other": 1, "keyguard.dev/allow": value, "more": {}});
+    let allow = |operation, object: Option<&str>, old: Option<&str>| {
+        let mut request = with(config_map_review(), "/operation", json!(operation));
+        for (which, value) in [("object", object), ("oldObject", old)] {
+            if value.is_some() {
+                request[which]["metadata"]["annotations"] = annotated(value);
+            }
+        }
+        if operation == "DELETE" {
+            request["object"] = Value::Null;
+        }
+        decode(request).unwrap().case.allow
+    };
+    assert_eq!(allow("UPDATE", Some("a"), Some("b")).as_deref(), Some("a"));
+    assert_eq!(allow("UPDATE", None, Some("b")), None);
+    assert_eq!(allow("CREATE", Some("a"), None).as_deref(), Some("a"));
+    assert_eq!(allow("DELETE", None, Some("b")).as_deref(), Some("b"));
+    let long = "x".repeat(1_000_000);
+    assert_eq!(allow("UPDATE", Some(&long), None).unwrap().len(), 4096);
 }
 
 #[test]

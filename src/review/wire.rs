@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::argocd::accounts::is_account_key;
 use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use crate::policy::break_glass::{ANNOTATION, ANNOTATION_BYTES};
+use crate::policy::cut::cut;
 use crate::runtime::json_object::{EXPECTED, Object};
 
 #[derive(Deserialize)]
@@ -99,6 +101,8 @@ pub(super) struct Metadata<'a> {
     #[serde(default)]
     pub(super) labels: Option<Labels>,
     #[serde(default)]
+    pub(super) annotations: Option<Annotations>,
+    #[serde(default)]
     pub(super) deletion_timestamp: Option<IgnoredAny>,
     #[serde(default)]
     pub(super) owner_references: Option<Vec<Object<OwnerReference>>>,
@@ -109,6 +113,10 @@ impl Metadata<'_> {
         self.labels
             .as_ref()
             .is_some_and(|labels| labels.part_of_argo_cd)
+    }
+
+    pub(super) fn allow(&self) -> Option<String> {
+        self.annotations.as_ref()?.allow.clone()
     }
 
     pub(super) fn controlled(&self) -> bool {
@@ -151,6 +159,38 @@ impl<'de> Deserialize<'de> for Labels {
             }
         }
         deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
+/// The annotations, reduced to the one that lifts rules.
+pub(super) struct Annotations {
+    pub(super) allow: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnnotationsVisitor;
+        impl<'de> Visitor<'de> for AnnotationsVisitor {
+            type Value = Annotations;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(EXPECTED)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
+                let mut allow = None;
+                while let Some(Text(key)) = map.next_key()? {
+                    if key == ANNOTATION {
+                        let Text(text) = map.next_value()?;
+                        allow = Some(cut(&text, ANNOTATION_BYTES).into_owned());
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Annotations { allow })
+            }
+        }
+        deserializer.deserialize_map(AnnotationsVisitor)
     }
 }
 

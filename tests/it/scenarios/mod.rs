@@ -14,6 +14,7 @@ mod accounts;
 mod accounts_removal;
 mod answers;
 mod argocd_tokens;
+mod break_glass;
 mod certificate_files;
 mod chart;
 mod guard;

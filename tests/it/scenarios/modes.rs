@@ -113,6 +113,33 @@ fn an_exempt_user_is_let_through_on_record_and_nobody_else() {
         ]
     );
     assert_eq!(decisions[0]["passage"], "exempt-user");
+    assert_eq!(decisions[0]["reason"], "exemptUsers: alice");
+}
+
+#[test]
+fn members_of_an_exempt_group_are_let_through_on_record_with_the_entry() {
+    let guard = Guard::configured("exemptGroups: [nobody, developers]");
+    let scene = guard.scene("exempt-group");
+    scene.create(&[good()]).expect_silence();
+    refused_by(scene.admin().run(LOSS), &["accounts/api-key-removed"]);
+    warned_of(scene.alice().run(LOSS), &[]);
+    let decisions = guard.decisions(&scene);
+    let exempt = decisions.last().expect("a decision");
+    assert_eq!(exempt["decision"], "exempt");
+    assert_eq!(exempt["passage"], "exempt-group");
+    assert_eq!(exempt["reason"], "exemptGroups: developers");
+    let counted = guard
+        .keyguard
+        .metric("keyguard_decisions_total", &[("decision", "exempt")]);
+    // The marker at the end of the log is one more.
+    assert_eq!(counted, 3.0);
+    let audited = scene.plane.audit_event("the exempt patch", |event| {
+        event["objectRef"]["namespace"] == scene.namespace
+            && event["annotations"]["argocd-cm.keyguard.dev/decision"] == "exempt"
+            && event["verb"] == "patch"
+    });
+    let reason = &audited["annotations"]["argocd-cm.keyguard.dev/reason"];
+    assert_eq!(reason, "exemptGroups: developers");
 }
 
 #[test]
