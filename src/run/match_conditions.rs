@@ -5,6 +5,7 @@
 //! whether it has what it expects.
 
 use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::policy::decide::CLUSTER_CONTROLLERS;
 use crate::runtime::credential::VARIABLES;
 use crate::runtime::workload::WorkloadKind;
 
@@ -63,4 +64,32 @@ pub fn is_not_controlled() -> String {
          object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false)))",
         kinds.join(", ")
     )
+}
+
+/// True unless the object has been asked to go already. While keyguard is down nothing that is on its way out may hang
+/// on a finalizer.
+pub fn is_not_being_deleted() -> String {
+    "!(oldObject != null && oldObject.?metadata.?deletionTimestamp.hasValue())".to_owned()
+}
+
+/// True unless a controller that only cleans up deletes the object: a namespace ends whether keyguard is there or not.
+pub fn is_not_cleaned_up() -> String {
+    format!(
+        "!(request.operation == 'DELETE' && {})",
+        by_cluster_controller()
+    )
+}
+
+/// True unless a controller that only cleans up writes the object. Of a workload it changes nothing but owners and
+/// finalizers, without which neither goes.
+pub fn is_not_kept_in_order() -> String {
+    format!("!({})", by_cluster_controller())
+}
+
+fn by_cluster_controller() -> String {
+    let users: Vec<String> = CLUSTER_CONTROLLERS
+        .iter()
+        .map(|user| format!("'{user}'"))
+        .collect();
+    format!("request.userInfo.username in [{}]", users.join(", "))
 }

@@ -111,7 +111,14 @@ fn configuration(
                     &["configmaps"],
                     &["CREATE", "UPDATE", "DELETE"],
                 )],
-                &[("is-argocd-cm", match_conditions::is_argocd_cm())],
+                &[
+                    ("is-argocd-cm", match_conditions::is_argocd_cm()),
+                    (
+                        "is-not-being-deleted",
+                        match_conditions::is_not_being_deleted(),
+                    ),
+                    ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
+                ],
             ),
             webhook(
                 "workloads",
@@ -122,6 +129,14 @@ fn configuration(
                         match_conditions::mentions_a_credential(),
                     ),
                     ("is-not-controlled", match_conditions::is_not_controlled()),
+                    (
+                        "is-not-being-deleted",
+                        match_conditions::is_not_being_deleted(),
+                    ),
+                    (
+                        "is-not-kept-in-order",
+                        match_conditions::is_not_kept_in_order(),
+                    ),
                 ],
             ),
         ]),

@@ -13,6 +13,7 @@ use super::tokens::Token;
 use crate::control_plane::ControlPlane;
 use crate::control_plane::keyguard::{Options, Reads};
 use crate::control_plane::slow_proxy::{Pace, SlowProxy};
+use crate::control_plane::users::GARBAGE_COLLECTOR;
 
 const UNREADABLE: &[&str] = &["credentials/secret-unreadable"];
 /// `timeoutSeconds` of the webhooks.
@@ -89,6 +90,63 @@ fn while_it_is_down_what_it_guards_is_refused_and_nothing_else_is_touched() {
     for arguments in goes_through {
         warned_of(scene.alice().run(arguments), &[]);
     }
+}
+
+#[test]
+fn while_it_is_down_whatever_ends_ends_and_nobody_else_may_delete_what_it_guards() {
+    let guard = Guard::configured("{}");
+    let [scene, finalized] = guard
+        .scenes("down-ending", 2)
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("two were asked for"));
+    let accounts = || argocd_cm(&json!({"accounts.admin": "apiKey"}));
+    let pod = |name: &str, held: bool| {
+        let spec = json!({"containers": [container("main", vec![token_from("token", "key")])]});
+        let mut object = workload("Pod", name, &spec);
+        if held {
+            object["metadata"]["finalizers"] = json!(["example.com/hold"]);
+        }
+        object
+    };
+    let token = || secret("token", "key", Token::api_key("admin").text());
+    let mut held = accounts();
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    scene
+        .create(&[accounts(), token(), pod("standing", false)])
+        .expect_silence();
+    finalized
+        .create(&[held, token(), pod("held", true)])
+        .expect_silence();
+    let collector = || finalized.user(GARBAGE_COLLECTOR);
+    for object in ["configmap/argocd-cm", "pod/held"] {
+        let delete = ["delete", "--wait=false", "--now", object];
+        collector().run(delete).expect_ok();
+    }
+    let _still_registered = guard.crash();
+
+    let collection = format!("/api/v1/namespaces/{}/configmaps", scene.namespace);
+    let ways: [&[&str]; 2] = [
+        &["delete", "configmap/argocd-cm"],
+        &["delete", "--raw", &collection],
+    ];
+    for arguments in ways {
+        let error = scene.alice().run(arguments).expect_error();
+        let called = "failed calling webhook \"argocd-cm.keyguard.dev\"";
+        assert!(error.contains(called), "{arguments:?}: {error}");
+    }
+    // What the garbage collector does to whoever loses an owner.
+    let owners = ["patch", "pod/standing", "--type=merge"];
+    let disown = r#"--patch={"metadata":{"ownerReferences":null,"labels":{"kept":"in-order"}}}"#;
+    let patch = owners.into_iter().chain([disown]);
+    let collector = scene.user(GARBAGE_COLLECTOR);
+    warned_of(collector.run(patch), &[]);
+    for object in ["configmap/argocd-cm", "pod/held"] {
+        let release = r#"--patch={"metadata":{"finalizers":null}}"#;
+        let patch = ["patch", object, "--type=merge", release];
+        warned_of(finalized.alice().run(patch), &[]);
+        assert_eq!(finalized.read(object, "{.metadata.name}"), "");
+    }
+    scene.plane.end_namespace(&scene.namespace);
 }
 
 /// A keyguard that reads through a proxy, and a namespace with a good Secret
