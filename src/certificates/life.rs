@@ -1,7 +1,11 @@
 //! The time in which a certificate may be used. All times are Unix seconds.
 
+use std::time::Duration;
+
 /// How long before its end a certificate counts as ending, in seconds: probes and load balancers need as long to notice.
 const LONGEST_MARGIN: i64 = 60;
+/// How far back a certificate's life begins at most, in seconds: a machine whose clock is slow must take it too.
+const LONGEST_BACKDATE: i64 = 3600;
 
 /// From when until when a certificate is valid, both ends included (RFC 5280, 4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,30 @@ impl Life {
         } else {
             Validity::Valid
         }
+    }
+
+    /// The life of a certificate that is issued at `now` for `lifetime`. It begins an hour before, or a tenth of
+    /// `lifetime` if that is shorter.
+    pub fn issued(now: i64, lifetime: Duration) -> Life {
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        Life {
+            from: now.saturating_sub(LONGEST_BACKDATE.min(lifetime / 10)),
+            to: now.saturating_add(lifetime),
+        }
+    }
+
+    /// As much of it as is within `outer`.
+    pub fn within(self, outer: Life) -> Life {
+        Life {
+            from: self.from.max(outer.from),
+            to: self.to.min(outer.to),
+        }
+    }
+
+    /// Whether two thirds of it are over.
+    pub fn is_due(self, now: i64) -> bool {
+        let passed = i128::from(now) - i128::from(self.from);
+        passed * 3 >= (i128::from(self.to) - i128::from(self.from)) * 2
     }
 
     /// Whether `now` is within it.
@@ -82,6 +110,26 @@ mod tests {
         let moment = Life { from: 0, to: 6 };
         assert_eq!(moment.at(6), Validity::Valid);
         assert_eq!(moment.at(7), Validity::Expired);
+    }
+
+    #[test]
+    fn a_certificate_begins_a_little_early_and_never_outlives_who_signed_it() {
+        let day = Duration::from_secs(86_400);
+        let long = Life::issued(1_000_000, 90 * day);
+        assert_eq!((long.from, long.to), (996_400, 8_776_000));
+        let short = Life::issued(1_000_000, Duration::from_secs(6));
+        assert_eq!((short.from, short.to), (1_000_000, 1_000_006));
+        let leaf = Life::issued(1_000_000, 365 * day).within(long);
+        assert_eq!(leaf, long);
+    }
+
+    #[test]
+    fn it_is_due_from_two_thirds_on() {
+        let life = Life { from: 10, to: 40 };
+        assert!(!life.is_due(29));
+        assert!(life.is_due(30));
+        assert!(life.is_due(41));
+        assert!(!life.is_due(0));
     }
 
     proptest! {

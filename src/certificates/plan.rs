@@ -1,0 +1,221 @@
+//! What a replica does about the certificates that keyguard keeps by itself, given what it sees.
+//!
+//! The Secret holds an authority with the serving certificate it signed, and, while authorities change, the next one.
+//! All replicas present what the Secret holds, and all of them keep it and the `caBundle` as they should be; whose
+//! write comes second looks again. So that no handshake fails,
+//!
+//! 1. the next authority is in the `caBundle` for the overlap before anything signed by it is presented, because API
+//!    servers learn of a bundle a little later than it is written;
+//! 2. the one before stays in the `caBundle` for twice the overlap after the Secret has changed, because replicas learn
+//!    of that a little later, too;
+//! 3. a replica gives up what the `caBundle` in force verifies only for what it has verified for the overlap.
+
+use std::time::Duration;
+
+use super::life::Life;
+use super::observed::Observed;
+
+/// The most certificates in a `caBundle` that the Secret does not hold.
+const MOST_STRANGERS: usize = 6;
+
+/// The certificate of a CA; two are the same when their bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// DER.
+    pub der: Vec<u8>,
+    /// Its validity.
+    pub life: Life,
+}
+
+/// A serving certificate whose key is at hand and whose signature is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its validity.
+    pub life: Life,
+    /// Whether it is for all names that this replica is called by.
+    pub covers_names: bool,
+}
+
+/// What is in the Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// There is no Secret.
+    Missing,
+    /// There is one, with no authority in it that could sign.
+    Damaged,
+    /// An authority.
+    Holds {
+        /// The one that signed the serving certificate.
+        current: Authority,
+        /// The serving certificate, unless it is missing or damaged.
+        leaf: Option<Leaf>,
+        /// The one that will sign the next.
+        next: Option<Authority>,
+    },
+}
+
+/// What this replica presents in handshakes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// Who signed it.
+    pub authority: Authority,
+    /// Its validity.
+    pub life: Life,
+}
+
+/// Everything that a decision depends on.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Unix seconds.
+    pub now: i64,
+    /// What is in the Secret.
+    pub kept: Kept,
+    /// The CA certificates in each webhook's `caBundle`; none where there is no webhook.
+    pub bundles: Vec<Vec<Authority>>,
+    /// What this replica presents, if anything yet.
+    pub presented: Option<Presented>,
+    /// For how long things have been as they are.
+    pub observed: Observed,
+}
+
+/// How long things last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// An authority.
+    pub authority: Duration,
+    /// A serving certificate; it never outlives its authority.
+    pub leaf: Duration,
+    /// How long two authorities are trusted before one takes over from the other.
+    pub overlap: Duration,
+}
+
+/// What to write into the Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An authority and a serving certificate, both new.
+    Create,
+    /// What this replica presents, with its authority, and a new next one: who deleted or damaged the Secret may have
+    /// had a reason not to see the same again.
+    Restore,
+    /// A serving certificate, signed by the authority that is there.
+    RenewLeaf,
+    /// A new next authority beside what is there.
+    StageNext,
+    /// The next authority in place of the one that is there, and a serving certificate signed by it.
+    Promote,
+}
+
+impl Change {
+    /// The name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Change::Create => "created",
+            Change::Restore => "restored",
+            Change::RenewLeaf => "serving certificate renewed",
+            Change::StageNext => "next CA made",
+            Change::Promote => "next CA in use",
+        }
+    }
+}
+
+/// What to write into the Secret, if it is not as it should be.
+pub fn change(seen: &Seen, terms: &Terms) -> Option<Change> {
+    let Kept::Holds {
+        current,
+        leaf,
+        next,
+    } = &seen.kept
+    else {
+        return Some(match &seen.presented {
+            Some(presented) if seen.holds_good(presented) => Change::Restore,
+            _ => Change::Create,
+        });
+    };
+    let next = next.as_ref().filter(|next| !next.life.is_due(seen.now));
+    if !current.life.contains(seen.now) {
+        return Some(match next {
+            Some(_) => Change::Promote,
+            None => Change::Create,
+        });
+    }
+    if leaf.is_none_or(|leaf| seen.wants_another(leaf, current, terms)) {
+        return Some(Change::RenewLeaf);
+    }
+    match next {
+        Some(next) if seen.observed.trusted_for(next) >= Some(terms.overlap) => {
+            Some(Change::Promote)
+        }
+        Some(_) => None,
+        None => current.life.is_due(seen.now).then_some(Change::StageNext),
+    }
+}
+
+/// What each webhook's `caBundle` should hold, unless all of them do.
+pub fn bundle(seen: &Seen, terms: &Terms) -> Option<Vec<Authority>> {
+    let Kept::Holds { current, next, .. } = &seen.kept else {
+        return None;
+    };
+    let mut wanted = vec![current.clone()];
+    let mut want = |authority: &Authority| {
+        if authority.life.contains(seen.now) && !wanted.contains(authority) {
+            wanted.push(authority.clone());
+        }
+    };
+    next.iter().for_each(&mut want);
+    if let Some(presented) = &seen.presented {
+        want(&presented.authority);
+    }
+    if seen.observed.kept_unchanged_for < terms.overlap * 2 {
+        let in_force = seen.bundles.iter().flatten();
+        in_force.take(MOST_STRANGERS).for_each(&mut want);
+    }
+    let same = |bundle: &Vec<Authority>| {
+        bundle.iter().all(|authority| wanted.contains(authority))
+            && wanted.iter().all(|authority| bundle.contains(authority))
+    };
+    (!seen.bundles.iter().all(same)).then_some(wanted)
+}
+
+/// Whether to present the serving certificate in the Secret, which is another than this replica presents.
+pub fn is_to_be_presented(seen: &Seen, terms: &Terms) -> bool {
+    let Kept::Holds {
+        current,
+        leaf: Some(leaf),
+        ..
+    } = &seen.kept
+    else {
+        return false;
+    };
+    let Some(presented) = &seen.presented else {
+        return leaf.life.contains(seen.now);
+    };
+    leaf.life.contains(seen.now)
+        && (presented.authority == *current
+            || !seen.holds_good(presented)
+            || seen.observed.trusted_for(current) >= Some(terms.overlap))
+}
+
+impl Seen {
+    /// Whether the API server accepts what is presented, as far as anybody can tell.
+    fn holds_good(&self, presented: &Presented) -> bool {
+        presented.life.contains(self.now)
+            && presented.authority.life.contains(self.now)
+            && self.observed.trusted_for(&presented.authority).is_some()
+    }
+
+    /// Whether a serving certificate is worth being issued again.
+    fn wants_another(&self, leaf: Leaf, authority: &Authority, terms: &Terms) -> bool {
+        let fresh = Life::issued(self.now, terms.leaf).within(authority.life);
+        let outlives = leaf.life.to > authority.life.to;
+        let due = leaf.life.is_due(self.now) && fresh.to > leaf.life.to;
+        !leaf.covers_names || outlives || due
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "plan_model.rs"]
+mod model;
