@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.
 ///
@@ -49,7 +49,10 @@ pub enum Command {
 
 /// Arguments of `keyguard serve`.
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_EXAMPLE)]
+#[command(
+    after_help = SERVE_EXAMPLE,
+    group = ArgGroup::new("certificate").required(true)
+)]
 pub struct Serve {
     /// Where reviews are answered, over TLS 1.2 or 1.3
     #[arg(
@@ -67,12 +70,52 @@ pub struct Serve {
         default_value = "0.0.0.0:8080"
     )]
     pub health_listen: SocketAddr,
-    /// The certificate chain, PEM, leaf first
-    #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_CERT")]
-    pub tls_cert: PathBuf,
-    /// The private key of the certificate, PEM
-    #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_KEY")]
-    pub tls_key: PathBuf,
+    /// The certificate chain, PEM, leaf first; read again when it changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_TLS_CERT",
+        requires = "tls_key",
+        group = "certificate"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM; read again when it changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_TLS_KEY",
+        requires = "tls_cert",
+        conflicts_with = "tls_secret"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The Secret that keyguard keeps a CA and a certificate of its own in, instead of files
+    #[arg(
+        long,
+        value_name = "NAMESPACE/NAME",
+        env = "KEYGUARD_TLS_SECRET",
+        conflicts_with = "state",
+        group = "certificate"
+    )]
+    pub tls_secret: Option<String>,
+    /// A DNS name or IP address in the certificate of --tls-secret, instead of those by which the
+    /// webhook configuration calls keyguard; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_TLS_DNS_NAME",
+        value_delimiter = ',',
+        conflicts_with = "tls_cert"
+    )]
+    pub tls_dns_name: Vec<String>,
+    /// The webhook configuration that must verify the certificate before keyguard is ready; "keyguard"
+    /// with --tls-secret, which also keeps its caBundle
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_WEBHOOK_CONFIGURATION",
+        conflicts_with = "state"
+    )]
+    pub webhook_configuration: Option<String>,
     /// The settings, YAML or JSON; without it, the defaults
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
@@ -117,9 +160,10 @@ pub struct WebhookConfig {
     /// How the API server reaches keyguard.
     #[command(flatten)]
     pub target: Target,
-    /// The CA certificates, PEM, that keyguard's certificate is verified with
+    /// The CA certificates, PEM, that keyguard's certificate is verified with; none when keyguard keeps
+    /// them itself (serve --tls-secret)
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CA_BUNDLE")]
-    pub ca_bundle: PathBuf,
+    pub ca_bundle: Option<PathBuf>,
     /// The settings; its exemptNamespaces are left out of the webhooks
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
@@ -183,6 +227,38 @@ mod tests {
                 Some(variable.as_str())
             );
         }
+    }
+
+    #[test]
+    fn a_certificate_comes_from_two_files_or_from_a_secret() {
+        let parse = |line: &str| Cli::try_parse_from(format!("keyguard serve {line}").split(' '));
+        for good in [
+            "--tls-cert c --tls-key k",
+            "--tls-cert c --tls-key k --webhook-configuration w",
+            "--tls-secret a/b",
+            "--tls-secret a/b --tls-dns-name x --tls-dns-name y",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "--listen 127.0.0.1:1",
+            "--tls-cert c",
+            "--tls-key k",
+            "--tls-cert c --tls-key k --tls-secret a/b",
+            "--tls-key k --tls-secret a/b",
+            "--tls-cert c --tls-key k --tls-dns-name x",
+            "--tls-secret a/b --state s",
+            "--tls-cert c --tls-key k --state s --webhook-configuration w",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        let Command::Serve(names) = parse("--tls-secret a/b --tls-dns-name x,y")
+            .unwrap()
+            .command
+        else {
+            panic!("another command");
+        };
+        assert_eq!(names.tls_dns_name, ["x", "y"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the operator decided: defaults, the configuration file, all of its faults at once.
 
+mod certificates;
 mod section;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::policy::decide::Policy;
 use crate::policy::plan::is_object_name;
 use crate::review::request::DEEPEST;
 
+pub use self::certificates::Certificates;
 use self::section::Section;
 
 /// The whole configuration.
@@ -84,21 +86,6 @@ impl Default for Timeouts {
             lookup: Duration::from_secs(3),
             drain_grace: Duration::from_secs(5),
             drain: Duration::from_secs(20),
-        }
-    }
-}
-
-/// How the certificate is kept up to date.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificates {
-    /// From one look for another certificate to the next.
-    pub check_interval: Duration,
-}
-
-impl Default for Certificates {
-    fn default() -> Certificates {
-        Certificates {
-            check_interval: Duration::from_secs(1),
         }
     }
 }
@@ -179,9 +166,6 @@ impl Config {
     }
 }
 
-/// Looking without a pause would leave no time for reviews.
-const SHORTEST_CHECK_INTERVAL: Duration = Duration::from_millis(10);
-
 fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     let Some(mut root) = Section::of("", value, faults) else {
         return;
@@ -248,11 +232,7 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
         timeouts.end();
     }
     if let Some(mut certificates) = root.section("certificates") {
-        let known = &mut config.certificates;
-        certificates.duration("checkInterval", &mut known.check_interval);
-        if known.check_interval < SHORTEST_CHECK_INTERVAL {
-            certificates.fault("checkInterval", "must be at least 10ms");
-        }
+        config.certificates.read(&mut certificates);
         certificates.end();
     }
     root.end();
@@ -261,6 +241,7 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificates::plan::Terms;
     use crate::policy::rules::{Mode, Rule};
 
     fn faults(text: &str) -> Vec<String> {
@@ -282,7 +263,7 @@ breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
 limits: {maxBodyBytes: 2048, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
-certificates: {checkInterval: 100ms}
+certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
         let config = Config::parse("test", yaml).unwrap();
         assert_eq!(config.policy.protected_accounts, ["admin", "bot"]);
@@ -295,10 +276,15 @@ certificates: {checkInterval: 100ms}
         assert_eq!(config.limits.max_body_bytes, 2048);
         assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
-        assert_eq!(
-            config.certificates.check_interval,
-            Duration::from_millis(100)
-        );
+        let certificates = Certificates {
+            terms: Terms {
+                authority: Duration::from_secs(60),
+                leaf: Duration::from_secs(30),
+                overlap: Duration::from_secs(1),
+            },
+            check_interval: Duration::from_millis(100),
+        };
+        assert_eq!(config.certificates, certificates);
         let json = Config::parse(
             "test",
             r#"{"onError": "allow", "limits": {"maxConnections": 2}}"#,
@@ -327,7 +313,7 @@ certificates: {checkInterval: 100ms}
             "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''],
               rules: {accounts/none: warn, credentials/quoted: loud},
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
-              certificates: {checkInterval: 0s}}",
+              certificates: {checkInterval: 0s, lifetime: 2s, caLifetime: forever}}",
         );
         let places = [
             "protectedAccounts:",
@@ -342,6 +328,8 @@ certificates: {checkInterval: 100ms}
             "timeouts.body:",
             "timeouts.lookup:",
             "certificates.checkInterval:",
+            "certificates.lifetime:",
+            "certificates.caLifetime:",
             "surprise: no such setting",
         ];
         assert_eq!(faults.len(), places.len(), "{faults:#?}");

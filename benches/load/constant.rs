@@ -42,7 +42,7 @@ pub(crate) fn serve(arguments: &[String]) {
     let address: SocketAddr = after("--listen").parse().unwrap();
     let (certificate, key) = (after("--tls-cert"), after("--tls-key"));
     let certificate = certificate_files::load(Path::new(&certificate), Path::new(&key)).unwrap();
-    let certificate = ServingCertificate::new(Some(certificate)).unwrap();
+    let certificate = ServingCertificate::of_files(certificate).unwrap();
     let router = if arguments.iter().any(|argument| argument == "--echo-uid") {
         Router::new().route("/validate", post(echo))
     } else {

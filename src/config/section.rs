@@ -1,5 +1,6 @@
 //! Reading a map of settings key by key, collecting what is wrong instead of stopping at it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -125,7 +126,7 @@ impl<'a> Section<'a> {
         &mut self,
         key: &'static str,
         known: &mut usize,
-        range: std::ops::RangeInclusive<usize>,
+        range: RangeInclusive<usize>,
     ) {
         let Some(value) = self.get(key) else { return };
         let number = value
@@ -157,6 +158,23 @@ impl<'a> Section<'a> {
                 key,
                 "must be a time with its unit, at most 10m, such as \"5s\" or \"250ms\"",
             ),
+        }
+    }
+
+    /// A time with its unit, within a range that `told` puts into words.
+    pub(super) fn duration_within(
+        &mut self,
+        key: &'static str,
+        known: &mut Duration,
+        (range, told): &(RangeInclusive<Duration>, &str),
+    ) {
+        let Some(value) = self.get(key) else { return };
+        let duration = value
+            .as_str()
+            .and_then(|text| humantime::parse_duration(text).ok());
+        match duration.filter(|duration| range.contains(duration)) {
+            Some(duration) => *known = duration,
+            None => self.fault(key, &format!("must be a time with its unit, {told}")),
         }
     }
 

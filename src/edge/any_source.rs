@@ -12,6 +12,16 @@ pub enum AnySource {
     Manifests(Manifests),
 }
 
+impl AnySource {
+    /// The API server, if that is the source.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        match self {
+            AnySource::Cluster(cluster) => Some(cluster),
+            AnySource::Manifests(_) => None,
+        }
+    }
+}
+
 impl Source for AnySource {
     async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
         match self {

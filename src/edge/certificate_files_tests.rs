@@ -231,7 +231,7 @@ fn no_error_and_no_debug_output_holds_any_of_the_key() {
     let shown = format!(
         "{:?} {:?}",
         CertificateFiles::open(&files.certificate_path(), &files.key_path()),
-        ServingCertificate::new(files.load().ok()).unwrap()
+        ServingCertificate::of_files(files.load().unwrap()).unwrap()
     );
     assert!(!shown.contains(&secret));
     for damaged in [

@@ -27,11 +27,66 @@ impl ReloadOutcome {
     }
 }
 
+/// What keyguard writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The Secret that it keeps its certificates in.
+    Secret,
+    /// The webhook configuration's `caBundle`.
+    WebhookConfiguration,
+}
+
+impl Kind {
+    const ALL: [Kind; 2] = [Kind::Secret, Kind::WebhookConfiguration];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Secret => "secret",
+            Kind::WebhookConfiguration => "webhook-configuration",
+        }
+    }
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It is done.
+    Written,
+    /// Another replica was first.
+    Lost,
+    /// keyguard's account may not.
+    Forbidden,
+    /// Any other failure.
+    Error,
+}
+
+impl WriteOutcome {
+    const ALL: [WriteOutcome; 4] = [
+        WriteOutcome::Written,
+        WriteOutcome::Lost,
+        WriteOutcome::Forbidden,
+        WriteOutcome::Error,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            WriteOutcome::Written => "written",
+            WriteOutcome::Lost => "lost",
+            WriteOutcome::Forbidden => "forbidden",
+            WriteOutcome::Error => "error",
+        }
+    }
+}
+
 /// The metrics of the serving certificate.
 #[derive(Debug)]
 pub(super) struct CertificateMetrics {
     not_after: Gauge,
     reloads: Family<ReloadLabels, Counter>,
+    writes: Family<WriteLabels, Counter>,
+    checks_failed: Counter,
 }
 
 impl CertificateMetrics {
@@ -52,17 +107,64 @@ impl CertificateMetrics {
         for outcome in ReloadOutcome::ALL {
             drop(reloads.get_or_create(&ReloadLabels::from(outcome)));
         }
-        CertificateMetrics { not_after, reloads }
+        let writes = Family::<WriteLabels, Counter>::default();
+        registry.register(
+            "certificate_writes",
+            "Writes of the certificates that keyguard keeps by itself, by object and outcome",
+            writes.clone(),
+        );
+        for (kind, outcome) in Kind::ALL
+            .into_iter()
+            .flat_map(|kind| WriteOutcome::ALL.map(|outcome| (kind, outcome)))
+        {
+            drop(writes.get_or_create(&WriteLabels::from((kind, outcome))));
+        }
+        let checks_failed = Counter::default();
+        registry.register(
+            "certificate_checks_failed",
+            "Looks at the Secret and the webhook configuration that failed",
+            checks_failed.clone(),
+        );
+        CertificateMetrics {
+            not_after,
+            reloads,
+            writes,
+            checks_failed,
+        }
     }
 
     pub(super) fn not_after(&self, unix_seconds: i64) {
         self.not_after.set(unix_seconds);
     }
 
+    pub(super) fn written(&self, kind: Kind, outcome: WriteOutcome) {
+        let labels = WriteLabels::from((kind, outcome));
+        self.writes.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn check_failed(&self) {
+        self.checks_failed.inc();
+    }
+
     pub(super) fn reloaded(&self, outcome: ReloadOutcome) {
         self.reloads
             .get_or_create(&ReloadLabels::from(outcome))
             .inc();
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    object: &'static str,
+    outcome: &'static str,
+}
+
+impl From<(Kind, WriteOutcome)> for WriteLabels {
+    fn from((kind, outcome): (Kind, WriteOutcome)) -> Self {
+        WriteLabels {
+            object: kind.name(),
+            outcome: outcome.name(),
+        }
     }
 }
 

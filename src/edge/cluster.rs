@@ -1,9 +1,10 @@
-//! The API server: direct GETs, bounded in size. The only file that names the Kubernetes client.
+//! The API server: direct reads, bounded in size, and single writes. The only file that names the Kubernetes client.
 
 use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -19,10 +20,20 @@ use super::source::{ConfigMapRead, SecretRead, Source};
 /// How long a connection to the API server may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A Kubernetes API server, read with the rights of keyguard's own account.
+/// A Kubernetes API server, asked with the rights of keyguard's own account.
+#[derive(Clone)]
 pub struct Cluster {
     client: Client,
     max_object_bytes: usize,
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is done.
+    Done,
+    /// Somebody else was first: the object is another than was read, or is there, or is gone.
+    Lost,
 }
 
 /// Why there is no client for the API server.
@@ -86,9 +97,69 @@ impl Cluster {
         })
     }
 
+    /// The same API server, of which objects of up to this size are read.
+    pub(super) fn reading_up_to(&self, max_object_bytes: usize) -> Cluster {
+        Cluster {
+            client: self.client.clone(),
+            max_object_bytes,
+        }
+    }
+
+    /// Creates an object in the collection at `path`. The HTTP client's own copy of `json` is not zeroed.
+    pub(super) async fn create(
+        &self,
+        path: &str,
+        json: Zeroizing<Vec<u8>>,
+    ) -> Result<Written, Unread> {
+        self.write(Request::post(path), "application/json", json)
+            .await
+    }
+
+    /// Applies a JSON patch to the object at `path`. The HTTP client's own copy of `json` is not zeroed.
+    pub(super) async fn patch(
+        &self,
+        path: &str,
+        json: Zeroizing<Vec<u8>>,
+    ) -> Result<Written, Unread> {
+        let patched = self
+            .write(Request::patch(path), "application/json-patch+json", json)
+            .await;
+        match patched {
+            Err(Unread::Status(404)) => Ok(Written::Lost),
+            written => written,
+        }
+    }
+
+    async fn write(
+        &self,
+        request: Builder,
+        media_type: &str,
+        mut json: Zeroizing<Vec<u8>>,
+    ) -> Result<Written, Unread> {
+        let request = request
+            .header("accept", "application/json")
+            .header("content-type", media_type)
+            .body(Body::from(std::mem::take(&mut *json)))
+            .map_err(|_| Unread::Garbled)?;
+        let response = self
+            .client
+            .send(request)
+            .await
+            .map_err(|_| Unread::Unreachable)?;
+        let status = response.status();
+        // Read to its end, so that the connection can be used again; what it says may hold a key.
+        let _ = self.bounded(response.into_body()).await;
+        match status {
+            StatusCode::OK | StatusCode::CREATED => Ok(Written::Done),
+            StatusCode::CONFLICT => Ok(Written::Lost),
+            StatusCode::FORBIDDEN => Err(Unread::Forbidden),
+            status => Err(Unread::Status(status.as_u16())),
+        }
+    }
+
     /// One GET. A connection that broke before an answer came is tried once more: a kept-alive
     /// connection may have died unnoticed, and that is no reason to refuse anybody anything.
-    async fn get(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
+    pub(super) async fn get(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
         match self.get_once(path).await {
             Err(Unread::Unreachable) => self.get_once(path).await,
             answer => answer,

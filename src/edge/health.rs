@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout};
 
 use super::clock::{self, rfc3339};
 use super::metrics::{self, Metrics};
-use super::tls::ServingCertificate;
+use super::tls::{Origin, ServingCertificate};
+use super::trust_report::TrustReport;
 use crate::certificates::life::Validity;
 
 /// How long the cluster may take to answer before it counts as silent; a kubelet's probe waits as long.
@@ -52,12 +53,14 @@ impl Draining {
 pub fn router<R: Readiness>(
     readiness: Arc<R>,
     certificate: Arc<ServingCertificate>,
+    trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: Draining,
 ) -> Router {
     let health = Arc::new(Health {
         readiness,
         certificate,
+        trust,
         metrics,
         draining,
         cluster: Mutex::new(None),
@@ -76,6 +79,7 @@ pub fn router<R: Readiness>(
 struct Health<R> {
     readiness: Arc<R>,
     certificate: Arc<ServingCertificate>,
+    trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: Draining,
     cluster: Mutex<Option<Asked>>,
@@ -113,6 +117,7 @@ impl<R: Readiness> Health<R> {
         if let Err(why) = self.certificate_serves(now) {
             failing.push(format!("certificate: {why}"));
         }
+        failing.extend(self.trust.failing());
         if let Err(why) = self.cluster_answers().await {
             failing.push(format!("cluster: {why}"));
         }
@@ -124,20 +129,19 @@ impl<R: Readiness> Health<R> {
             return Err("there is none yet".to_owned());
         };
         let life = pair.life();
+        let (from, to) = (rfc3339(life.from), rfc3339(life.to));
+        let (renew, mend) = match self.certificate.origin() {
+            Origin::Files => ("renew --tls-cert and --tls-key", "--tls-cert"),
+            Origin::Kept => (
+                "the log says why it is not renewed",
+                "the Secret of --tls-secret",
+            ),
+        };
         Err(match life.at(now) {
             Validity::Valid => return Ok(()),
-            Validity::Ending => format!(
-                "ends at {}; renew --tls-cert and --tls-key",
-                rfc3339(life.to)
-            ),
-            Validity::NotYet => format!(
-                "not valid before {}; mend the clock or --tls-cert",
-                rfc3339(life.from)
-            ),
-            Validity::Expired => format!(
-                "expired at {}; renew --tls-cert and --tls-key",
-                rfc3339(life.to)
-            ),
+            Validity::Ending => format!("ends at {to}; {renew}"),
+            Validity::NotYet => format!("not valid before {from}; mend the clock or {mend}"),
+            Validity::Expired => format!("expired at {to}; {renew}"),
         })
     }
 

@@ -46,13 +46,14 @@ fn certificate() -> Arc<ServingCertificate> {
     std::fs::write(certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
     let pair = certificate_files::load(certificate, key).unwrap();
-    Arc::new(ServingCertificate::new(Some(pair)).unwrap())
+    Arc::new(ServingCertificate::of_files(pair).unwrap())
 }
 
 fn health<R: Readiness>(readiness: R) -> Health<R> {
     Health {
         readiness: Arc::new(readiness),
         certificate: certificate(),
+        trust: Arc::default(),
         metrics: Arc::default(),
         draining: Draining::default(),
         cluster: Mutex::new(None),
@@ -94,6 +95,27 @@ async fn each_failing_condition_has_a_line() {
         early[1],
         "certificate: not valid before 2001-01-01T00:00:00Z; mend the clock or --tls-cert"
     );
+}
+
+#[tokio::test]
+async fn what_the_api_server_does_not_verify_is_not_ready_and_told_why() {
+    let health = health(cluster(Ok(())));
+    for why in ["the caBundle is empty", "another CA signed it"] {
+        health.trust.set(Err(why.to_owned()));
+        assert_eq!(health.failing(IN_2001).await, [why]);
+    }
+    health.trust.set(Ok(()));
+    assert_eq!(health.failing(IN_2001).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn it_is_not_ready_before_it_has_a_certificate() {
+    let health = Health {
+        certificate: Arc::new(ServingCertificate::to_be_kept().unwrap()),
+        ..health(cluster(Ok(())))
+    };
+    let none = ["certificate: there is none yet"];
+    assert_eq!(health.failing(IN_2001).await, none);
 }
 
 #[tokio::test]

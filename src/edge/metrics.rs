@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::certificate_metrics::{CertificateMetrics, ReloadOutcome};
+use super::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteOutcome};
 use super::rejection::Reason;
 use crate::policy::rules::Rule;
 use crate::policy::subject::Operation;
@@ -211,6 +211,16 @@ impl Metrics {
     /// The serving certificate's last moment of validity, in Unix seconds.
     pub fn certificate_not_after(&self, unix_seconds: i64) {
         self.certificate.not_after(unix_seconds);
+    }
+
+    /// keyguard wrote its certificates, or could not.
+    pub fn certificate_written(&self, kind: Kind, outcome: WriteOutcome) {
+        self.certificate.written(kind, outcome);
+    }
+
+    /// A look at what keyguard keeps failed.
+    pub fn certificate_check_failed(&self) {
+        self.certificate.check_failed();
     }
 
     /// Another certificate was found, and presented or not.

@@ -2,10 +2,13 @@
 
 mod activity;
 pub mod any_source;
+pub mod authority;
 mod body;
 pub mod ca_bundle;
 pub mod certificate_files;
 pub mod certificate_metrics;
+pub mod certificate_secret;
+pub mod certificate_store;
 pub mod clock;
 pub mod cluster;
 mod connection;
@@ -18,8 +21,11 @@ pub mod manifests;
 pub mod metrics;
 mod object;
 pub mod record;
+pub mod registration;
 pub mod rejection;
 pub mod source;
 pub mod timeout_hint;
 pub mod tls;
+pub mod trust;
+pub mod trust_report;
 mod watchdog;

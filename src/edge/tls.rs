@@ -18,8 +18,18 @@ use crate::certificates::life::Life;
 ///
 /// Debug shows the dates only.
 pub struct ServingCertificate {
+    origin: Origin,
     presented: Arc<Presented>,
     config: Arc<ServerConfig>,
+}
+
+/// Where certificates come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Two files that somebody else keeps.
+    Files,
+    /// A Secret that keyguard itself keeps.
+    Kept,
 }
 
 /// A certificate chain and its private key, proved to belong together.
@@ -105,11 +115,23 @@ fn life(chain: &[CertificateDer<'_>]) -> Result<Life, PairError> {
 }
 
 impl ServingCertificate {
-    /// Presents `pair`; without one, no handshake succeeds until [`Self::exchange`].
+    /// Presents a pair from two files.
     ///
     /// # Errors
     /// When the TLS library refuses the settings.
-    pub fn new(pair: Option<Pair>) -> Result<ServingCertificate, rustls::Error> {
+    pub fn of_files(pair: Pair) -> Result<ServingCertificate, rustls::Error> {
+        ServingCertificate::new(Origin::Files, Some(pair))
+    }
+
+    /// Presents nothing, so that no handshake succeeds until [`Self::exchange`].
+    ///
+    /// # Errors
+    /// When the TLS library refuses the settings.
+    pub fn to_be_kept() -> Result<ServingCertificate, rustls::Error> {
+        ServingCertificate::new(Origin::Kept, None)
+    }
+
+    fn new(origin: Origin, pair: Option<Pair>) -> Result<ServingCertificate, rustls::Error> {
         let presented = Arc::new(Presented(RwLock::new(pair.map(Arc::new))));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -121,6 +143,7 @@ impl ServingCertificate {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(ServingCertificate {
+            origin,
             presented,
             config: Arc::new(config),
         })
@@ -129,6 +152,11 @@ impl ServingCertificate {
     /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::exchange`].
     pub fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// Where what is presented comes from.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// What is presented, if there is anything yet.
@@ -197,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_settings_stay_when_the_pair_is_exchanged_so_that_listeners_need_not_know() {
-        let serving = ServingCertificate::new(None).unwrap();
+        let serving = ServingCertificate::to_be_kept().unwrap();
         let config = serving.server_config();
         assert_eq!(
             config.alpn_protocols,

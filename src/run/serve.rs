@@ -11,11 +11,10 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::admit::Admission;
-use super::certificates;
+use super::certificates::{CertificateError, Certificates};
 use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
-use crate::edge::certificate_files::{CertificateFiles, TlsError};
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::health::{self, Draining};
 use crate::edge::http;
@@ -24,6 +23,7 @@ use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
 use crate::edge::record::{Log, LogFormat};
 use crate::edge::tls::ServingCertificate;
+use crate::edge::trust_report::TrustReport;
 
 /// The most connections to the health address; probes and a scraper need a handful.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -34,12 +34,9 @@ pub enum ServeError {
     /// Bad settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A certificate or key that cannot be served.
+    /// A certificate that cannot be served.
     #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The TLS library refuses the settings.
-    #[error("TLS 1.2 and 1.3 cannot be set up")]
-    TlsSettings(#[from] rustls::Error),
+    Certificate(#[from] CertificateError),
     /// An address that cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -60,9 +57,7 @@ pub enum ServeError {
 /// At once, when anything that was typed or configured cannot be used.
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let config = Config::load(arguments.config.as_deref())?;
-    let (files, pair) = CertificateFiles::open(&arguments.tls_cert, &arguments.tls_key)?;
-    let certificate = Arc::new(ServingCertificate::new(Some(pair))?);
-    let check_interval = config.certificates.check_interval;
+    let certificates = Certificates::open(arguments, &config.certificates)?;
     let metrics = Arc::new(Metrics::new());
     let format = match arguments.log_format {
         cli::LogFormat::Json => LogFormat::Json,
@@ -79,7 +74,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             arguments.listen,
             arguments.health_listen,
             config,
-            Arc::clone(&certificate),
+            Arc::clone(&certificates.certificate),
+            Arc::clone(&certificates.report),
         )
         .await?;
         let source = source(arguments, server.config.limits.max_secret_bytes).await?;
@@ -91,11 +87,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             terminate,
             interrupt,
         };
-        let kept =
-            certificates::follow_files(files, certificate, Arc::clone(&metrics), check_interval);
-        let kept = tokio::spawn(kept);
+        let _kept = certificates.keep(source.cluster(), &metrics);
         server.serve(source, metrics, stop).await;
-        kept.abort();
         Ok(())
     })
 }
@@ -116,6 +109,7 @@ pub struct Server {
     reviews: Bound,
     health: Bound,
     certificate: Arc<ServingCertificate>,
+    trust: Arc<TrustReport>,
     config: Config,
 }
 
@@ -129,11 +123,13 @@ impl Server {
         health_listen: SocketAddr,
         config: Config,
         certificate: Arc<ServingCertificate>,
+        trust: Arc<TrustReport>,
     ) -> Result<Server, BindError> {
         Ok(Server {
             reviews: Bound::bind("--listen", listen).await?,
             health: Bound::bind("--health-listen", health_listen).await?,
             certificate,
+            trust,
             config,
         })
     }
@@ -170,6 +166,7 @@ impl Server {
         let health_router = health::router(
             Arc::clone(&admission),
             Arc::clone(&self.certificate),
+            self.trust,
             Arc::clone(&metrics),
             draining.clone(),
         );

@@ -57,9 +57,9 @@ pub enum WebhookConfigError {
 pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigError> {
     let config = Config::load(arguments.config.as_deref())?;
     let (target, own_namespace) = target(&arguments.target)?;
-    let ca_bundle = ca_bundle::read(&arguments.ca_bundle)?;
+    let ca_bundle = arguments.ca_bundle.as_deref().map(ca_bundle::read);
     let client_config = WebhookClientConfig {
-        ca_bundle: Some(ByteString(ca_bundle)),
+        ca_bundle: ca_bundle.transpose()?.map(ByteString),
         ..target
     };
     let mut left_out = vec!["kube-system".to_owned(), own_namespace];

@@ -43,6 +43,9 @@ pub enum DemoError {
     /// The certificate that was made cannot be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The TLS library refuses the settings.
+    #[error("TLS 1.2 and 1.3 cannot be set up")]
+    TlsSettings(#[from] rustls::Error),
     /// The server did not come up.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -69,13 +72,19 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
     let folder = state::write(&arguments.directory)?;
     let source = AnySource::Manifests(Manifests::open(&folder)?);
     let pair = certificate_files::load(&files.certificate, &files.key)?;
-    let certificate = Arc::new(ServingCertificate::new(Some(pair)).map_err(ServeError::from)?);
+    let certificate = Arc::new(ServingCertificate::of_files(pair)?);
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let server = Server::bind(loopback, loopback, Config::default(), certificate)
+        let server = Server::bind(
+            loopback,
+            loopback,
+            Config::default(),
+            certificate,
+            Arc::default(),
+        )
             .await
             .map_err(ServeError::from)?;
         let (address, health_address) = (server.address(), server.health_address());

@@ -11,8 +11,10 @@
 )]
 
 mod audit;
+mod balancer;
 mod binaries;
 pub(crate) mod certificates;
+pub(crate) mod fleet;
 pub(crate) mod keyguard;
 pub(crate) mod kubectl;
 pub(crate) mod mounted;
@@ -24,7 +26,7 @@ mod servers;
 pub(crate) mod slow_proxy;
 mod smoke;
 mod smoke_keyguard;
-mod tls_http;
+pub(crate) mod tls_http;
 pub(crate) mod users;
 pub(crate) mod wait;
 pub(crate) mod webhook;

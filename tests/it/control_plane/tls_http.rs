@@ -28,7 +28,7 @@ impl ControlPlane {
         let authorization = format!("Authorization: Bearer {token}\r\n");
         exchange(
             self.address(),
-            &self.authority.certificate,
+            &pem(&self.authority.certificate),
             &request(line, media_type, &authorization, body),
         )
         .unwrap_or_else(|error| panic!("{line}: {error}"))
@@ -41,11 +41,24 @@ impl Keyguard {
         let line = "POST /validate?timeout=5s";
         exchange(
             self.address,
-            self.authority(),
+            &pem(self.authority()),
             &request(line, media_type, "", body),
         )
         .unwrap_or_else(|error| panic!("{line}: {error}"))
     }
+}
+
+/// Posts a review to a keyguard that these CA certificates, PEM, must verify.
+///
+/// # Errors
+/// Whatever the connection says, such as that they do not.
+pub(crate) fn post_review(address: SocketAddr, bundle: &[u8], body: &str) -> io::Result<Answer> {
+    let request = request("POST /validate?timeout=5s", "application/json", "", body);
+    exchange(address, bundle, &request)
+}
+
+fn pem(path: &Path) -> Vec<u8> {
+    fs::read(path).expect("read a certificate")
 }
 
 /// HTTP/1.0, to which no answer comes in chunks.
@@ -56,10 +69,12 @@ fn request(line: &str, media_type: &str, headers: &str, body: &str) -> String {
     )
 }
 
-fn exchange(address: SocketAddr, authority: &Path, request: &str) -> io::Result<Answer> {
+fn exchange(address: SocketAddr, bundle: &[u8], request: &str) -> io::Result<Answer> {
     let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_file(authority).map_err(io::Error::other)?;
-    roots.add(authority).map_err(io::Error::other)?;
+    for authority in CertificateDer::pem_slice_iter(bundle) {
+        let authority = authority.map_err(io::Error::other)?;
+        roots.add(authority).map_err(io::Error::other)?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -75,7 +75,7 @@ pub(super) fn certificate() -> (ServingCertificate, CertificateDer<'static>) {
     std::fs::write(certificate, issued.pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
     let pair = certificate_files::load(certificate, key).unwrap();
-    let certificate = ServingCertificate::new(Some(pair)).unwrap();
+    let certificate = ServingCertificate::of_files(pair).unwrap();
     (certificate, issued.der().clone())
 }
 

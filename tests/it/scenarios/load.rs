@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::guard::Scene;
 use super::objects::{argocd_cm, deployment, token_from};
 use super::reviews::creation;
+use crate::control_plane::fleet::{Fleet, Replica};
 use crate::control_plane::keyguard::Keyguard;
+use crate::control_plane::tls_http::post_review;
 use crate::control_plane::users::ALICE;
 
 /// Asks once.
@@ -105,6 +107,26 @@ pub(super) fn directly(keyguard: &Keyguard, scene: &Scene) -> Result<(), String>
     (answer.status == 200 && refused)
         .then_some(())
         .ok_or_else(|| format!("{}: {}", answer.status, answer.body))
+}
+
+/// As the API server asks each replica, with a handshake of its own that the
+/// `caBundle` in force must verify.
+pub(super) fn directly_by_the_bundle(
+    fleet: &Fleet<'_>,
+    replicas: &[Replica],
+) -> Result<(), String> {
+    let review = creation(&fleet.guarded, &runtime()).to_string();
+    for replica in replicas {
+        for bundle in fleet.bundles() {
+            let answer = post_review(replica.address, bundle.as_bytes(), &review)
+                .map_err(|error| error.to_string())?;
+            let refused = answer.body.contains("[credentials/secret-missing]");
+            if answer.status != 200 || !refused {
+                return Err(format!("{}: {}", answer.status, answer.body));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A workload whose token is in a Secret that does not exist.

@@ -16,6 +16,8 @@ mod answers;
 mod argocd_tokens;
 mod break_glass;
 mod certificate_files;
+mod certificates_kept;
+mod certificates_kept_mended;
 mod chart;
 mod guard;
 mod installs;

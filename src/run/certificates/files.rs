@@ -1,19 +1,20 @@
-//! Keeps the certificate that is presented up to date.
+//! Follows a certificate in files.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::present;
 use crate::certificates::life::Validity;
 use crate::edge::certificate_files::{CertificateFiles, Look};
 use crate::edge::certificate_metrics::ReloadOutcome;
-use crate::edge::clock::{self, rfc3339};
+use crate::edge::clock;
 use crate::edge::metrics::Metrics;
-use crate::edge::tls::{Pair, ServingCertificate};
+use crate::edge::tls::ServingCertificate;
 
 /// Looks at the files each `interval`, for ever, and presents another good pair once it is there.
-pub async fn follow_files(
+pub async fn follow(
     mut files: CertificateFiles,
     certificate: Arc<ServingCertificate>,
     metrics: Arc<Metrics>,
@@ -48,16 +49,4 @@ pub async fn follow_files(
             }
         }
     }
-}
-
-/// Presents a pair from the next handshake on, and puts that on record.
-fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics) {
-    let life = pair.life();
-    certificate.exchange(pair);
-    metrics.certificate_not_after(life.to);
-    metrics.certificate_reloaded(ReloadOutcome::Served);
-    tracing::info!(
-        not_after = rfc3339(life.to),
-        "another certificate is presented"
-    );
 }

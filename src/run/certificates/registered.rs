@@ -1,0 +1,70 @@
+//! Whether the webhook configuration in force verifies a certificate that somebody else keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::edge::certificate_store::RegistrationReader;
+use crate::edge::clock;
+use crate::edge::metrics::Metrics;
+use crate::edge::registration::Registration;
+use crate::edge::tls::ServingCertificate;
+use crate::edge::trust_report::TrustReport;
+
+/// How long the last good look holds while the webhook configuration cannot be read.
+const LOOK_HOLDS: Duration = Duration::from_secs(60);
+
+/// Looks each `interval`, for ever, and says in `report` what is found.
+pub async fn watch(
+    reader: RegistrationReader,
+    certificate: Arc<ServingCertificate>,
+    report: Arc<TrustReport>,
+    metrics: Arc<Metrics>,
+    interval: Duration,
+) {
+    let mut looked_at = None;
+    loop {
+        match reader.read().await {
+            Ok(found) => {
+                looked_at = Some(Instant::now());
+                report.set(verify(
+                    found.as_ref(),
+                    reader.name(),
+                    &certificate,
+                    clock::now(),
+                ));
+            }
+            Err(error) => {
+                metrics.certificate_check_failed();
+                if looked_at.is_none_or(|at| at.elapsed() > LOOK_HOLDS) {
+                    report.set(Err(line(&error.to_string())));
+                }
+            }
+        }
+        sleep(interval).await;
+    }
+}
+
+/// Whether every webhook of a configuration verifies what is presented; otherwise one line for `/readyz`.
+pub(super) fn verify(
+    found: Option<&Registration>,
+    name: &str,
+    certificate: &ServingCertificate,
+    now: i64,
+) -> Result<(), String> {
+    let pair = certificate.pair();
+    let chain = pair.as_ref().map_or(&[][..], |pair| pair.chain());
+    match found {
+        Some(registration) => registration.verify(chain, now),
+        None => Err(format!(
+            "{name:?} does not exist; apply what keyguard webhook-config prints, or mend --webhook-configuration"
+        )),
+    }
+    .map_err(|why| line(&why))
+}
+
+/// A line of `/readyz`.
+pub(super) fn line(why: &str) -> String {
+    format!("webhook configuration: {why}")
+}
