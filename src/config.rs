@@ -35,12 +35,16 @@ pub struct Config {
 pub struct Limits {
     /// Bytes of one body; a review carries the object and the old object.
     pub max_body_bytes: usize,
+    /// Bytes of the bodies of all requests together; more are shed with HTTP 429.
+    pub max_body_bytes_in_flight: usize,
     /// Levels of nesting of a body.
     pub max_json_depth: usize,
     /// Connections at once.
     pub max_connections: usize,
     /// Requests at once; more are shed with HTTP 429.
     pub max_concurrent_requests: usize,
+    /// Secrets read at once, for all requests together; more wait for their turn.
+    pub max_concurrent_secret_reads: usize,
     /// Bytes of one Secret or ConfigMap as the API server sends it.
     pub max_secret_bytes: usize,
 }
@@ -49,9 +53,11 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_body_bytes: 8 * 1024 * 1024,
+            max_body_bytes_in_flight: 64 * 1024 * 1024,
             max_json_depth: DEEPEST,
             max_connections: 1024,
             max_concurrent_requests: 128,
+            max_concurrent_secret_reads: 32,
             max_secret_bytes: 2 * 1024 * 1024,
         }
     }
@@ -205,6 +211,15 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
             &mut known.max_body_bytes,
             1024..=256 * 1024 * 1024,
         );
+        limits.number(
+            "maxBodyBytesInFlight",
+            &mut known.max_body_bytes_in_flight,
+            1024..=4 * 1024 * 1024 * 1024,
+        );
+        if known.max_body_bytes_in_flight < known.max_body_bytes {
+            let problem = "must be at least maxBodyBytes, or no body of that length is ever read";
+            limits.fault("maxBodyBytesInFlight", problem);
+        }
         limits.number("maxJsonDepth", &mut known.max_json_depth, 16..=DEEPEST);
         limits.number("maxConnections", &mut known.max_connections, 1..=65_536);
         limits.number(
@@ -213,6 +228,11 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
             1..=65_536,
         );
         limits.number("maxSecretReads", &mut policy.max_secret_reads, 1..=1024);
+        limits.number(
+            "maxConcurrentSecretReads",
+            &mut known.max_concurrent_secret_reads,
+            1..=1024,
+        );
         limits.number(
             "maxSecretBytes",
             &mut known.max_secret_bytes,
@@ -261,7 +281,7 @@ exemptUsers: [root]
 exemptGroups: [platform]
 breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
-limits: {maxBodyBytes: 2048, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
+limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
@@ -274,6 +294,8 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         assert_eq!(config.policy.break_glass_groups, ["on-call"]);
         assert_eq!(config.policy.max_secret_reads, 4);
         assert_eq!(config.limits.max_body_bytes, 2048);
+        assert_eq!(config.limits.max_body_bytes_in_flight, 4096);
+        assert_eq!(config.limits.max_concurrent_secret_reads, 5);
         assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
         let certificates = Certificates {

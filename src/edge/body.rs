@@ -1,11 +1,14 @@
 //! A request body as bytes: bounded, and not copied when it arrives in one frame.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
+use super::http::RequestLimits;
+use super::intake::{Full, Place};
 use super::rejection::Rejection;
 
 /// What an announced length may reserve before a single byte is there.
@@ -16,18 +19,33 @@ const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 /// How long a body that nobody wants is read.
 const DISCARDED_FOR: Duration = Duration::from_secs(2);
 
-/// Reads the whole of `body`, of at most `limit` bytes, within `patience`.
+/// How long a body may take before it counts as slow, and gives way to whoever needs its room.
+const PROMPT: Duration = Duration::from_millis(250);
+
+/// Reads the whole of `body` within `limits`, holding in `place` what it takes of the bytes for all.
 ///
 /// # Errors
-/// When it is longer (announced or sent), takes longer, or breaks off. Read the rest with [`discard`].
+/// When it is longer (announced or sent), takes longer, breaks off, or has to make room. Read the rest with
+/// [`discard`].
 pub(super) async fn read(
     body: &mut Body,
-    limit: usize,
-    patience: Duration,
+    limits: &RequestLimits,
+    place: &mut Place<'_>,
 ) -> Result<Bytes, Rejection> {
-    timeout(patience, read_all(body, limit))
-        .await
-        .unwrap_or_else(|_| Err(Rejection::body_timeout(patience)))
+    let patience = limits.body_timeout;
+    let intake = place.intake();
+    let mut whole = pin!(read_all(body, limits, place));
+    if let Ok(read) = timeout(PROMPT.min(patience), whole.as_mut()).await {
+        return read;
+    }
+    let slow = intake.slow();
+    tokio::select! {
+        biased;
+        read = timeout(patience.saturating_sub(PROMPT), whole) => {
+            read.unwrap_or_else(|_| Err(Rejection::body_timeout(patience)))
+        }
+        () = slow.asked_to_give_way() => Err(Rejection::slow_body(PROMPT)),
+    }
 }
 
 /// Reads what is left of `body` in the background and forgets it, within bounds.
@@ -48,11 +66,17 @@ pub(super) fn discard(mut body: Body) {
     }));
 }
 
-async fn read_all(body: &mut Body, limit: usize) -> Result<Bytes, Rejection> {
+async fn read_all(
+    body: &mut Body,
+    limits: &RequestLimits,
+    place: &mut Place<'_>,
+) -> Result<Bytes, Rejection> {
+    let limit = limits.max_body_bytes;
     let announced = HttpBody::size_hint(body).lower();
     if announced > limit as u64 {
         return Err(Rejection::body_too_large(limit));
     }
+    // One frame is in the connection's read buffer, and takes no more than that.
     let first = match next(body).await? {
         None => return Ok(Bytes::new()),
         Some(first) if first.len() > limit => return Err(Rejection::body_too_large(limit)),
@@ -62,18 +86,54 @@ async fn read_all(body: &mut Body, limit: usize) -> Result<Bytes, Rejection> {
     let Some(second) = next(body).await? else {
         return Ok(first);
     };
+    let mut whole = Whole {
+        bytes: Vec::new(),
+        held: 0,
+        limits,
+        place,
+    };
     let announced = usize::try_from(announced).unwrap_or(limit);
-    let mut whole = Vec::with_capacity(announced.min(RESERVED_BYTES));
-    whole.extend_from_slice(&first);
-    let mut following = Some(second);
-    while let Some(data) = following {
-        if data.len() > limit - whole.len() {
+    whole.hold(announced.min(RESERVED_BYTES)).await?;
+    whole.append(&first).await?;
+    whole.append(&second).await?;
+    while let Some(data) = next(body).await? {
+        whole.append(&data).await?;
+    }
+    Ok(whole.bytes.into())
+}
+
+/// A body that is put together, in room that was held for it first.
+struct Whole<'body, 'intake> {
+    bytes: Vec<u8>,
+    held: usize,
+    limits: &'body RequestLimits,
+    place: &'body mut Place<'intake>,
+}
+
+impl Whole<'_, '_> {
+    async fn append(&mut self, data: &[u8]) -> Result<(), Rejection> {
+        let limit = self.limits.max_body_bytes;
+        let length = self.bytes.len() + data.len();
+        if length > limit {
             return Err(Rejection::body_too_large(limit));
         }
-        whole.extend_from_slice(&data);
-        following = next(body).await?;
+        if length > self.held {
+            self.hold(length.max(self.held * 2).min(limit)).await?;
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
     }
-    Ok(whole.into())
+
+    /// Makes room for `length` bytes in all.
+    async fn hold(&mut self, length: usize) -> Result<(), Rejection> {
+        let limit = self.limits.max_body_bytes_in_flight;
+        let more = length.saturating_sub(self.held);
+        let held = self.place.hold(more, limit).await;
+        held.map_err(|Full| Rejection::body_memory(limit))?;
+        self.held += more;
+        self.bytes.reserve_exact(length - self.bytes.len());
+        Ok(())
+    }
 }
 
 /// The next bytes; `None` at the end. Trailers are passed over.
@@ -94,10 +154,23 @@ mod tests {
     use axum::Error;
     use futures_util::stream;
 
+    use super::super::intake::Intake;
     use super::super::rejection::Reason;
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    fn limits(max_body_bytes: usize) -> RequestLimits {
+        RequestLimits {
+            max_body_bytes,
+            body_timeout: Duration::from_secs(60),
+            ..RequestLimits::default()
+        }
+    }
+
+    async fn read(body: &mut Body, limits: &RequestLimits) -> Result<Bytes, Rejection> {
+        let intake = Intake::default();
+        let mut place = intake.enter(1).await.unwrap();
+        super::read(body, limits, &mut place).await
+    }
 
     fn frames(frames: &[&'static str]) -> Body {
         let frames: Vec<Result<&'static str, Infallible>> =
@@ -119,7 +192,7 @@ mod tests {
             (&["123456789", "1"], Err(Reason::BodyTooLarge)),
         ];
         for (sent, expected) in table {
-            let read = read(&mut frames(sent), 8, PATIENCE).await;
+            let read = read(&mut frames(sent), &limits(8)).await;
             let read = read.as_deref().map_err(|rejection| rejection.reason);
             assert_eq!(read, expected.map(str::as_bytes), "{sent:?}");
         }
@@ -128,14 +201,14 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_one_frame_is_not_copied() {
         let sent = Bytes::from_static(b"12345678");
-        let read = read(&mut Body::from(sent.clone()), 8, PATIENCE).await;
+        let read = read(&mut Body::from(sent.clone()), &limits(8)).await;
         assert_eq!(read.map(|read| read.as_ptr()), Ok(sent.as_ptr()));
     }
 
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let mut body = Body::from("123456789");
-        let read = read(&mut body, 8, PATIENCE).await;
+        let read = read(&mut body, &limits(8)).await;
         assert_eq!(
             read.map_err(|rejection| rejection.reason),
             Err(Reason::BodyTooLarge)
@@ -146,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_breaks_off_is_incomplete() {
         let broken = stream::iter([Ok("1234"), Err(Error::new(std::io::Error::other("reset")))]);
-        let read = read(&mut Body::from_stream(broken), 8, PATIENCE).await;
+        let read = read(&mut Body::from_stream(broken), &limits(8)).await;
         assert_eq!(
             read.map_err(|rejection| rejection.reason),
             Err(Reason::BodyIncomplete)
@@ -156,10 +229,37 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_never_ends_runs_into_the_timeout() {
         let silent = Body::from_stream(stream::pending::<Result<&str, Infallible>>());
-        let read = read(&mut { silent }, 8, Duration::from_millis(1)).await;
+        let limits = RequestLimits {
+            body_timeout: Duration::from_millis(1),
+            ..limits(8)
+        };
+        let read = read(&mut { silent }, &limits).await;
         assert_eq!(
             read.map_err(|rejection| rejection.reason),
             Err(Reason::BodyTimeout)
         );
+    }
+
+    #[tokio::test]
+    async fn what_all_bodies_hold_together_is_bounded_and_the_limit_is_named() {
+        let limits = RequestLimits {
+            max_body_bytes_in_flight: 10,
+            ..limits(8)
+        };
+        let intake = Intake::default();
+        let mut first = intake.enter(2).await.unwrap();
+        let mut second = intake.enter(2).await.unwrap();
+        let body = || frames(&["123", "456"]);
+        let held = super::read(&mut body(), &limits, &mut first).await.unwrap();
+        let rejected = super::read(&mut body(), &limits, &mut second).await;
+        assert_eq!(
+            rejected.map_err(|rejection| rejection.reason),
+            Err(Reason::BodyMemory)
+        );
+        let single = super::read(&mut frames(&["123456"]), &limits, &mut second).await;
+        assert_eq!(single.as_deref(), Ok(&*held));
+        drop(first);
+        let read = super::read(&mut body(), &limits, &mut second).await;
+        assert_eq!(read.as_deref(), Ok(&*held));
     }
 }

@@ -12,11 +12,12 @@ use axum::http::{HeaderMap, Version};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::body;
 use super::health::Draining;
+use super::intake::{Intake, Place};
 use super::metrics::Metrics;
 use super::rejection::{Reason, Rejection};
 use super::timeout_hint;
@@ -29,7 +30,10 @@ pub const VALIDATE_PATH: &str = "/validate";
 pub struct RequestLimits {
     /// The most bytes of a body. A review carries the object twice.
     pub max_body_bytes: usize,
-    /// How long a body may take to arrive.
+    /// The most bytes of all bodies together. A body that comes in one piece is not counted: it is in the read
+    /// buffer of its connection.
+    pub max_body_bytes_in_flight: usize,
+    /// How long a body may take to arrive. One that is slow gives way before that when others need its room.
     pub body_timeout: Duration,
     /// The most requests in progress at once; beyond it they are shed with 429.
     pub max_requests: usize,
@@ -39,6 +43,7 @@ impl Default for RequestLimits {
     fn default() -> Self {
         RequestLimits {
             max_body_bytes: 8 * 1024 * 1024,
+            max_body_bytes_in_flight: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(3),
             max_requests: 128,
         }
@@ -47,11 +52,11 @@ impl Default for RequestLimits {
 
 /// What answers reviews.
 pub trait Reviewer: Send + Sync + 'static {
-    /// Answers the review in `body`. `timeout_hint` is how long the caller says it waits.
+    /// Answers the review in `body`. After `answer_by`, if it says so, the caller waits no more.
     fn review(
         &self,
         body: Bytes,
-        timeout_hint: Option<Duration>,
+        answer_by: Option<Instant>,
     ) -> impl Future<Output = Answer> + Send;
 }
 
@@ -74,7 +79,7 @@ pub fn router<R: Reviewer>(
     let gate = Arc::new(Gate {
         reviewer,
         limits,
-        requests: Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS)),
+        intake: Intake::default(),
         metrics,
         draining,
     });
@@ -99,7 +104,7 @@ pub fn install_panic_hook() {
 struct Gate<R> {
     reviewer: Arc<R>,
     limits: RequestLimits,
-    requests: Semaphore,
+    intake: Intake,
     metrics: Arc<Metrics>,
     draining: Draining,
 }
@@ -136,26 +141,23 @@ impl<R: Reviewer> Gate<R> {
             leave(request);
             return Err(Rejection::media_type());
         }
-        let Ok(_permit) = self.requests.try_acquire() else {
+        // The caller's clock runs already, and its body may be long on the way.
+        let answer_by = timeout_hint::in_query(request.uri().query())
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let Ok(mut place) = self.intake.enter(self.limits.max_requests).await else {
             leave(request);
             return Err(Rejection::overload(self.limits.max_requests));
         };
         let _in_flight = self.metrics.request_begins();
-        let timeout_hint = timeout_hint::in_query(request.uri().query());
-        let body = self.read(request).await?;
-        match self.reviewer.review(body, timeout_hint).await {
+        let body = self.read(request, &mut place).await?;
+        match self.reviewer.review(body, answer_by).await {
             Answer::Review(review) => Ok(review),
             Answer::Undecodable(line) => Err(Rejection::undecodable(line)),
         }
     }
 
-    async fn read(&self, mut request: Request) -> Result<Bytes, Rejection> {
-        let read = body::read(
-            request.body_mut(),
-            self.limits.max_body_bytes,
-            self.limits.body_timeout,
-        )
-        .await;
+    async fn read(&self, mut request: Request, place: &mut Place<'_>) -> Result<Bytes, Rejection> {
+        let read = body::read(request.body_mut(), &self.limits, place).await;
         if read.is_err() {
             leave(request);
         }
@@ -176,7 +178,10 @@ impl<R: Reviewer> Gate<R> {
     fn reject(&self, version: Version, rejection: Rejection) -> Response {
         self.metrics.rejected(rejection.reason);
         // The rest of such a body is not worth waiting for.
-        let abandoned = matches!(rejection.reason, Reason::BodyTooLarge | Reason::BodyTimeout);
+        let abandoned = matches!(
+            rejection.reason,
+            Reason::BodyTooLarge | Reason::BodyTimeout | Reason::SlowBody | Reason::BodyMemory
+        );
         let mut response = rejection.into_response();
         if abandoned || self.draining.is_draining() {
             close_after(version, &mut response);

@@ -1,24 +1,25 @@
+use std::convert::Infallible;
 use std::io;
 use std::sync::Mutex;
 
 use axum::http::StatusCode;
+use futures_util::stream;
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::*;
 
-/// Answers with the body it got and the hint, or as the body asks for.
+/// Answers with the body it got and how many seconds are left, or as the body asks for.
 struct Echo;
 
 impl Reviewer for Echo {
-    async fn review(&self, body: Bytes, timeout_hint: Option<Duration>) -> Answer {
+    async fn review(&self, body: Bytes, answer_by: Option<Instant>) -> Answer {
+        let left = answer_by.map(|by| (by - Instant::now()).as_secs_f64());
         match &*body {
             b"undecodable" => Answer::Undecodable("the body is no review".to_owned()),
             b"panic" => panic!("secret-payload"),
-            _ => Answer::Review(
-                format!("{} {timeout_hint:?}", String::from_utf8_lossy(&body)).into(),
-            ),
+            _ => Answer::Review(format!("{} {left:.1?}", String::from_utf8_lossy(&body)).into()),
         }
     }
 }
@@ -81,7 +82,7 @@ async fn a_review_is_handed_on_with_its_timeout_and_answered_in_json() {
         let (status, headers, body) = gated
             .ask(request("POST", "/validate?timeout=5s", content_type, "{}"))
             .await;
-        assert_eq!((status, body.as_str()), (StatusCode::OK, "{} Some(5s)"));
+        assert_eq!((status, body.as_str()), (StatusCode::OK, "{} Some(5.0)"));
         assert_eq!(headers[CONTENT_TYPE], "application/json");
         assert!(!headers.contains_key(CONNECTION));
     }
@@ -89,6 +90,19 @@ async fn a_review_is_handed_on_with_its_timeout_and_answered_in_json() {
         .ask(request("POST", "/validate", "application/json", ""))
         .await;
     assert_eq!(body, " None");
+}
+
+#[tokio::test]
+async fn the_time_that_a_body_takes_is_not_there_for_its_review() {
+    let late = stream::once(async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok::<_, Infallible>("{}")
+    });
+    let mut request = request("POST", "/validate?timeout=1s", "application/json", "");
+    *request.body_mut() = Body::from_stream(late);
+    let (_, _, body) = gated().ask(request).await;
+    let left = body.trim_start_matches("{} Some(").trim_end_matches(')');
+    assert!(left.parse::<f64>().unwrap() <= 0.7, "{body}");
 }
 
 #[tokio::test]

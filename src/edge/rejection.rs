@@ -24,15 +24,19 @@ pub enum Reason {
     BodyIncomplete,
     /// A body that is no review.
     Undecodable,
+    /// A slow body whose room others needed.
+    SlowBody,
     /// Too many requests at once.
     Overload,
+    /// Too many bytes of bodies at once.
+    BodyMemory,
     /// The code panicked.
     Panic,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Path,
         Reason::Method,
         Reason::MediaType,
@@ -40,7 +44,9 @@ impl Reason {
         Reason::BodyTimeout,
         Reason::BodyIncomplete,
         Reason::Undecodable,
+        Reason::SlowBody,
         Reason::Overload,
+        Reason::BodyMemory,
         Reason::Panic,
     ];
 
@@ -54,7 +60,9 @@ impl Reason {
             Reason::BodyTimeout => "body-timeout",
             Reason::BodyIncomplete => "body-incomplete",
             Reason::Undecodable => "undecodable",
+            Reason::SlowBody => "slow-body",
             Reason::Overload => "overload",
+            Reason::BodyMemory => "body-memory",
             Reason::Panic => "panic",
         }
     }
@@ -66,9 +74,9 @@ impl Reason {
             Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
             Reason::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Reason::BodyTimeout | Reason::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Reason::BodyIncomplete | Reason::Undecodable => StatusCode::BAD_REQUEST,
-            Reason::Overload => StatusCode::TOO_MANY_REQUESTS,
+            Reason::Overload | Reason::BodyMemory => StatusCode::TOO_MANY_REQUESTS,
             Reason::Panic => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -147,6 +155,26 @@ impl Rejection {
         )
     }
 
+    /// A body that was still arriving after `prompt` when others needed its room.
+    pub fn slow_body(prompt: Duration) -> Self {
+        Self::written(
+            Reason::SlowBody,
+            format!(
+                "the body was not complete after {prompt:?} and others needed its room; send it at once"
+            ),
+        )
+    }
+
+    /// The bodies in memory have `limit` bytes.
+    pub fn body_memory(limit: usize) -> Self {
+        Self::written(
+            Reason::BodyMemory,
+            format!(
+                "the bodies of all reviews in progress would take more than {limit} bytes; try again in a second, or raise limits.maxBodyBytesInFlight"
+            ),
+        )
+    }
+
     /// A panic.
     pub fn panic() -> Self {
         Self::fixed(
@@ -181,7 +209,9 @@ impl IntoResponse for Rejection {
         );
         match self.reason {
             Reason::Method => headers.insert(ALLOW, HeaderValue::from_static("POST")),
-            Reason::Overload => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            Reason::Overload | Reason::BodyMemory => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             _ => None,
         };
         response
@@ -216,7 +246,9 @@ mod tests {
             Rejection::body_too_large(8 << 20),
             Rejection::body_timeout(Duration::from_millis(1500)),
             Rejection::body_incomplete(),
+            Rejection::slow_body(Duration::from_millis(250)),
             Rejection::overload(128),
+            Rejection::body_memory(64 << 20),
             Rejection::panic(),
         ];
         for rejection in rejections {

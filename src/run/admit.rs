@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use crate::edge::health::Readiness;
 use crate::edge::http::{Answer, Reviewer};
@@ -36,6 +37,8 @@ pub struct Admission<S> {
     pub max_json_depth: usize,
     /// How long all lookups of one request may take together.
     pub lookup_timeout: Duration,
+    /// Secrets read at once, for all requests together: each may be large, and is in memory meanwhile.
+    pub reads: Semaphore,
     /// Where decisions are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -51,14 +54,17 @@ pub struct Outcome {
 }
 
 impl<S: Source> Admission<S> {
-    /// Decides on a request; `hint` is how long the API server waits for the answer.
-    pub async fn admit(&self, request: Request, hint: Option<Duration>) -> Outcome {
+    /// Decides on a request; after `answer_by`, if it says so, the API server waits no more.
+    pub async fn admit(&self, request: Request, answer_by: Option<Instant>) -> Outcome {
         let lookups = self.policy.plan(&request.case);
         let secrets = lookups
             .as_ref()
             .map(|lookups| lookups.secrets.keys().cloned().collect());
         let facts = match lookups {
-            Some(lookups) => Some(self.gather(&request.case.namespace, lookups, hint).await),
+            Some(lookups) => Some(
+                self.gather(&request.case.namespace, lookups, answer_by)
+                    .await,
+            ),
             None => None,
         };
         let verdict = self.policy.decide(&request.case, facts.as_ref());
@@ -70,8 +76,8 @@ impl<S: Source> Admission<S> {
     }
 
     /// Reads everything at the same time, within one deadline.
-    async fn gather(&self, namespace: &str, lookups: Lookups, hint: Option<Duration>) -> Facts {
-        let limit = self.limit(hint);
+    async fn gather(&self, namespace: &str, lookups: Lookups, answer_by: Option<Instant>) -> Facts {
+        let limit = self.limit(answer_by);
         let now = unix_now();
         let secrets = join_all(lookups.secrets.iter().map(|(name, wanted)| async move {
             let keys: Vec<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
@@ -97,13 +103,13 @@ impl<S: Source> Admission<S> {
         Facts { credentials, mode }
     }
 
-    fn limit(&self, hint: Option<Duration>) -> Duration {
-        match hint {
-            Some(hint) => self
-                .lookup_timeout
-                .min(hint.saturating_sub(MARGIN).max(hint / 2)),
-            None => self.lookup_timeout,
-        }
+    fn limit(&self, answer_by: Option<Instant>) -> Duration {
+        let Some(answer_by) = answer_by else {
+            return self.lookup_timeout;
+        };
+        let left = answer_by.saturating_duration_since(Instant::now());
+        self.lookup_timeout
+            .min(left.saturating_sub(MARGIN).max(left / 2))
     }
 
     async fn read_secret(
@@ -114,7 +120,11 @@ impl<S: Source> Admission<S> {
         limit: Duration,
     ) -> SecretRead {
         let read = if is_object_name(namespace) {
-            timeout(limit, self.source.secret(namespace, name, keys))
+            let read = async {
+                let _turn = self.reads.acquire().await;
+                self.source.secret(namespace, name, keys).await
+            };
+            timeout(limit, read)
                 .await
                 .unwrap_or(SecretRead::Unread(Unread::Timeout))
         } else {
@@ -178,14 +188,14 @@ impl<S: Source> Admission<S> {
 }
 
 impl<S: Source> Reviewer for Admission<S> {
-    async fn review(&self, body: Bytes, hint: Option<Duration>) -> Answer {
-        let started = now();
+    async fn review(&self, body: Bytes, answer_by: Option<Instant>) -> Answer {
+        let started = Instant::now();
         let request = match Request::decode(&body, self.max_json_depth) {
             Ok(request) => request,
             Err(undecodable) => return Answer::Undecodable(undecodable.to_string()),
         };
         drop(body);
-        let outcome = self.admit(request, hint).await;
+        let outcome = self.admit(request, answer_by).await;
         let reply = reply::encode(&outcome.request, &outcome.verdict);
         self.record(&outcome, started.elapsed());
         Answer::Review(reply.into())
@@ -218,11 +228,6 @@ fn outcome(unread: &Unread) -> ReadOutcome {
             ReadOutcome::Error
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long it took goes on record")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Seconds since 1970.

@@ -56,6 +56,7 @@ pub(super) fn admission(source: Forced) -> Admission<Forced> {
         source,
         max_json_depth: 128,
         lookup_timeout: Duration::from_millis(50),
+        reads: Semaphore::new(2),
         metrics: Arc::new(Metrics::new()),
     }
 }
@@ -77,9 +78,12 @@ fn deployment(secrets: &[&str]) -> Request {
 async fn decided(
     admission: &Admission<Forced>,
     secrets: &[&str],
-    hint: Option<Duration>,
+    answer_by: Option<Instant>,
 ) -> (Decision, Vec<Rule>) {
-    let verdict = admission.admit(deployment(secrets), hint).await.verdict;
+    let verdict = admission
+        .admit(deployment(secrets), answer_by)
+        .await
+        .verdict;
     (verdict.decision, verdict.rules())
 }
 
@@ -87,13 +91,13 @@ async fn decided(
 async fn a_read_that_hangs_is_decided_by_on_error_before_the_api_server_gives_up() {
     let mut admission = admission(Forced::secret(|| None));
     admission.lookup_timeout = Duration::from_secs(60);
-    let hint = Some(Duration::from_millis(40));
+    let soon = || Some(Instant::now() + Duration::from_millis(40));
     let unreadable = vec![Rule::SecretUnreadable];
-    let in_time = tokio::time::timeout(Duration::from_secs(5), decided(&admission, &["s"], hint));
+    let in_time = tokio::time::timeout(Duration::from_secs(5), decided(&admission, &["s"], soon()));
     assert_eq!(in_time.await.unwrap(), (Decision::Deny, unreadable.clone()));
     admission.policy.on_error = OnError::Allow;
     assert_eq!(
-        decided(&admission, &["s"], hint).await,
+        decided(&admission, &["s"], soon()).await,
         (Decision::Warn, unreadable)
     );
     assert!(
@@ -159,4 +163,40 @@ async fn what_was_read_decides_and_its_value_is_told_nowhere() {
     let told = format!("{:?}", outcome.verdict);
     assert!(!told.contains("sup3rs3cret"), "{told}");
     assert_eq!(outcome.secrets, ["s"]);
+}
+
+#[tokio::test]
+async fn the_reads_end_before_the_api_server_gives_up_however_late_they_began() {
+    let mut admission = admission(Forced::secret(|| None));
+    admission.lookup_timeout = Duration::from_secs(3);
+    let table = [
+        // seconds left, least and most for the reads
+        (None, 3.0, 3.0),
+        (Some(30.0), 3.0, 3.0),
+        (Some(5.0), 3.0, 3.0),
+        (Some(2.5), 1.9, 2.0),
+        (Some(0.4), 0.1, 0.2),
+        (Some(0.0), 0.0, 0.0),
+    ];
+    for (left, least, most) in table {
+        let answer_by = left.map(|left| Instant::now() + Duration::from_secs_f64(left));
+        let limit = admission.limit(answer_by).as_secs_f64();
+        assert!((least..=most).contains(&limit), "{left:?}: {limit}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_secrets_are_read_at_once_than_allowed_and_those_that_wait_are_unread_in_time() {
+    let admission = admission(Forced::secret(|| None));
+    let names = ["a", "b", "c", "d"];
+    let deciding = decided(&admission, &names, None);
+    let mut deciding = std::pin::pin!(deciding);
+    let brief = Duration::from_millis(10);
+    assert!(timeout(brief, deciding.as_mut()).await.is_err());
+    assert_eq!(admission.source.read.lock().unwrap().len(), 2);
+    let unreadable = vec![Rule::SecretUnreadable];
+    assert_eq!(deciding.await, (Decision::Deny, unreadable));
+    let admission = self::admission(Forced::secret(|| Some(SecretRead::Missing)));
+    decided(&admission, &names, None).await;
+    assert_eq!(admission.source.read.lock().unwrap().len(), 4);
 }

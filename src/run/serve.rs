@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 
 use super::admit::Admission;
@@ -161,6 +161,7 @@ impl Server {
             source,
             max_json_depth: limits.max_json_depth,
             lookup_timeout: timeouts.lookup,
+            reads: Semaphore::new(limits.max_concurrent_secret_reads),
             metrics: Arc::clone(&metrics),
         });
         let health_router = health::router(
@@ -172,6 +173,7 @@ impl Server {
         );
         let request_limits = http::RequestLimits {
             max_body_bytes: limits.max_body_bytes,
+            max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
             body_timeout: timeouts.body,
             max_requests: limits.max_concurrent_requests,
         };

@@ -19,6 +19,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -37,24 +38,27 @@ pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
         .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
-/// Echoes; `panic` panics; `wait` waits until it is released.
+/// Echoes, or tells how many seconds are left; `panic` panics; what begins with `wait` waits until it is released.
 pub(super) struct Scripted {
     pub(super) waiting: Semaphore,
     pub(super) released: Semaphore,
 }
 
 impl Reviewer for Scripted {
-    async fn review(&self, body: Bytes, timeout_hint: Option<Duration>) -> Answer {
+    async fn review(&self, body: Bytes, answer_by: Option<Instant>) -> Answer {
         match &*body {
             b"panic" => panic!("asked for"),
-            b"wait" => {
+            waits if waits.starts_with(b"wait") => {
                 self.waiting.add_permits(1);
                 self.released.acquire().await.unwrap().forget();
             }
             _ => {}
         }
-        match timeout_hint {
-            Some(hint) => Answer::Review(format!("{hint:?}").into()),
+        match answer_by {
+            Some(by) => {
+                let left = (by - Instant::now()).as_secs_f64();
+                Answer::Review(format!("{left:.0}s").into())
+            }
             None => Answer::Review(body),
         }
     }

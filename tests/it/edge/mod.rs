@@ -10,5 +10,6 @@ mod client;
 mod connections;
 mod harness;
 mod health;
+mod intake;
 mod requests;
 mod shutdown;

@@ -18,6 +18,7 @@ fn limited(max_body_bytes: usize) -> Setup {
             max_body_bytes,
             body_timeout: NEVER,
             max_requests: 1,
+            ..RequestLimits::default()
         },
         ..Setup::default()
     }
