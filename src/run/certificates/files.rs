@@ -1,8 +1,9 @@
 //! Follows a certificate in files.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::present;
@@ -15,11 +16,12 @@ use crate::edge::tls::ServingCertificate;
 
 /// Looks at the files each `interval`, for ever, and presents another good pair once it is there.
 pub async fn follow(
-    mut files: CertificateFiles,
+    files: CertificateFiles,
     certificate: Arc<ServingCertificate>,
     metrics: Arc<Metrics>,
     interval: Duration,
 ) {
+    let files = Arc::new(Mutex::new(files));
     loop {
         sleep(interval).await;
         let now = clock::now();
@@ -27,16 +29,13 @@ pub async fn follow(
             .pair()
             .map_or(Validity::Expired, |pair| pair.life().at(now));
         // Files may be on a disk that stands still, and all reviews are on this thread.
-        let looked = tokio::task::spawn_blocking(move || {
-            let look = files.look(now, presented);
-            (files, look)
-        });
-        let look;
-        (files, look) = match looked.await {
-            Ok(looked) => looked,
-            // It panicked, and the files are gone with it: the panic is in the log.
-            Err(_) => return,
+        let files = Arc::clone(&files);
+        let look = move || {
+            let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.look(now, presented)
         };
+        // One that panicked is in the log, and must not be the last.
+        let look = spawn_blocking(look).await.unwrap_or(Look::Unchanged);
         match look {
             Look::Unchanged => {}
             Look::Changed(pair) => present(&certificate, Arc::new(pair), &metrics),

@@ -1,8 +1,10 @@
 //! Keeps a CA and a serving certificate in a Secret, and the CA in the webhook configuration, beside other replicas.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
@@ -52,6 +54,8 @@ enum Trouble {
         "nobody says which names the certificate is for; apply the webhook configuration, or name --tls-dns-name"
     )]
     NoName,
+    #[error("a fault in keyguard; the log says where")]
+    Fault,
     #[error("other replicas write at the same time, again and again")]
     Unsettled,
 }
@@ -97,8 +101,9 @@ impl Keeper {
     /// Looks each `interval`, for ever, and writes when something is not as it should be.
     pub async fn keep(mut self, interval: Duration) {
         loop {
-            let settled = self.settle().await;
-            self.tell(settled);
+            // A fault in one look must not be the end of all renewals.
+            let settled = AssertUnwindSafe(self.settle()).catch_unwind().await;
+            self.tell(settled.unwrap_or(Err(Trouble::Fault)));
             sleep(interval).await;
         }
     }

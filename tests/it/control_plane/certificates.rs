@@ -42,9 +42,20 @@ impl Authority {
     /// Issues a certificate for DNS names and IP addresses, and writes it and
     /// its key to `tls.crt` and `tls.key`.
     pub(crate) fn issue(&self, subjects: &[&str], workspace: &Workspace) -> ServerCertificate {
+        self.issue_with(subjects, workspace, |_| {})
+    }
+
+    /// As [`issue`](Self::issue), with something of it changed.
+    pub(crate) fn issue_with(
+        &self,
+        subjects: &[&str],
+        workspace: &Workspace,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ServerCertificate {
         let subjects: Vec<_> = subjects.iter().map(ToString::to_string).collect();
         let mut parameters = CertificateParams::new(subjects).expect("valid subject names");
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        change(&mut parameters);
         let key = KeyPair::generate().expect("make a key");
         let certificate = parameters
             .signed_by(&key, &self.issuer)

@@ -294,6 +294,11 @@ impl Replica {
         value.trim().parse().expect("a number")
     }
 
+    /// The memory that it has now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.process.resident_kib()
+    }
+
     /// Everything that it has written so far.
     pub(crate) fn output(&self) -> String {
         self.process.stdout() + &self.process.stderr()

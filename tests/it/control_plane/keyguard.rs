@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use nix::sys::signal::Signal;
+use rcgen::CertificateParams;
 use serde_json::Value;
 
 use super::ControlPlane;
@@ -70,7 +71,7 @@ impl Keyguard {
         let workspace = Workspace::new();
         let authority = Authority::new(&workspace);
         let tls = Mounted::new(workspace.path("tls"));
-        put_certificate(&authority, &tls, &workspace);
+        put_certificate(&authority, &tls, &workspace, |_| {});
         let config = options
             .config
             .as_ref()
@@ -126,7 +127,13 @@ impl Keyguard {
 
     /// Issues its certificate again, as whoever keeps the Secret does.
     pub(crate) fn reissue_certificate(&self) {
-        put_certificate(&self.authority, &self.tls, &self.workspace);
+        self.reissue_certificate_with(|_| {});
+    }
+
+    /// As [`reissue_certificate`](Self::reissue_certificate), with something
+    /// of it changed.
+    pub(crate) fn reissue_certificate_with(&self, change: impl FnOnce(&mut CertificateParams)) {
+        put_certificate(&self.authority, &self.tls, &self.workspace, change);
     }
 
     /// Asks the health address, such as `/healthz`.
@@ -171,6 +178,11 @@ impl Keyguard {
         })
     }
 
+    /// The memory that it has now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.process.resident_kib()
+    }
+
     /// Asks it to end, as the kubelet does.
     pub(crate) fn terminate(&self) {
         self.process.signal(Signal::SIGTERM);
@@ -200,8 +212,13 @@ impl Keyguard {
     }
 }
 
-fn put_certificate(authority: &Authority, tls: &Mounted, workspace: &Workspace) {
-    let issued = authority.issue(&SUBJECTS, workspace);
+fn put_certificate(
+    authority: &Authority,
+    tls: &Mounted,
+    workspace: &Workspace,
+    change: impl FnOnce(&mut CertificateParams),
+) {
+    let issued = authority.issue_with(&SUBJECTS, workspace, change);
     let read = |path: &Path| std::fs::read(path).expect("it was just issued");
     tls.put(&[
         ("tls.crt", &read(&issued.certificate)),

@@ -116,6 +116,16 @@ impl Process {
         kill(Pid::from_raw(pid), signal).expect("signal a child");
     }
 
+    /// The memory that it has now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse().ok())
+            .expect("its memory in kB")
+    }
+
     /// What it has written to its standard output.
     pub(crate) fn stdout(&self) -> String {
         fs::read_to_string(&self.stdout).expect("read a log file")

@@ -82,8 +82,10 @@ fn ten_rotations_of_the_ca_under_load_fail_no_admission() {
         directly_by_the_bundle(&fleet, &replicas)
     }];
     let started = Instant::now();
-    let ((authorities, most), tally) = under_load(&asks, || {
+    let memory = || -> Vec<u64> { replicas.iter().map(Replica::resident_kib).collect() };
+    let ((authorities, most, before), tally) = under_load(&asks, || {
         let (mut authorities, mut most) = (vec![fleet.secret("ca.crt")], 0);
+        let mut before = Vec::new();
         while authorities.len() <= ROTATIONS {
             authorities.push(wait_for("the next CA", || {
                 most = fleet
@@ -97,6 +99,9 @@ fn ten_rotations_of_the_ca_under_load_fail_no_admission() {
                     .then_some(current)
                     .ok_or_else(|| "still the same".to_owned())
             }));
+            if authorities.len() == 3 {
+                before = memory();
+            }
         }
         // The last one's predecessor leaves the bundle, too.
         wait_for("one CA in the bundle", || {
@@ -104,14 +109,15 @@ fn ten_rotations_of_the_ca_under_load_fail_no_admission() {
             let alone = bundles.iter().all(|bundle| count(bundle) == 1);
             alone.then_some(()).ok_or_else(|| format!("{bundles:?}"))
         });
-        (authorities, most)
+        (authorities, most, before)
     });
+    let after = memory();
     let exchanges = sum(
         &replicas,
         "keyguard_certificate_reloads_total{outcome=\"served\"}",
     );
     println!(
-        "{} rotations of the CA in {:.1?}, {exchanges} exchanges by 3 replicas, at most {most} CAs in the bundle: {} admissions, {} failed",
+        "{} rotations of the CA in {:.1?}, {exchanges} exchanges by 3 replicas, at most {most} CAs in the bundle: {} admissions, {} failed; KiB after the second {before:?}, after the last {after:?}",
         authorities.len() - 1,
         started.elapsed(),
         tally.right,
@@ -119,6 +125,9 @@ fn ten_rotations_of_the_ca_under_load_fail_no_admission() {
     );
     assert_eq!(tally.wrong, [""; 0]);
     assert!(tally.right > 200, "{}", tally.right);
+    for (before, after) in before.iter().zip(&after) {
+        assert!(after * 10 <= before * 11, "{before} KiB, then {after} KiB");
+    }
     assert_eq!(most, 2, "the old and the new one together");
     assert!(exchanges >= 30.0, "{exchanges}");
     for (replica, key) in replicas.iter().zip(["ca.key", "tls.key", "tls.key"]) {

@@ -289,3 +289,44 @@ fn without_a_cluster_to_read_it_does_not_start() {
     );
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
+
+#[test]
+fn a_certificate_of_its_own_that_cannot_be_kept_ends_it_at_once_with_one_line() {
+    let table = [
+        (
+            "--tls-secret=keyguard",
+            "--tls-secret \"keyguard\" is not NAMESPACE/NAME",
+        ),
+        (
+            "--tls-secret=a/B",
+            "--tls-secret \"a/B\" is not NAMESPACE/NAME",
+        ),
+        (
+            "--tls-dns-name=a b",
+            "--tls-dns-name \"a b\" is neither a DNS name nor an IP address",
+        ),
+        (
+            "--webhook-configuration=A/b",
+            "--webhook-configuration \"A/b\" cannot be the name",
+        ),
+    ];
+    for (change, told) in table {
+        let mut arguments = vec![
+            "--listen=127.0.0.1:0".to_owned(),
+            "--health-listen=127.0.0.1:0".to_owned(),
+        ];
+        if !change.starts_with("--tls-secret") {
+            arguments.push("--tls-secret=keyguard/certificates".to_owned());
+        }
+        arguments.push(change.to_owned());
+        let ended = Keyguard::attempt(&arguments);
+        assert_eq!(ended.status.code(), Some(1), "{change}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.lines().count(),
+            1,
+            "{change}: {}",
+            ended.stderr
+        );
+        assert!(ended.stderr.contains(told), "{change}: {}", ended.stderr);
+    }
+}
