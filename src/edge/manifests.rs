@@ -10,13 +10,13 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::policy::facts::Unread;
 use crate::runtime::secret_bytes::SecretBytes;
 
+use super::manifest::{Data, Manifest};
 use super::source::{ConfigMapRead, SecretRead, Source};
 
 /// Why a folder is no cluster.
@@ -37,6 +37,30 @@ pub enum ManifestError {
         path: String,
         /// Where in it.
         place: String,
+    },
+    /// What a Secret or ConfigMap has is not text; the API server would refuse it too.
+    #[error("--state: {path}: {field} of {kind} {name} is not text; put it in quotes")]
+    NotText {
+        /// The file.
+        path: String,
+        /// Where in the object.
+        field: String,
+        /// The kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// What a Secret or ConfigMap has is not a map.
+    #[error("--state: {path}: {field} of {kind} {name} is not a map of keys and texts")]
+    NotMap {
+        /// The file.
+        path: String,
+        /// Where in the object.
+        field: &'static str,
+        /// The kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
     },
     /// A Secret's data is not base64.
     #[error("--state: {path}: data of Secret {name} is not base64; use stringData for plain text")]
@@ -110,7 +134,10 @@ impl Manifests {
         let objects = tokio::task::spawn_blocking(move || manifests.objects());
         match objects.await {
             Ok(Ok(objects)) => Ok(read(&objects)),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(error)) => {
+                tracing::error!(reason = %error, "the folder of --state cannot be used");
+                Err(error.to_string())
+            }
             Err(_) => Err("--state could not be read".to_owned()),
         }
     }
@@ -134,7 +161,7 @@ impl Source for Manifests {
         match read.await {
             Ok(Some(found)) => SecretRead::Found(found),
             Ok(None) => SecretRead::Missing,
-            Err(_) => SecretRead::Unread(Unread::Garbled),
+            Err(_) => SecretRead::Unread(Unread::Manifests),
         }
     }
 
@@ -144,7 +171,7 @@ impl Source for Manifests {
         match read.await {
             Ok(Some(data)) => ConfigMapRead::Found(data),
             Ok(None) => ConfigMapRead::Missing,
-            Err(_) => ConfigMapRead::Unread(Unread::Garbled),
+            Err(_) => ConfigMapRead::Unread(Unread::Manifests),
         }
     }
 
@@ -204,28 +231,28 @@ impl Objects {
             metadata.namespace.unwrap_or_else(|| "default".to_owned()),
             name.clone(),
         );
+        let texts = |field, data| texts(path, &manifest.kind, &name, field, data);
         match manifest.kind.as_str() {
             "ConfigMap" => {
-                let data = manifest.data.unwrap_or_default();
-                let data = data
-                    .into_iter()
-                    .map(|(key, value)| (key, value.as_deref().cloned().unwrap_or_default()));
+                let data = texts("data", manifest.data)?.into_iter();
+                let data = data.map(|(key, text)| (key, text.to_string()));
                 self.config_maps.insert(named, data.collect());
             }
             "Secret" => {
                 let mut values = BTreeMap::new();
-                for (key, value) in manifest.data.unwrap_or_default() {
-                    let value = Zeroizing::new(value.unwrap_or_default().replace(['\n', ' '], ""));
-                    let bytes = STANDARD.decode(value.as_bytes()).map_err(|_| {
-                        ManifestError::NotBase64 {
-                            path: path.display().to_string(),
-                            name: name.clone(),
-                        }
-                    })?;
+                for (key, text) in texts("data", manifest.data)? {
+                    let text = Zeroizing::new(text.replace(['\n', ' '], ""));
+                    let bytes =
+                        STANDARD
+                            .decode(text.as_bytes())
+                            .map_err(|_| ManifestError::NotBase64 {
+                                path: path.display().to_string(),
+                                name: name.clone(),
+                            })?;
                     values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
                 }
-                for (key, value) in manifest.string_data.unwrap_or_default() {
-                    let bytes = value.unwrap_or_default().as_bytes().to_vec();
+                for (key, text) in texts("stringData", manifest.string_data)? {
+                    let bytes = text.as_bytes().to_vec();
                     values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
                 }
                 self.secrets.insert(named, values);
@@ -240,26 +267,30 @@ impl Objects {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    kind: String,
-    #[serde(default)]
-    metadata: Option<Metadata>,
-    #[serde(default)]
-    data: Option<BTreeMap<String, Option<Zeroizing<String>>>>,
-    #[serde(default)]
-    string_data: Option<BTreeMap<String, Option<Zeroizing<String>>>>,
-    #[serde(default)]
-    items: Option<Vec<Manifest>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    namespace: Option<String>,
+/// The keys and texts that `data` must be in an object of this kind and name.
+fn texts(
+    path: &Path,
+    kind: &str,
+    name: &str,
+    field: &'static str,
+    data: Data,
+) -> Result<BTreeMap<String, Zeroizing<String>>, ManifestError> {
+    let (path, kind, name) = (path.display().to_string(), kind.to_owned(), name.to_owned());
+    match data {
+        Data::Texts(texts) => Ok(texts),
+        Data::NotText(key) => Err(ManifestError::NotText {
+            path,
+            field: format!("{field}.{key}"),
+            kind,
+            name,
+        }),
+        Data::NotMap => Err(ManifestError::NotMap {
+            path,
+            field,
+            kind,
+            name,
+        }),
+    }
 }
 
 #[cfg(test)]

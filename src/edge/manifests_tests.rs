@@ -62,9 +62,29 @@ async fn a_folder_that_went_bad_is_unread_and_not_empty() {
     fs::write(folder.path().join("bad.yaml"), "kind: [").unwrap();
     assert!(matches!(
         manifests.secret("ns", "x", &["token"]).await,
-        SecretRead::Unread(Unread::Garbled)
+        SecretRead::Unread(Unread::Manifests)
     ));
     assert!(manifests.answers().await.is_err());
+}
+
+#[tokio::test]
+async fn whatever_other_kinds_have_under_data_is_nobodys_business() {
+    let folder = folder(&[
+        (
+            "revision.yaml",
+            "apiVersion: apps/v1\ndata: {spec: {template: {$patch: replace}}, revision: 1}\nkind: ControllerRevision\nmetadata: {name: web-5d4f}\nrevision: 1\n",
+        ),
+        (
+            "other.json",
+            r#"{"kind": "Other", "data": [1], "stringData": 2}"#,
+        ),
+        (
+            "secret.yaml",
+            "kind: Secret\nmetadata: {name: one}\ndata: {token: YWJj}\n",
+        ),
+    ]);
+    let manifests = Manifests::open(folder.path()).unwrap();
+    assert_eq!(length(&manifests, "default", "one", "token").await, Some(3));
 }
 
 #[test]
@@ -76,8 +96,17 @@ fn a_bad_manifest_is_told_by_its_place_and_never_by_its_content() {
         ),
         (
             "kind: Secret\nmetadata: {name: s}\ndata: [sup3rs3cret!]\n",
-            "line 3",
+            "data of Secret s is not a map",
         ),
+        (
+            "kind: Secret\nmetadata: {name: s}\nstringData: {token: [sup3rs3cret!]}\n",
+            "stringData.token of Secret s is not text; put it in quotes",
+        ),
+        (
+            "kind: ConfigMap\nmetadata: {name: c}\ndata: {on: true}\n",
+            "data.on of ConfigMap c is not text; put it in quotes",
+        ),
+        ("kind: Secret\nmetadata: [sup3rs3cret!]\n", "line 2"),
     ];
     for (text, expected) in table {
         let folder = folder(&[("bad.yaml", text)]);

@@ -19,6 +19,7 @@ mod intake;
 mod json_line;
 pub mod listener;
 pub mod live;
+mod manifest;
 pub mod manifests;
 pub mod metrics;
 mod object;

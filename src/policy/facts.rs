@@ -24,6 +24,8 @@ pub enum Unread {
     TooMany,
     /// What came was not the object.
     Garbled,
+    /// The folder of manifests that is the cluster has a fault.
+    Manifests,
 }
 
 impl Unread {
@@ -39,6 +41,7 @@ impl Unread {
                 "the workload refers to more Secrets than limits.maxSecretReads".to_owned()
             }
             Unread::Garbled => "the API server's answer was not readable".to_owned(),
+            Unread::Manifests => "a manifest in the folder of --state has a fault".to_owned(),
         }
     }
 
@@ -52,6 +55,7 @@ impl Unread {
                 "Keep the credential in a Secret of its own, or raise limits.maxSecretBytes."
             }
             Unread::TooMany => "Refer to fewer Secrets, or raise limits.maxSecretReads.",
+            Unread::Manifests => "Mend the manifest that keyguard's log names.",
             Unread::Timeout | Unread::Status(_) | Unread::Unreachable | Unread::Garbled => {
                 "Try again; if it stays so, look at the API server and at keyguard's log."
             }

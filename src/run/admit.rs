@@ -224,9 +224,11 @@ fn outcome(unread: &Unread) -> ReadOutcome {
         Unread::Forbidden => ReadOutcome::Forbidden,
         Unread::Timeout => ReadOutcome::Timeout,
         Unread::TooLarge => ReadOutcome::TooLarge,
-        Unread::Status(_) | Unread::Unreachable | Unread::TooMany | Unread::Garbled => {
-            ReadOutcome::Error
-        }
+        Unread::Status(_)
+        | Unread::Unreachable
+        | Unread::TooMany
+        | Unread::Garbled
+        | Unread::Manifests => ReadOutcome::Error,
     }
 }
 
