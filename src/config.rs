@@ -1,10 +1,12 @@
 //! What the operator decided: defaults, the configuration file, all of its faults at once.
 
+mod accounts;
 mod certificates;
+mod limits;
 mod section;
+mod timeouts;
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
@@ -12,10 +14,11 @@ use thiserror::Error;
 use crate::policy::credentials::OnError;
 use crate::policy::decide::Policy;
 use crate::policy::plan::is_object_name;
-use crate::review::request::DEEPEST;
 
 pub use self::certificates::Certificates;
+pub use self::limits::Limits;
 use self::section::Section;
+pub use self::timeouts::Timeouts;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,72 +31,6 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How the certificate is kept up to date.
     pub certificates: Certificates,
-}
-
-/// How much is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of one body; a review carries the object and the old object.
-    pub max_body_bytes: usize,
-    /// Bytes of the bodies of all requests together; more are shed with HTTP 429.
-    pub max_body_bytes_in_flight: usize,
-    /// Levels of nesting of a body.
-    pub max_json_depth: usize,
-    /// Connections at once.
-    pub max_connections: usize,
-    /// Requests at once; more are shed with HTTP 429.
-    pub max_concurrent_requests: usize,
-    /// Secrets read at once, for all requests together; more wait for their turn.
-    pub max_concurrent_secret_reads: usize,
-    /// Bytes of one Secret or ConfigMap as the API server sends it.
-    pub max_secret_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            max_body_bytes: 8 * 1024 * 1024,
-            max_body_bytes_in_flight: 64 * 1024 * 1024,
-            max_json_depth: DEEPEST,
-            max_connections: 1024,
-            max_concurrent_requests: 128,
-            max_concurrent_secret_reads: 32,
-            max_secret_bytes: 2 * 1024 * 1024,
-        }
-    }
-}
-
-/// How long anything may take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// A TLS handshake.
-    pub tls_handshake: Duration,
-    /// The header of a request, from its first byte.
-    pub header: Duration,
-    /// A connection without a request. More than the 90 s for which kube-apiserver keeps one.
-    pub idle: Duration,
-    /// The body of a request.
-    pub body: Duration,
-    /// All lookups of one request together.
-    pub lookup: Duration,
-    /// From SIGTERM to the end of accepting, so that load balancers see "not ready" first.
-    pub drain_grace: Duration,
-    /// From then until requests in flight are cut.
-    pub drain: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            tls_handshake: Duration::from_secs(5),
-            header: Duration::from_secs(5),
-            idle: Duration::from_secs(120),
-            body: Duration::from_secs(3),
-            lookup: Duration::from_secs(3),
-            drain_grace: Duration::from_secs(5),
-            drain: Duration::from_secs(20),
-        }
-    }
 }
 
 /// Why a configuration file cannot be used.
@@ -177,7 +114,7 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
         return;
     };
     let policy = &mut config.policy;
-    root.strings("protectedAccounts", &mut policy.protected_accounts);
+    accounts::read(&mut root, &mut policy.protected_accounts);
     root.choice(
         "onError",
         &mut policy.on_error,
@@ -205,50 +142,13 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
         }
     }
     if let Some(mut limits) = root.section("limits") {
-        let known = &mut config.limits;
-        limits.number(
-            "maxBodyBytes",
-            &mut known.max_body_bytes,
-            1024..=256 * 1024 * 1024,
-        );
-        limits.number(
-            "maxBodyBytesInFlight",
-            &mut known.max_body_bytes_in_flight,
-            1024..=4 * 1024 * 1024 * 1024,
-        );
-        if known.max_body_bytes_in_flight < known.max_body_bytes {
-            let problem = "must be at least maxBodyBytes, or no body of that length is ever read";
-            limits.fault("maxBodyBytesInFlight", problem);
-        }
-        limits.number("maxJsonDepth", &mut known.max_json_depth, 16..=DEEPEST);
-        limits.number("maxConnections", &mut known.max_connections, 1..=65_536);
-        limits.number(
-            "maxConcurrentRequests",
-            &mut known.max_concurrent_requests,
-            1..=65_536,
-        );
-        limits.number("maxSecretReads", &mut policy.max_secret_reads, 1..=1024);
-        limits.number(
-            "maxConcurrentSecretReads",
-            &mut known.max_concurrent_secret_reads,
-            1..=1024,
-        );
-        limits.number(
-            "maxSecretBytes",
-            &mut known.max_secret_bytes,
-            1024..=64 * 1024 * 1024,
-        );
+        config
+            .limits
+            .read(&mut limits, &mut policy.max_secret_reads);
         limits.end();
     }
     if let Some(mut timeouts) = root.section("timeouts") {
-        let known = &mut config.timeouts;
-        timeouts.duration("tlsHandshake", &mut known.tls_handshake);
-        timeouts.duration("header", &mut known.header);
-        timeouts.duration("idle", &mut known.idle);
-        timeouts.duration("body", &mut known.body);
-        timeouts.duration("lookup", &mut known.lookup);
-        timeouts.duration("drainGrace", &mut known.drain_grace);
-        timeouts.duration("drain", &mut known.drain);
+        config.timeouts.read(&mut timeouts);
         timeouts.end();
     }
     if let Some(mut certificates) = root.section("certificates") {
@@ -260,6 +160,8 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::certificates::plan::Terms;
     use crate::policy::rules::{Mode, Rule};
