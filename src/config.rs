@@ -2,6 +2,7 @@
 
 mod accounts;
 mod certificates;
+pub mod file;
 mod limits;
 mod section;
 mod timeouts;
@@ -67,15 +68,10 @@ impl Config {
     ///
     /// # Errors
     /// When the file cannot be used, with everything that is wrong with it.
-    #[expect(clippy::disallowed_methods, reason = "the configuration is a file")]
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
-        let Some(path) = path else {
-            return Ok(Config::default());
-        };
-        let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Config::parse(&name, &text),
-            Err(source) => Err(ConfigError::Unreadable { path: name, source }),
+        match path {
+            None => Ok(Config::default()),
+            Some(path) => Config::parse(&path.display().to_string(), &file::read(path)?),
         }
     }
 

@@ -13,6 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
 use keyguard::edge::certificate_files;
 use keyguard::edge::listener::{Bound, Limits, Transport};
+use keyguard::edge::live::Live;
 use keyguard::edge::metrics::Metrics;
 use keyguard::edge::tls::ServingCertificate;
 use serde::Deserialize;
@@ -59,7 +60,12 @@ pub(crate) fn serve(arguments: &[String]) {
     runtime.block_on(async {
         let bound = Bound::bind("--listen", address).await.unwrap();
         bound
-            .serve(transport, router, Limits::default(), std::future::pending())
+            .serve(
+                transport,
+                router,
+                Arc::new(Live::new(Limits::default())),
+                std::future::pending(),
+            )
             .await;
     });
 }

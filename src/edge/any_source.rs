@@ -1,6 +1,7 @@
 //! The source that was chosen at the start.
 
 use super::cluster::Cluster;
+use super::health::Readiness;
 use super::manifests::Manifests;
 use super::source::{ConfigMapRead, SecretRead, Source};
 
@@ -19,6 +20,22 @@ impl AnySource {
             AnySource::Cluster(cluster) => Some(cluster),
             AnySource::Manifests(_) => None,
         }
+    }
+
+    /// The same source, of which no object of more than `max_object_bytes` is read. A folder has no such limit.
+    pub fn reading_up_to(&self, max_object_bytes: usize) -> AnySource {
+        match self {
+            AnySource::Cluster(cluster) => {
+                AnySource::Cluster(cluster.reading_up_to(max_object_bytes))
+            }
+            AnySource::Manifests(manifests) => AnySource::Manifests(manifests.clone()),
+        }
+    }
+}
+
+impl Readiness for AnySource {
+    async fn cluster_answers(&self) -> Result<(), String> {
+        self.answers().await
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::body;
 use super::health::Draining;
 use super::intake::{Intake, Place};
+use super::live::Live;
 use super::metrics::Metrics;
 use super::rejection::{Reason, Rejection};
 use super::timeout_hint;
@@ -69,16 +70,23 @@ pub enum Answer {
     Undecodable(String),
 }
 
-/// Serves `POST /validate` with `reviewer`, within `limits`.
+/// What a request is answered with, all of it at once: a request keeps what it began with.
+#[derive(Debug)]
+pub struct Serving<R> {
+    /// What answers reviews.
+    pub reviewer: R,
+    /// What is refused before.
+    pub limits: RequestLimits,
+}
+
+/// Serves `POST /validate` with what is in force when a request begins.
 pub fn router<R: Reviewer>(
-    reviewer: Arc<R>,
-    limits: RequestLimits,
+    serving: Arc<Live<Serving<R>>>,
     metrics: Arc<Metrics>,
     draining: Draining,
 ) -> Router {
     let gate = Arc::new(Gate {
-        reviewer,
-        limits,
+        serving,
         intake: Intake::default(),
         metrics,
         draining,
@@ -102,8 +110,7 @@ pub fn install_panic_hook() {
 }
 
 struct Gate<R> {
-    reviewer: Arc<R>,
-    limits: RequestLimits,
+    serving: Arc<Live<Serving<R>>>,
     intake: Intake,
     metrics: Arc<Metrics>,
     draining: Draining,
@@ -144,24 +151,18 @@ impl<R: Reviewer> Gate<R> {
         // The caller's clock runs already, and its body may be long on the way.
         let answer_by = timeout_hint::in_query(request.uri().query())
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let Ok(mut place) = self.intake.enter(self.limits.max_requests).await else {
+        let serving = self.serving.get();
+        let Serving { reviewer, limits } = &*serving;
+        let Ok(mut place) = self.intake.enter(limits.max_requests).await else {
             leave(request);
-            return Err(Rejection::overload(self.limits.max_requests));
+            return Err(Rejection::overload(limits.max_requests));
         };
         let _in_flight = self.metrics.request_begins();
-        let body = self.read(request, &mut place).await?;
-        match self.reviewer.review(body, answer_by).await {
+        let body = read(request, limits, &mut place).await?;
+        match reviewer.review(body, answer_by).await {
             Answer::Review(review) => Ok(review),
             Answer::Undecodable(line) => Err(Rejection::undecodable(line)),
         }
-    }
-
-    async fn read(&self, mut request: Request, place: &mut Place<'_>) -> Result<Bytes, Rejection> {
-        let read = body::read(request.body_mut(), &self.limits, place).await;
-        if read.is_err() {
-            leave(request);
-        }
-        read
     }
 
     fn answer(&self, version: Version, review: Bytes) -> Response {
@@ -188,6 +189,18 @@ impl<R: Reviewer> Gate<R> {
         }
         response
     }
+}
+
+async fn read(
+    mut request: Request,
+    limits: &RequestLimits,
+    place: &mut Place<'_>,
+) -> Result<Bytes, Rejection> {
+    let read = body::read(request.body_mut(), limits, place).await;
+    if read.is_err() {
+        leave(request);
+    }
+    read
 }
 
 /// Leaves a request unread. HTTP/2 resets the stream, and a client that waits for 100 Continue sends nothing more.

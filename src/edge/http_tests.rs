@@ -37,8 +37,10 @@ fn gated() -> Gated {
         ..RequestLimits::default()
     };
     let router = router(
-        Arc::new(Echo),
-        limits,
+        Arc::new(Live::new(Serving {
+            reviewer: Echo,
+            limits,
+        })),
         Arc::clone(&metrics),
         draining.clone(),
     );
@@ -103,6 +105,42 @@ async fn the_time_that_a_body_takes_is_not_there_for_its_review() {
     let (_, _, body) = gated().ask(request).await;
     let left = body.trim_start_matches("{} Some(").trim_end_matches(')');
     assert!(left.parse::<f64>().unwrap() <= 0.7, "{body}");
+}
+
+#[tokio::test]
+async fn a_request_ends_with_what_was_in_force_when_it_began() {
+    struct Named(&'static str);
+    impl Reviewer for Named {
+        async fn review(&self, body: Bytes, _: Option<Instant>) -> Answer {
+            Answer::Review([body.as_ref(), self.0.as_bytes()].concat().into())
+        }
+    }
+    let named = |name, max_body_bytes| Serving {
+        reviewer: Named(name),
+        limits: RequestLimits {
+            max_body_bytes,
+            ..RequestLimits::default()
+        },
+    };
+    let serving = Arc::new(Live::new(named("before", 2)));
+    let service = TowerToHyperService::new(router(
+        Arc::clone(&serving),
+        Arc::default(),
+        Draining::default(),
+    ));
+    let exchanged = Arc::clone(&serving);
+    let late = stream::once(async move {
+        exchanged.exchange(named("after", 1));
+        Ok::<_, Infallible>("{}")
+    });
+    let ask = || request("POST", "/validate", "application/json", "{}");
+    let mut begun = ask();
+    *begun.body_mut() = Body::from_stream(late);
+    let response = service.call(begun).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "{}before");
+    let response = service.call(ask()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::activity::Activity;
 use super::connection::Server;
 use super::connections::Connections;
+use super::live::Live;
 use super::metrics::Metrics;
 
 /// How many connections the kernel keeps until they are accepted, if its own limit (`net.core.somaxconn`) allows.
@@ -159,13 +160,13 @@ impl Bound {
         self.address
     }
 
-    /// Serves `router` until `shutdown`; then accepts no more, closes idle connections, and waits for requests in
+    /// Serves `router` until `shutdown`, each connection within the limits in force when it opens; then accepts no more, closes idle connections, and waits for requests in
     /// progress up to the drain timeout.
     pub async fn serve(
         self,
         transport: Transport,
         router: Router,
-        limits: Limits,
+        limits: Arc<Live<Limits>>,
         shutdown: impl Future<Output = ()>,
     ) -> Drained {
         let (stop, stopping) = watch::channel(false);
@@ -173,22 +174,22 @@ impl Bound {
         let server = Server {
             transport,
             router,
-            limits: Arc::new(limits),
+            limits: limits.get(),
             stopping,
         };
         tokio::select! {
             biased;
             () = pin!(shutdown) => {}
-            () = self.accept(&server, &mut connections) => {}
+            () = self.accept(&server, &limits, &mut connections) => {}
         }
         drop(self.listener);
         stop.send_replace(true);
-        let cut = connections.drain(limits.drain_timeout).await;
+        let cut = connections.drain(limits.get().drain_timeout).await;
         Drained { cut }
     }
 
     /// Accepts for ever. No error ends it: they are about one connection, or pass.
-    async fn accept(&self, server: &Server, connections: &mut Connections) {
+    async fn accept(&self, server: &Server, limits: &Live<Limits>, connections: &mut Connections) {
         let mut pause = PAUSES.0;
         loop {
             let accepted = tokio::select! {
@@ -199,9 +200,14 @@ impl Bound {
             match accepted {
                 Ok((stream, _)) => {
                     pause = PAUSES.0;
-                    connections.make_room(server.limits.max_connections).await;
+                    let limits = limits.get();
+                    connections.make_room(limits.max_connections).await;
                     let activity = Activity::new();
-                    let task = server.clone().serve(stream, Arc::clone(&activity));
+                    let server = Server {
+                        limits,
+                        ..server.clone()
+                    };
+                    let task = server.serve(stream, Arc::clone(&activity));
                     connections.open(activity, task);
                 }
                 Err(error) if is_of_one_connection(&error) => {}

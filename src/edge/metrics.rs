@@ -11,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteOutcome};
+use super::config_metrics::{ConfigMetrics, ConfigOutcome};
 use super::rejection::Reason;
 use crate::policy::rules::Rule;
 use crate::policy::subject::Operation;
@@ -39,6 +40,7 @@ pub struct Metrics {
     connections: Gauge,
     tls_handshakes_failed: Counter,
     certificate: CertificateMetrics,
+    config: ConfigMetrics,
 }
 
 /// How a read of an object ended.
@@ -126,6 +128,7 @@ impl Metrics {
         let help = "TLS handshakes that failed or took too long";
         registry.register("tls_handshakes_failed", help, tls_handshakes_failed.clone());
         let certificate = CertificateMetrics::register(&mut registry);
+        let config = ConfigMetrics::register(&mut registry);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program", Info::new(version));
         Metrics {
@@ -140,6 +143,7 @@ impl Metrics {
             connections,
             tls_handshakes_failed,
             certificate,
+            config,
         }
     }
 
@@ -226,6 +230,11 @@ impl Metrics {
     /// Another certificate was found, and presented or not.
     pub fn certificate_reloaded(&self, outcome: ReloadOutcome) {
         self.certificate.reloaded(outcome);
+    }
+
+    /// Another configuration was found, and put in force or not.
+    pub fn config_reloaded(&self, outcome: ConfigOutcome) {
+        self.config.reloaded(outcome);
     }
 
     /// Everything in OpenMetrics text, of [`CONTENT_TYPE`].

@@ -11,6 +11,7 @@ pub mod certificate_secret;
 pub mod certificate_store;
 pub mod clock;
 pub mod cluster;
+pub mod config_metrics;
 mod connection;
 mod connections;
 pub mod health;

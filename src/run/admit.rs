@@ -9,7 +9,6 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::edge::health::Readiness;
 use crate::edge::http::{Answer, Reviewer};
 use crate::edge::metrics::{Metrics, ReadOutcome};
 use crate::edge::record;
@@ -199,12 +198,6 @@ impl<S: Source> Reviewer for Admission<S> {
         let reply = reply::encode(&outcome.request, &outcome.verdict);
         self.record(&outcome, started.elapsed());
         Answer::Review(reply.into())
-    }
-}
-
-impl<S: Source> Readiness for Admission<S> {
-    async fn cluster_answers(&self) -> Result<(), String> {
-        self.source.answers().await
     }
 }
 

@@ -1,24 +1,27 @@
 //! `keyguard serve`: from arguments to bound listeners to a server that drains and ends.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::admit::Admission;
 use super::certificates::{CertificateError, Certificates};
+use super::configuration::Configuration;
 use crate::cli;
+use crate::config::file::ConfigFile;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::health::{self, Draining};
 use crate::edge::http;
 use crate::edge::listener::{self, BindError, Bound, Transport};
+use crate::edge::live::Live;
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
 use crate::edge::record::{Log, LogFormat};
@@ -56,7 +59,10 @@ pub enum ServeError {
 /// # Errors
 /// At once, when anything that was typed or configured cannot be used.
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
-    let config = Config::load(arguments.config.as_deref())?;
+    let (file, config) = match arguments.config.as_deref().map(ConfigFile::open) {
+        Some(opened) => opened.map(|(file, config)| (Some(file), config))?,
+        None => (None, Config::default()),
+    };
     let certificates = Certificates::open(arguments, &config.certificates)?;
     let metrics = Arc::new(Metrics::new());
     let format = match arguments.log_format {
@@ -73,12 +79,11 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         let server = Server::bind(
             arguments.listen,
             arguments.health_listen,
-            config,
             Arc::clone(&certificates.certificate),
             Arc::clone(&certificates.report),
         )
         .await?;
-        let source = source(arguments, server.config.limits.max_secret_bytes).await?;
+        let source = source(arguments, config.limits.max_secret_bytes).await?;
         let (terminate, interrupt) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
@@ -88,7 +93,18 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             interrupt,
         };
         let _kept = certificates.keep(source.cluster(), &metrics);
-        server.serve(source, metrics, stop).await;
+        let configuration = Configuration::new(config, source, metrics);
+        let followed = async {
+            if let Some(file) = file {
+                configuration.follow(file).await;
+            }
+            // With nobody to look at a file the configuration stays.
+            pending::<()>().await;
+        };
+        tokio::select! {
+            () = server.serve(&configuration, stop) => {}
+            () = followed => {}
+        }
         Ok(())
     })
 }
@@ -110,7 +126,6 @@ pub struct Server {
     health: Bound,
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
-    config: Config,
 }
 
 impl Server {
@@ -121,7 +136,6 @@ impl Server {
     pub async fn bind(
         listen: SocketAddr,
         health_listen: SocketAddr,
-        config: Config,
         certificate: Arc<ServingCertificate>,
         trust: Arc<TrustReport>,
     ) -> Result<Server, BindError> {
@@ -130,7 +144,6 @@ impl Server {
             health: Bound::bind("--health-listen", health_listen).await?,
             certificate,
             trust,
-            config,
         })
     }
 
@@ -145,60 +158,34 @@ impl Server {
     }
 
     /// Serves until `stop` tells, then drains and returns.
-    pub async fn serve(self, source: AnySource, metrics: Arc<Metrics>, stop: impl Stopping) {
+    pub async fn serve(self, configuration: &Configuration, stop: impl Stopping) {
         if let Some(pair) = self.certificate.pair() {
-            metrics.certificate_not_after(pair.life().to);
+            configuration.metrics.certificate_not_after(pair.life().to);
         }
         let draining = Draining::default();
-        let Config {
-            policy,
-            limits,
-            timeouts,
-            certificates: _,
-        } = self.config;
-        let admission = Arc::new(Admission {
-            policy,
+        let Configuration {
+            serving,
+            connections,
+            config,
             source,
-            max_json_depth: limits.max_json_depth,
-            lookup_timeout: timeouts.lookup,
-            reads: Semaphore::new(limits.max_concurrent_secret_reads),
-            metrics: Arc::clone(&metrics),
-        });
+            metrics,
+        } = configuration;
         let health_router = health::router(
-            Arc::clone(&admission),
+            Arc::clone(source),
             Arc::clone(&self.certificate),
             self.trust,
-            Arc::clone(&metrics),
+            Arc::clone(metrics),
             draining.clone(),
         );
-        let request_limits = http::RequestLimits {
-            max_body_bytes: limits.max_body_bytes,
-            max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
-            body_timeout: timeouts.body,
-            max_requests: limits.max_concurrent_requests,
-        };
-        let router = http::router(
-            admission,
-            request_limits,
-            Arc::clone(&metrics),
-            draining.clone(),
-        );
-        let connection_limits = listener::Limits {
-            max_connections: limits.max_connections,
-            tls_handshake_timeout: timeouts.tls_handshake,
-            header_timeout: timeouts.header,
-            idle_timeout: timeouts.idle,
-            drain_timeout: timeouts.drain,
-            ..listener::Limits::default()
-        };
-        let health_limits = listener::Limits {
+        let router = http::router(Arc::clone(serving), Arc::clone(metrics), draining.clone());
+        let health_limits = Live::new(listener::Limits {
             max_connections: HEALTH_CONNECTIONS,
-            drain_timeout: std::time::Duration::ZERO,
-            ..connection_limits
-        };
+            drain_timeout: Duration::ZERO,
+            ..*connections.get()
+        });
         let transport = Transport::Tls {
             config: self.certificate.server_config(),
-            metrics,
+            metrics: Arc::clone(metrics),
         };
         tracing::info!(
             address = %self.reviews.address(),
@@ -210,15 +197,13 @@ impl Server {
         let reviews = async {
             let ended = self
                 .reviews
-                .serve(transport, router, connection_limits, async {
+                .serve(transport, router, Arc::clone(connections), async {
                     let hurry = stop.stopped().await;
                     draining.begin();
-                    tracing::info!(
-                        grace_seconds = timeouts.drain_grace.as_secs_f64(),
-                        "draining"
-                    );
+                    let grace = config.get().timeouts.drain_grace;
+                    tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
                     tokio::select! {
-                        () = sleep(timeouts.drain_grace) => {}
+                        () = sleep(grace) => {}
                         () = hurry => {}
                     }
                 });
@@ -226,11 +211,14 @@ impl Server {
             drop(drained);
             ended
         };
-        let health = self
-            .health
-            .serve(Transport::Plain, health_router, health_limits, async {
+        let health = self.health.serve(
+            Transport::Plain,
+            health_router,
+            Arc::new(health_limits),
+            async {
                 let _ = reviews_ended.await;
-            });
+            },
+        );
         let (ended, _) = tokio::join!(reviews, health);
         tracing::info!(connections_cut = ended.cut, "stopped");
     }

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use self::client::{Answer, Client};
 use self::examples::{Example, Expected, examples};
+use super::configuration::Configuration;
 use super::serve::{ServeError, Server, Stopping};
 use crate::cli;
 use crate::config::Config;
@@ -81,7 +82,6 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         let server = Server::bind(
             loopback,
             loopback,
-            Config::default(),
             certificate,
             Arc::default(),
         )
@@ -97,7 +97,9 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
             }
             Ok::<_, DemoError>(answers)
         };
-        let mut serving = std::pin::pin!(server.serve(source, Arc::new(Metrics::new()), Never));
+        let metrics = Arc::new(Metrics::new());
+        let configuration = Configuration::new(Config::default(), source, metrics);
+        let mut serving = std::pin::pin!(server.serve(&configuration, Never));
         let answers = tokio::select! {
             () = &mut serving => return Ok(()),
             answers = asked => answers?,

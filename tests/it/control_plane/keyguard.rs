@@ -22,6 +22,9 @@ const KEYGUARD: &str = env!("CARGO_BIN_EXE_keyguard");
 /// `deploy/manifests`.
 const SUBJECTS: [&str; 3] = ["127.0.0.1", "localhost", "keyguard.keyguard.svc"];
 
+/// The file in the mounted ConfigMap.
+const CONFIG: &str = "config.yaml";
+
 /// How a keyguard is started; the default is how it ships.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -54,7 +57,7 @@ pub(crate) struct Keyguard {
     pub(crate) health: SocketAddr,
     authority: Authority,
     tls: Mounted,
-    config: Option<PathBuf>,
+    config: Option<Mounted>,
     workspace: Workspace,
 }
 
@@ -75,9 +78,9 @@ impl Keyguard {
         let config = options
             .config
             .as_ref()
-            .map(|text| workspace.write("config.yaml", text));
+            .map(|text| mounted_config(&workspace, text));
         let mut arguments = arguments(plane, options, &tls);
-        arguments.extend(config_arguments(config.as_deref()));
+        arguments.extend(config_arguments(config.as_ref()));
         let (process, address, health) = start_on_free_ports(|| {
             let (address, health) = (free_address(), free_address());
             let listen = [
@@ -134,6 +137,12 @@ impl Keyguard {
     /// of it changed.
     pub(crate) fn reissue_certificate_with(&self, change: impl FnOnce(&mut CertificateParams)) {
         put_certificate(&self.authority, &self.tls, &self.workspace, change);
+    }
+
+    /// Exchanges its configuration, as whoever changes the mounted ConfigMap does.
+    pub(crate) fn reconfigure(&self, text: &str) {
+        let config = self.config.as_ref().expect("it was started with one");
+        config.put(&[(CONFIG, text.as_bytes())]);
     }
 
     /// Asks the health address, such as `/healthz`.
@@ -199,7 +208,7 @@ impl Keyguard {
         let output = Command::new(KEYGUARD)
             .args(["webhook-config", target, "--ca-bundle"])
             .arg(self.authority())
-            .args(config_arguments(self.config.as_deref()))
+            .args(config_arguments(self.config.as_ref()))
             .output()
             .expect("run keyguard");
         let text = |bytes| String::from_utf8(bytes).expect("its output is text");
@@ -245,6 +254,12 @@ fn arguments(plane: &ControlPlane, options: &Options, tls: &Mounted) -> Vec<Stri
     arguments
 }
 
-fn config_arguments(config: Option<&Path>) -> Option<String> {
-    config.map(|path| format!("--config={}", path.display()))
+fn mounted_config(workspace: &Workspace, text: &str) -> Mounted {
+    let config = Mounted::new(workspace.path("config"));
+    config.put(&[(CONFIG, text.as_bytes())]);
+    config
+}
+
+fn config_arguments(config: Option<&Mounted>) -> Option<String> {
+    config.map(|config| format!("--config={}", config.path(CONFIG).display()))
 }

@@ -9,8 +9,9 @@ use axum::Router;
 use axum::body::Bytes;
 use keyguard::edge::certificate_files;
 use keyguard::edge::health::Draining;
-use keyguard::edge::http::{Answer, RequestLimits, Reviewer, router};
+use keyguard::edge::http::{Answer, RequestLimits, Reviewer, Serving, router};
 use keyguard::edge::listener::{Bound, Drained, Limits, Transport};
+use keyguard::edge::live::Live;
 use keyguard::edge::metrics::Metrics;
 use keyguard::edge::tls::ServingCertificate;
 use rcgen::{CertificateParams, KeyPair};
@@ -39,9 +40,10 @@ pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 }
 
 /// Echoes, or tells how many seconds are left; `panic` panics; what begins with `wait` waits until it is released.
+#[derive(Clone)]
 pub(super) struct Scripted {
-    pub(super) waiting: Semaphore,
-    pub(super) released: Semaphore,
+    pub(super) waiting: Arc<Semaphore>,
+    pub(super) released: Arc<Semaphore>,
 }
 
 impl Reviewer for Scripted {
@@ -88,7 +90,7 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) certificate: Arc<ServingCertificate>,
     pub(super) root: CertificateDer<'static>,
-    pub(super) reviewer: Arc<Scripted>,
+    pub(super) reviewer: Scripted,
     pub(super) metrics: Arc<Metrics>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Drained>,
@@ -103,14 +105,16 @@ pub(super) struct Setup {
 impl Server {
     pub(super) async fn start(setup: Setup) -> Server {
         let (certificate, root) = certificate();
-        let reviewer = Arc::new(Scripted {
-            waiting: Semaphore::new(0),
-            released: Semaphore::new(0),
-        });
+        let reviewer = Scripted {
+            waiting: Arc::new(Semaphore::new(0)),
+            released: Arc::new(Semaphore::new(0)),
+        };
         let metrics = Arc::new(Metrics::new());
         let router = router(
-            Arc::clone(&reviewer),
-            setup.requests,
+            Arc::new(Live::new(Serving {
+                reviewer: reviewer.clone(),
+                limits: setup.requests,
+            })),
             Arc::clone(&metrics),
             Draining::default(),
         );
@@ -211,6 +215,7 @@ pub(super) async fn serve(
     let shutdown = async {
         let _ = stopped.await;
     };
+    let limits = Arc::new(Live::new(limits));
     let served = tokio::spawn(bound.serve(transport, router, limits, shutdown));
     (address, stop, served)
 }

@@ -28,6 +28,7 @@ mod objects;
 mod outages;
 mod races;
 mod records;
+mod reload;
 mod reviews;
 mod said;
 mod serving;

@@ -1,0 +1,146 @@
+//! The configuration in force, and what exchanges it while the server runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+use super::admit::Admission;
+use crate::config::file::{ConfigFile, Look};
+use crate::config::{Config, ConfigError};
+use crate::edge::any_source::AnySource;
+use crate::edge::config_metrics::ConfigOutcome;
+use crate::edge::http::{RequestLimits, Serving};
+use crate::edge::listener;
+use crate::edge::live::Live;
+use crate::edge::metrics::Metrics;
+
+/// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the configuration in force means for each part. A request, and a connection, keeps what it began with.
+pub struct Configuration {
+    /// What answers reviews.
+    pub serving: Arc<Live<Serving<Admission<AnySource>>>>,
+    /// What a connection may take.
+    pub connections: Arc<Live<listener::Limits>>,
+    /// What the operator wrote.
+    pub config: Arc<Live<Config>>,
+    /// Where facts come from.
+    pub source: Arc<AnySource>,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Configuration {
+    /// Begins with `config`.
+    pub fn new(config: Config, source: AnySource, metrics: Arc<Metrics>) -> Configuration {
+        Configuration {
+            serving: Arc::new(Live::new(serving(&config, &source, &metrics))),
+            connections: Arc::new(Live::new(connections(&config))),
+            config: Arc::new(Live::new(config)),
+            source: Arc::new(source),
+            metrics,
+        }
+    }
+
+    /// Puts `config` in force for requests and connections from now on.
+    pub fn exchange(&self, config: Config) {
+        self.serving
+            .exchange(serving(&config, &self.source, &self.metrics));
+        self.connections.exchange(connections(&config));
+        self.config.exchange(config);
+    }
+
+    /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
+    pub async fn follow(&self, mut file: ConfigFile) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            // It may be on a disk that stands still, and all reviews are on this thread.
+            let looked = tokio::task::spawn_blocking(move || {
+                let look = file.look();
+                (file, look)
+            });
+            let look;
+            (file, look) = match looked.await {
+                Ok(looked) => looked,
+                // It panicked, and the file is gone with it: the panic is in the log.
+                Err(_) => return,
+            };
+            match look {
+                Look::Unchanged => {}
+                Look::Changed(config) => self.apply(*config),
+                Look::Refused(error) => self.refuse(&error),
+            }
+        }
+    }
+
+    fn apply(&self, config: Config) {
+        let before = self.config.get();
+        self.exchange(config);
+        self.metrics.config_reloaded(ConfigOutcome::Applied);
+        tracing::info!("another configuration is in force");
+        let after = self.config.get();
+        if before.policy.exempt_namespaces != after.policy.exempt_namespaces {
+            tracing::info!(
+                "exemptNamespaces changed: print the webhook configuration again, by which the API server does not \
+                 even ask about them"
+            );
+        }
+        if before.certificates != after.certificates {
+            tracing::warn!("what changed under certificates counts from the next start");
+        }
+    }
+
+    fn refuse(&self, error: &ConfigError) {
+        self.metrics.config_reloaded(ConfigOutcome::Refused);
+        tracing::error!(
+            reason = %error,
+            "another configuration is refused; the one before stays"
+        );
+    }
+}
+
+fn serving(
+    config: &Config,
+    source: &AnySource,
+    metrics: &Arc<Metrics>,
+) -> Serving<Admission<AnySource>> {
+    let Config {
+        policy,
+        limits,
+        timeouts,
+        ..
+    } = config;
+    Serving {
+        reviewer: Admission {
+            policy: policy.clone(),
+            source: source.reading_up_to(limits.max_secret_bytes),
+            max_json_depth: limits.max_json_depth,
+            lookup_timeout: timeouts.lookup,
+            reads: Semaphore::new(limits.max_concurrent_secret_reads),
+            metrics: Arc::clone(metrics),
+        },
+        limits: RequestLimits {
+            max_body_bytes: limits.max_body_bytes,
+            max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
+            body_timeout: timeouts.body,
+            max_requests: limits.max_concurrent_requests,
+        },
+    }
+}
+
+fn connections(config: &Config) -> listener::Limits {
+    let Config {
+        limits, timeouts, ..
+    } = config;
+    listener::Limits {
+        max_connections: limits.max_connections,
+        tls_handshake_timeout: timeouts.tls_handshake,
+        header_timeout: timeouts.header,
+        idle_timeout: timeouts.idle,
+        drain_timeout: timeouts.drain,
+        ..listener::Limits::default()
+    }
+}
