@@ -33,7 +33,7 @@ pub enum Command {
     /// The cluster that is read is the one keyguard runs in, unless --kubeconfig or --state says
     /// otherwise. On SIGTERM keyguard says that it is not ready, goes on answering for
     /// timeouts.drainGrace, lets requests in flight finish and ends with 0.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print the ValidatingWebhookConfiguration to apply
     ///
     /// By it the API server calls keyguard: two narrow webhooks, for argocd-cm and for workloads that
@@ -116,6 +116,20 @@ pub struct Serve {
         conflicts_with = "state"
     )]
     pub webhook_configuration: Option<String>,
+    /// The CA certificates, PEM, of which a client must have a certificate; read again when they
+    /// change. Without it nobody is asked for one
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_CLIENT_CA")]
+    pub client_ca: Option<PathBuf>,
+    /// A common name or DNS name that a client's certificate must have, one of them when repeated;
+    /// without it, any
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_CLIENT_NAME",
+        value_delimiter = ',',
+        requires = "client_ca"
+    )]
+    pub client_name: Vec<String>,
     /// The settings, YAML or JSON; without it, the defaults
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,

@@ -2,11 +2,11 @@
 
 mod accounts;
 mod certificates;
-pub mod file;
 mod limits;
 mod section;
 mod timeouts;
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde_json::Value;
@@ -43,7 +43,7 @@ pub enum ConfigError {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is neither YAML nor JSON.
     #[error("--config {path} is neither YAML nor JSON: {problem}")]
@@ -68,10 +68,27 @@ impl Config {
     ///
     /// # Errors
     /// When the file cannot be used, with everything that is wrong with it.
+    #[expect(clippy::disallowed_methods, reason = "the configuration is a file")]
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         match path {
             None => Ok(Config::default()),
-            Some(path) => Config::parse(&path.display().to_string(), &file::read(path)?),
+            Some(path) => Config::of_file(path, std::fs::read(path)),
+        }
+    }
+
+    /// Makes a configuration of what reading the file at `path` came to.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
+        let path = path.display().to_string();
+        let text = read.and_then(|bytes| {
+            String::from_utf8(bytes)
+                .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
+        });
+        match text {
+            Ok(text) => Config::parse(&path, &text),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
         }
     }
 

@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Noticed};
+use super::client_certificates::ClientRefusal;
 use super::listener::{Limits, Transport};
 use super::watchdog::{Overdue, Patience, Watchdog};
 
@@ -68,6 +69,9 @@ impl Server {
                     Ok(Ok(stream)) => self.http1(stream, activity).await,
                     Ok(Err(error)) => {
                         tracing::debug!(%error, "TLS handshake");
+                        if let Some(refusal) = ClientRefusal::of(&error) {
+                            metrics.client_refused(refusal);
+                        }
                         metrics.tls_handshake_failed();
                     }
                     Err(elapsed) => {

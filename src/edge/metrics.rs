@@ -11,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteOutcome};
+use super::client_certificates::ClientRefusal;
 use super::config_metrics::{ConfigMetrics, ConfigOutcome};
 use super::rejection::Reason;
 use crate::policy::rules::Rule;
@@ -39,6 +40,7 @@ pub struct Metrics {
     records_dropped: Counter,
     connections: Gauge,
     tls_handshakes_failed: Counter,
+    clients_refused: Family<RejectionLabels, Counter>,
     certificate: CertificateMetrics,
     config: ConfigMetrics,
 }
@@ -127,6 +129,7 @@ impl Metrics {
         let tls_handshakes_failed = Counter::default();
         let help = "TLS handshakes that failed or took too long";
         registry.register("tls_handshakes_failed", help, tls_handshakes_failed.clone());
+        let clients_refused = client_refusals(&mut registry);
         let certificate = CertificateMetrics::register(&mut registry);
         let config = ConfigMetrics::register(&mut registry);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -142,6 +145,7 @@ impl Metrics {
             records_dropped,
             connections,
             tls_handshakes_failed,
+            clients_refused,
             certificate,
             config,
         }
@@ -210,6 +214,13 @@ impl Metrics {
     /// A TLS handshake failed or took too long.
     pub fn tls_handshake_failed(&self) {
         self.tls_handshakes_failed.inc();
+    }
+
+    /// A client was not let in, for want of the right certificate.
+    pub fn client_refused(&self, refusal: ClientRefusal) {
+        self.clients_refused
+            .get_or_create(&RejectionLabels::from(refusal))
+            .inc();
     }
 
     /// The serving certificate's last moment of validity, in Unix seconds.
@@ -292,6 +303,14 @@ impl From<Reason> for RejectionLabels {
     }
 }
 
+impl From<ClientRefusal> for RejectionLabels {
+    fn from(refusal: ClientRefusal) -> Self {
+        RejectionLabels {
+            reason: refusal.name(),
+        }
+    }
+}
+
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
     let gauge = Gauge::default();
     registry.register(name, help, gauge.clone());
@@ -333,6 +352,19 @@ fn rejections(registry: &mut Registry) -> Family<RejectionLabels, Counter> {
     );
     for reason in Reason::ALL {
         drop(family.get_or_create(&RejectionLabels::from(reason)));
+    }
+    family
+}
+
+fn client_refusals(registry: &mut Registry) -> Family<RejectionLabels, Counter> {
+    let family = Family::default();
+    registry.register(
+        "clients_refused",
+        "TLS clients without a certificate that is let in, by reason",
+        family.clone(),
+    );
+    for refusal in ClientRefusal::ALL {
+        drop(family.get_or_create(&RejectionLabels::from(refusal)));
     }
     family
 }

@@ -6,7 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use x509_parser::parse_x509_certificate;
@@ -133,20 +136,23 @@ impl ServingCertificate {
 
     fn new(origin: Origin, pair: Option<Pair>) -> Result<ServingCertificate, rustls::Error> {
         let presented = Arc::new(Presented(RwLock::new(pair.map(Arc::new))));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&presented) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // kube-apiserver keeps connections and never resumes a session (client-go sets no session cache):
-        // without tickets there is no ticket key to rotate, and no session outlives its certificate.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
+        let config = settings(&presented, WebPkiClientVerifier::no_client_auth())?;
         Ok(ServingCertificate {
             origin,
             presented,
-            config: Arc::new(config),
+            config,
         })
+    }
+
+    /// The settings of [`Self::server_config`], with `clients` saying who is let in.
+    ///
+    /// # Errors
+    /// When the TLS library refuses them.
+    pub fn server_config_for(
+        &self,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        settings(&self.presented, clients)
     }
 
     /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::exchange`].
@@ -173,6 +179,22 @@ impl ServingCertificate {
             .unwrap_or_else(PoisonError::into_inner);
         *presented = Some(fresh);
     }
+}
+
+fn settings(
+    presented: &Arc<Presented>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::clone(presented) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // kube-apiserver keeps connections and never resumes a session (client-go sets no session cache):
+    // without tickets there is no ticket key to rotate, and no session outlives its certificate.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
 }
 
 impl fmt::Debug for ServingCertificate {

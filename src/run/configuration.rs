@@ -1,13 +1,12 @@
 //! The configuration in force, and what exchanges it while the server runs.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
 
 use super::admit::Admission;
-use crate::config::file::{ConfigFile, Look};
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::config_metrics::ConfigOutcome;
@@ -15,6 +14,7 @@ use crate::edge::http::{RequestLimits, Serving};
 use crate::edge::listener;
 use crate::edge::live::Live;
 use crate::edge::metrics::Metrics;
+use crate::edge::watched_file::{Look, WatchedFile};
 
 /// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,23 +54,18 @@ impl Configuration {
     }
 
     /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
-    pub async fn follow(&self, mut file: ConfigFile) {
+    pub async fn follow(&self, mut file: WatchedFile, path: &Path) {
         loop {
-            sleep(CHECK_INTERVAL).await;
-            // It may be on a disk that stands still, and all reviews are on this thread.
-            let looked = tokio::task::spawn_blocking(move || {
-                let look = file.look();
-                (file, look)
-            });
-            let look;
-            (file, look) = match looked.await {
-                Ok(looked) => looked,
-                // It panicked, and the file is gone with it: the panic is in the log.
-                Err(_) => return,
+            let path = path.to_owned();
+            let parse = move |read| Config::of_file(&path, read);
+            let Some((again, look)) = file.next_look(CHECK_INTERVAL, parse).await else {
+                // It panicked, and the panic is in the log: the configuration stays.
+                return;
             };
+            file = again;
             match look {
                 Look::Unchanged => {}
-                Look::Changed(config) => self.apply(*config),
+                Look::Changed(config) => self.apply(config),
                 Look::Refused(error) => self.refuse(&error),
             }
         }

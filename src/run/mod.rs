@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod certificates;
+pub mod clients;
 pub mod configuration;
 pub mod demo;
 pub mod match_conditions;

@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::certificates::{CertificateError, Certificates};
+use super::clients::{Clients, ClientsError};
 use super::configuration::Configuration;
 use crate::cli;
-use crate::config::file::ConfigFile;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::cluster::{Cluster, ClusterError};
@@ -27,6 +28,7 @@ use crate::edge::metrics::Metrics;
 use crate::edge::record::{Log, LogFormat};
 use crate::edge::tls::ServingCertificate;
 use crate::edge::trust_report::TrustReport;
+use crate::edge::watched_file::WatchedFile;
 
 /// The most connections to the health address; probes and a scraper need a handful.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -40,6 +42,9 @@ pub enum ServeError {
     /// A certificate that cannot be served.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Clients that cannot be verified.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
     /// An address that cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -59,11 +64,23 @@ pub enum ServeError {
 /// # Errors
 /// At once, when anything that was typed or configured cannot be used.
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
-    let (file, config) = match arguments.config.as_deref().map(ConfigFile::open) {
-        Some(opened) => opened.map(|(file, config)| (Some(file), config))?,
+    let (file, config) = match &arguments.config {
+        Some(path) => {
+            let parse = |read| Config::of_file(path, read);
+            WatchedFile::open(path, parse).map(|(file, config)| (Some((file, path)), config))?
+        }
         None => (None, Config::default()),
     };
     let certificates = Certificates::open(arguments, &config.certificates)?;
+    let clients = Clients::open(arguments)?;
+    let tls = match &clients {
+        Some(clients) => {
+            let verifier = Arc::clone(&clients.certificates);
+            certificates.certificate.server_config_for(verifier)
+        }
+        None => Ok(certificates.certificate.server_config()),
+    };
+    let tls = tls.map_err(CertificateError::Settings)?;
     let metrics = Arc::new(Metrics::new());
     let format = match arguments.log_format {
         cli::LogFormat::Json => LogFormat::Json,
@@ -79,6 +96,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         let server = Server::bind(
             arguments.listen,
             arguments.health_listen,
+            tls,
             Arc::clone(&certificates.certificate),
             Arc::clone(&certificates.report),
         )
@@ -92,11 +110,14 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             terminate,
             interrupt,
         };
-        let _kept = certificates.keep(source.cluster(), &metrics);
+        let mut kept = certificates.keep(source.cluster(), &metrics);
+        if let Some(clients) = clients {
+            kept.spawn(clients.follow());
+        }
         let configuration = Configuration::new(config, source, metrics);
         let followed = async {
-            if let Some(file) = file {
-                configuration.follow(file).await;
+            if let Some((file, path)) = file {
+                configuration.follow(file, path).await;
             }
             // With nobody to look at a file the configuration stays.
             pending::<()>().await;
@@ -124,24 +145,27 @@ async fn source(arguments: &cli::Serve, max_object_bytes: usize) -> Result<AnySo
 pub struct Server {
     reviews: Bound,
     health: Bound,
+    tls: Arc<ServerConfig>,
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
 }
 
 impl Server {
-    /// Binds both addresses.
+    /// Binds both addresses; `tls` presents `certificate`.
     ///
     /// # Errors
     /// When one of them cannot be listened on.
     pub async fn bind(
         listen: SocketAddr,
         health_listen: SocketAddr,
+        tls: Arc<ServerConfig>,
         certificate: Arc<ServingCertificate>,
         trust: Arc<TrustReport>,
     ) -> Result<Server, BindError> {
         Ok(Server {
             reviews: Bound::bind("--listen", listen).await?,
             health: Bound::bind("--health-listen", health_listen).await?,
+            tls,
             certificate,
             trust,
         })
@@ -184,7 +208,7 @@ impl Server {
             ..*connections.get()
         });
         let transport = Transport::Tls {
-            config: self.certificate.server_config(),
+            config: self.tls,
             metrics: Arc::clone(metrics),
         };
         tracing::info!(

@@ -82,6 +82,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         let server = Server::bind(
             loopback,
             loopback,
+            certificate.server_config(),
             certificate,
             Arc::default(),
         )

@@ -45,6 +45,14 @@ impl Authority {
         self.issue_with(subjects, workspace, |_| {})
     }
 
+    /// Issues a certificate for a client of this common name.
+    pub(crate) fn issue_for_client(&self, name: &str, workspace: &Workspace) -> ServerCertificate {
+        self.issue_with(&[], workspace, |parameters| {
+            parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            parameters.distinguished_name.push(DnType::CommonName, name);
+        })
+    }
+
     /// As [`issue`](Self::issue), with something of it changed.
     pub(crate) fn issue_with(
         &self,

@@ -136,14 +136,19 @@ impl ControlPlane {
         self.api_server.address
     }
 
+    /// Ends the API server and starts it again, with further arguments.
+    pub(crate) fn restart_api_server(&self, further: &[String]) {
+        self.api_server.restart(further, &self.workspace);
+    }
+
     /// Keeps the API server from answering anything: connections are
     /// accepted by the kernel, and then nothing comes.
     pub(crate) fn pause_api_server(&self) {
-        self.api_server.process.signal(Signal::SIGSTOP);
+        self.api_server.signal(Signal::SIGSTOP);
     }
 
     /// Lets a paused API server run on.
     pub(crate) fn resume_api_server(&self) {
-        self.api_server.process.signal(Signal::SIGCONT);
+        self.api_server.signal(Signal::SIGCONT);
     }
 }

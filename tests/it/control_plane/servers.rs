@@ -2,7 +2,9 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
+use nix::sys::signal::Signal;
 use rcgen::KeyPair;
 
 use super::binaries::Binaries;
@@ -70,7 +72,8 @@ impl Etcd {
 
 /// A running kube-apiserver.
 pub(crate) struct ApiServer {
-    pub(crate) process: Process,
+    process: Mutex<Process>,
+    arguments: Vec<String>,
     pub(crate) address: SocketAddr,
     pub(crate) audit_log: PathBuf,
 }
@@ -93,55 +96,78 @@ impl ApiServer {
         let signing = KeyPair::generate().expect("make a key");
         let audit_log = workspace.path("audit.log");
         let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
-        let process = Process::start(
-            "kube-apiserver",
-            &Binaries::shared().kube_apiserver,
-            [
-                "--bind-address=127.0.0.1",
-                "--advertise-address=127.0.0.1",
-                &format!("--secure-port={}", address.port()),
-                &format!("--etcd-servers={}", etcd.url),
-                &file("cert-dir", &workspace.path("kube-apiserver")),
-                &file("tls-cert-file", &tls.certificate),
-                &file("tls-private-key-file", &tls.key),
-                &file("token-auth-file", &tokens),
-                "--authorization-mode=RBAC",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                &file(
-                    "service-account-key-file",
-                    &workspace.write("service-account.pub", signing.public_key_pem()),
-                ),
-                &file(
-                    "service-account-signing-key-file",
-                    &workspace.write("service-account.key", signing.serialize_pem()),
-                ),
-                // No controller makes the ServiceAccount that it would demand
-                // of every Pod.
-                "--disable-admission-plugins=ServiceAccount",
-                "--service-cluster-ip-range=10.96.0.0/16",
-                // An endpoint on loopback is not valid.
-                "--endpoint-reconciler-type=none",
-                &file(
-                    "audit-policy-file",
-                    &workspace.write("audit.yaml", AUDIT_POLICY),
-                ),
-                &file("audit-log-path", &audit_log),
-            ],
-            workspace,
-        );
-        let mut api_server = Self {
-            process,
+        let arguments = [
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            &format!("--secure-port={}", address.port()),
+            &format!("--etcd-servers={}", etcd.url),
+            &file("cert-dir", &workspace.path("kube-apiserver")),
+            &file("tls-cert-file", &tls.certificate),
+            &file("tls-private-key-file", &tls.key),
+            &file("token-auth-file", &tokens),
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            &file(
+                "service-account-key-file",
+                &workspace.write("service-account.pub", signing.public_key_pem()),
+            ),
+            &file(
+                "service-account-signing-key-file",
+                &workspace.write("service-account.key", signing.serialize_pem()),
+            ),
+            // No controller makes the ServiceAccount that it would demand
+            // of every Pod.
+            "--disable-admission-plugins=ServiceAccount",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            // An endpoint on loopback is not valid.
+            "--endpoint-reconciler-type=none",
+            &file(
+                "audit-policy-file",
+                &workspace.write("audit.yaml", AUDIT_POLICY),
+            ),
+            &file("audit-log-path", &audit_log),
+        ];
+        let arguments: Vec<_> = arguments.map(str::to_owned).into();
+        Ok(Self {
+            process: Mutex::new(launch(&arguments, address, workspace)?),
+            arguments,
             address,
             audit_log,
-        };
-        api_server.process.ready(|| {
-            TcpStream::connect(address).is_ok()
-                && Client::kubectl(workspace)
-                    .as_user(ADMIN)
-                    .run(["get", "--raw", "/readyz"])
-                    .status
-                    .success()
-        })?;
-        Ok(api_server)
+        })
     }
+
+    /// Ends it and starts it again where it was, with further arguments.
+    pub(crate) fn restart(&self, further: &[String], workspace: &Workspace) {
+        let mut process = self.process.lock().expect("no test has panicked here");
+        process.signal(Signal::SIGTERM);
+        process.wait();
+        let arguments = [&self.arguments, further].concat();
+        *process =
+            launch(&arguments, self.address, workspace).unwrap_or_else(|log| panic!("{log}"));
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = self.process.lock().expect("no test has panicked here");
+        process.signal(signal);
+    }
+}
+
+/// Starts it and waits until `/readyz` says so.
+fn launch(
+    arguments: &[String],
+    address: SocketAddr,
+    workspace: &Workspace,
+) -> Result<Process, String> {
+    let binary = &Binaries::shared().kube_apiserver;
+    let mut process = Process::start("kube-apiserver", binary, arguments, workspace);
+    process.ready(|| {
+        TcpStream::connect(address).is_ok()
+            && Client::kubectl(workspace)
+                .as_user(ADMIN)
+                .run(["get", "--raw", "/readyz"])
+                .status
+                .success()
+    })?;
+    Ok(process)
 }

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
 use super::ControlPlane;
+use super::certificates::ServerCertificate;
 use super::keyguard::Keyguard;
 use super::plain_http::{Answer, parse};
 use super::wait::DEADLINE;
@@ -61,6 +62,20 @@ fn pem(path: &Path) -> Vec<u8> {
     fs::read(path).expect("read a certificate")
 }
 
+/// As [`post_review`], with this certificate of the client's.
+pub(crate) fn post_review_as(
+    client: &ServerCertificate,
+    address: SocketAddr,
+    bundle: &[u8],
+    body: &str,
+) -> io::Result<Answer> {
+    let request = request("POST /validate?timeout=5s", "application/json", "", body);
+    let chain = CertificateDer::pem_file_iter(&client.certificate).map_err(io::Error::other)?;
+    let chain = chain.collect::<Result<_, _>>().map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(&client.key).map_err(io::Error::other)?;
+    exchange_as(Some((chain, key)), address, bundle, &request)
+}
+
 /// HTTP/1.0, to which no answer comes in chunks.
 fn request(line: &str, media_type: &str, headers: &str, body: &str) -> String {
     format!(
@@ -70,6 +85,15 @@ fn request(line: &str, media_type: &str, headers: &str, body: &str) -> String {
 }
 
 fn exchange(address: SocketAddr, bundle: &[u8], request: &str) -> io::Result<Answer> {
+    exchange_as(None, address, bundle, request)
+}
+
+fn exchange_as(
+    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    address: SocketAddr,
+    bundle: &[u8],
+    request: &str,
+) -> io::Result<Answer> {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(bundle) {
         let authority = authority.map_err(io::Error::other)?;
@@ -79,8 +103,13 @@ fn exchange(address: SocketAddr, bundle: &[u8], request: &str) -> io::Result<Ans
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let config = match client {
+        Some((chain, key)) => config
+            .with_client_auth_cert(chain, key)
+            .map_err(io::Error::other)?,
+        None => config.with_no_client_auth(),
+    };
     let name = ServerName::from(address.ip());
     let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let stream = TcpStream::connect(address)?;

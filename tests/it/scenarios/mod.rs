@@ -19,6 +19,7 @@ mod certificate_files;
 mod certificates_kept;
 mod certificates_kept_mended;
 mod chart;
+mod client_certificates;
 mod guard;
 mod installs;
 mod load;
