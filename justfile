@@ -27,6 +27,14 @@ dependencies:
 tests:
     .ci/run tests
 
+# The chart's webhooks from the program, deploy/manifests from the chart; needs helm
+render:
+    deploy/render
+
+# The image, built without a daemon; needs buildah and musl
+image:
+    deploy/image/build.sh
+
 # What is refused and what is not, without a cluster
 demo:
     cargo run --release -- demo

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
@@ -39,6 +40,12 @@ pub enum Command {
     /// By it the API server calls keyguard: two narrow webhooks, for argocd-cm and for workloads that
     /// mention a credential, and for nothing else.
     WebhookConfig(WebhookConfig),
+    /// Prove through the API server that a bad change is refused and a good one is not
+    ///
+    /// Tries both as dry runs, under the account of the pod or the kubeconfig, which must have the right
+    /// to create ConfigMaps and Deployments in the namespace. Nothing is stored. Tries again until both
+    /// are answered as they should be or --timeout has passed; then ends with 1.
+    SelfTest(SelfTest),
     /// Show, on a machine with no cluster, what is refused and what is not
     ///
     /// Makes a CA and a certificate under certs/, starts the real server on loopback over a folder of
@@ -181,6 +188,31 @@ pub struct WebhookConfig {
     /// The settings; its exemptNamespaces are left out of the webhooks
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
+    /// A namespace that is guarded, instead of all; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub namespace: Vec<String>,
+    /// What becomes of a guarded change when nobody answers
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "KEYGUARD_FAILURE_POLICY",
+        default_value = "fail"
+    )]
+    pub failure_policy: FailurePolicy,
+}
+
+/// What becomes of a guarded change when nobody answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailurePolicy {
+    /// It is refused
+    Fail,
+    /// It goes through unjudged
+    Ignore,
 }
 
 const WEBHOOK_CONFIG_EXAMPLE: &str = "Example:
@@ -197,6 +229,33 @@ pub struct Target {
     #[arg(long, value_name = "NAMESPACE/NAME[:PORT]", env = "KEYGUARD_SERVICE")]
     pub service: Option<String>,
 }
+
+/// Arguments of `keyguard self-test`.
+#[derive(Debug, Args)]
+#[command(after_help = SELF_TEST_EXAMPLE)]
+pub struct SelfTest {
+    /// A guarded namespace, in which the changes are tried
+    #[arg(long, value_name = "NAME", env = "KEYGUARD_SELF_TEST_NAMESPACE")]
+    pub namespace: String,
+    /// The settings that keyguard serves with, which say what must be refused
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The cluster to try it on, instead of the one this runs in
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// How long to try again, with its unit
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "KEYGUARD_SELF_TEST_TIMEOUT",
+        default_value = "30s",
+        value_parser = humantime::parse_duration
+    )]
+    pub timeout: Duration,
+}
+
+const SELF_TEST_EXAMPLE: &str = "Example:
+  keyguard self-test --namespace default --kubeconfig ~/.kube/config";
 
 /// Arguments of `keyguard demo`.
 #[derive(Debug, Args)]

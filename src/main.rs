@@ -12,6 +12,9 @@ fn main() -> ExitCode {
         Command::WebhookConfig(arguments) => run::webhook_config::render(&arguments)
             .map_err(anyhow::Error::from)
             .and_then(|yaml| Ok(print(&yaml)?)),
+        Command::SelfTest(arguments) => run::self_test::run(&arguments)
+            .map_err(anyhow::Error::from)
+            .and_then(|report| Ok(print(&report)?)),
         Command::Demo(arguments) => run::demo::run(&arguments).map_err(anyhow::Error::from),
     };
     match result {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::http::request::Builder;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -134,18 +134,9 @@ impl Cluster {
         &self,
         request: Builder,
         media_type: &str,
-        mut json: Zeroizing<Vec<u8>>,
+        json: Zeroizing<Vec<u8>>,
     ) -> Result<Written, Unread> {
-        let request = request
-            .header("accept", "application/json")
-            .header("content-type", media_type)
-            .body(Body::from(std::mem::take(&mut *json)))
-            .map_err(|_| Unread::Garbled)?;
-        let response = self
-            .client
-            .send(request)
-            .await
-            .map_err(|_| Unread::Unreachable)?;
+        let response = self.send(request, media_type, json).await?;
         let status = response.status();
         // Read to its end, so that the connection can be used again; what it says may hold a key.
         let _ = self.bounded(response.into_body()).await;
@@ -155,6 +146,24 @@ impl Cluster {
             StatusCode::FORBIDDEN => Err(Unread::Forbidden),
             status => Err(Unread::Status(status.as_u16())),
         }
+    }
+
+    /// Sends a body. The HTTP client's own copy of `json` is not zeroed.
+    pub(super) async fn send(
+        &self,
+        request: Builder,
+        media_type: &str,
+        mut json: Zeroizing<Vec<u8>>,
+    ) -> Result<Response<Body>, Unread> {
+        let request = request
+            .header("accept", "application/json")
+            .header("content-type", media_type)
+            .body(Body::from(std::mem::take(&mut *json)))
+            .map_err(|_| Unread::Garbled)?;
+        self.client
+            .send(request)
+            .await
+            .map_err(|_| Unread::Unreachable)
     }
 
     /// One GET. A connection that broke before an answer came is tried once more: a kept-alive
@@ -185,7 +194,7 @@ impl Cluster {
         self.bounded(response.into_body()).await.map(Some)
     }
 
-    async fn bounded(&self, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    pub(super) async fn bounded(&self, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Unread> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Unread::Unreachable)?.into_data() else {

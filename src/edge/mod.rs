@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod config_metrics;
 mod connection;
 mod connections;
+pub mod dry_run;
 pub mod health;
 pub mod http;
 mod intake;

@@ -118,6 +118,9 @@ impl Place<'_> {
             (Maker::ArgoCd, _) => {
                 "Nothing to do on a fresh install: argocd-server makes it at its first start."
             }
+            (_, ModeFact::Unread(Unread::Forbidden)) => {
+                "keyguard's service account lacks the right to get configmaps (cap-app-proxy-cm); create the Secret if you use a token or an external Argo CD."
+            }
             (_, ModeFact::Unread(_)) => {
                 "ConfigMap cap-app-proxy-cm could not be read; create the Secret if you use a token or an external Argo CD."
             }

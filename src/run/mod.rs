@@ -6,5 +6,6 @@ pub mod clients;
 pub mod configuration;
 pub mod demo;
 pub mod match_conditions;
+pub mod self_test;
 pub mod serve;
 pub mod webhook_config;

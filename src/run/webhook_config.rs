@@ -39,6 +39,9 @@ pub enum WebhookConfigError {
         "--service {0} is not NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as keyguard/keyguard"
     )]
     Service(String),
+    /// Not a namespace.
+    #[error("--namespace {0:?} cannot be a namespace")]
+    Namespace(String),
     /// No CA certificates.
     #[error(transparent)]
     CaBundle(#[from] CaBundleError),
@@ -62,29 +65,42 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
         ca_bundle: ca_bundle.transpose()?.map(ByteString),
         ..target
     };
-    let mut left_out = vec!["kube-system".to_owned(), own_namespace];
-    left_out.extend(config.policy.exempt_namespaces);
-    left_out.sort_unstable();
-    left_out.dedup();
-    let configuration = configuration(&client_config, &left_out);
+    let registered = Registered {
+        client_config,
+        failure_policy: match arguments.failure_policy {
+            cli::FailurePolicy::Fail => "Fail",
+            cli::FailurePolicy::Ignore => "Ignore",
+        },
+        namespaces: selector(
+            &arguments.namespace,
+            own_namespace,
+            config.policy.exempt_namespaces,
+        )?,
+    };
+    let configuration = configuration(&registered);
     let yaml = serde_saphyr::to_string(&configuration)
         .map_err(|error| WebhookConfigError::Yaml(error.to_string()))?;
     Ok(yaml)
 }
 
-fn configuration(
-    client_config: &WebhookClientConfig,
-    left_out: &[String],
-) -> ValidatingWebhookConfiguration {
+/// What the webhooks have in common.
+#[derive(Default)]
+struct Registered {
+    client_config: WebhookClientConfig,
+    failure_policy: &'static str,
+    namespaces: LabelSelector,
+}
+
+fn configuration(registered: &Registered) -> ValidatingWebhookConfiguration {
     let webhook = |name: &str, rules, conditions: &[(&str, String)]| ValidatingWebhook {
         name: format!("{name}.keyguard.dev"),
         admission_review_versions: vec!["v1".to_owned()],
-        client_config: client_config.clone(),
-        failure_policy: Some("Fail".to_owned()),
+        client_config: registered.client_config.clone(),
+        failure_policy: Some(registered.failure_policy.to_owned()),
         match_policy: Some("Equivalent".to_owned()),
         side_effects: "None".to_owned(),
         timeout_seconds: Some(TIMEOUT_SECONDS),
-        namespace_selector: Some(outside(left_out)),
+        namespace_selector: Some(registered.namespaces.clone()),
         rules: Some(rules),
         match_conditions: Some(
             conditions
@@ -177,15 +193,38 @@ fn rule(
     }
 }
 
-fn outside(namespaces: &[String]) -> LabelSelector {
-    LabelSelector {
-        match_expressions: Some(vec![LabelSelectorRequirement {
-            key: "kubernetes.io/metadata.name".to_owned(),
-            operator: "NotIn".to_owned(),
-            values: Some(namespaces.to_vec()),
-        }]),
-        match_labels: None,
+/// All namespaces, or those that are `guarded`; never kube-system, the own one and those that are exempt.
+fn selector(
+    guarded: &[String],
+    own: String,
+    exempt: Vec<String>,
+) -> Result<LabelSelector, WebhookConfigError> {
+    if let Some(bad) = guarded.iter().find(|name| !is_namespace(name)) {
+        return Err(WebhookConfigError::Namespace(bad.clone()));
     }
+    let condition = |operator: &str, mut names: Vec<String>| {
+        names.sort_unstable();
+        names.dedup();
+        LabelSelectorRequirement {
+            key: "kubernetes.io/metadata.name".to_owned(),
+            operator: operator.to_owned(),
+            values: Some(names),
+        }
+    };
+    let mut left_out = vec!["kube-system".to_owned(), own];
+    left_out.extend(exempt);
+    let mut conditions = vec![condition("NotIn", left_out)];
+    if !guarded.is_empty() {
+        conditions.push(condition("In", guarded.to_vec()));
+    }
+    Ok(LabelSelector {
+        match_expressions: Some(conditions),
+        match_labels: None,
+    })
+}
+
+fn is_namespace(name: &str) -> bool {
+    is_object_name(name) && !name.contains('.')
 }
 
 /// The target, and the namespace that keyguard itself is in.
@@ -288,9 +327,43 @@ mod tests {
     }
 
     #[test]
+    fn guarded_namespaces_are_named_beside_those_that_never_are() {
+        let name = |name: &str| name.to_owned();
+        let of = |guarded: &[&str]| {
+            let guarded: Vec<String> = guarded.iter().map(|text| name(text)).collect();
+            let selector = selector(&guarded, name("keyguard"), vec![name("sandbox")]);
+            let conditions = selector.map(|selector| selector.match_expressions.unwrap());
+            conditions.map(|conditions| {
+                let conditions = conditions.into_iter();
+                let parts =
+                    conditions.map(|condition| (condition.operator, condition.values.unwrap()));
+                parts.collect::<Vec<_>>()
+            })
+        };
+        let left_out = (
+            name("NotIn"),
+            vec![name("keyguard"), name("kube-system"), name("sandbox")],
+        );
+        assert_eq!(of(&[]).unwrap(), std::slice::from_ref(&left_out));
+        let guarded = (name("In"), vec![name("argocd"), name("runtime")]);
+        assert_eq!(
+            of(&["runtime", "argocd", "runtime"]).unwrap(),
+            [left_out, guarded]
+        );
+        for bad in ["", "a.b", "A"] {
+            assert!(
+                matches!(of(&[bad]), Err(WebhookConfigError::Namespace(_))),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
     fn the_webhooks_are_narrow_and_fail_closed() {
-        let configuration =
-            configuration(&WebhookClientConfig::default(), &["kube-system".to_owned()]);
+        let configuration = configuration(&Registered {
+            failure_policy: "Fail",
+            ..Registered::default()
+        });
         let webhooks = configuration.webhooks.unwrap();
         assert_eq!(webhooks.len(), 2);
         for webhook in &webhooks {

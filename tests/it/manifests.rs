@@ -1,7 +1,6 @@
-//! `deploy/manifests` and the program say the same.
+//! `deploy/manifests`, which the chart renders, and the program say the same.
 #![expect(
     clippy::disallowed_methods,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -10,44 +9,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use clap::Parser;
-use keyguard::cli::{Cli, Command};
 use keyguard::config::Config;
-use keyguard::run::webhook_config;
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
-use crate::control_plane::plain_http;
-use crate::control_plane::process::{Process, free_address, start_on_free_ports};
-use crate::control_plane::workspace::Workspace;
 use crate::settings;
-
-#[test]
-fn the_webhooks_are_what_keyguard_prints_but_for_the_ca_certificate() {
-    let workspace = Workspace::new();
-    let key = KeyPair::generate().unwrap();
-    let authority = CertificateParams::default().self_signed(&key).unwrap();
-    let bundle = workspace.write("ca.crt", authority.pem());
-    let line = ["keyguard", "webhook-config", "--service=keyguard/keyguard"];
-    let mut line: Vec<String> = line.map(str::to_owned).into();
-    line.push(format!("--ca-bundle={}", bundle.display()));
-    let Command::WebhookConfig(arguments) = Cli::parse_from(line).command else {
-        panic!("another command");
-    };
-    let printed = webhook_config::render(&arguments).unwrap();
-    let mut printed: Value = serde_saphyr::from_str(&printed).unwrap();
-    for webhook in printed["webhooks"].as_array_mut().unwrap() {
-        webhook["clientConfig"]["caBundle"] = "".into();
-    }
-    assert_eq!(
-        manifest("webhook.yaml"),
-        printed,
-        "print it again: keyguard webhook-config --service keyguard/keyguard --ca-bundle FILE, and empty caBundle"
-    );
-}
 
 #[test]
 fn the_configuration_spells_out_every_default() {
@@ -65,28 +33,52 @@ fn the_configuration_spells_out_every_default() {
 }
 
 #[test]
-fn keyguard_may_get_secrets_and_config_maps_and_nothing_more() {
+fn keyguard_reads_single_objects_and_writes_its_own_two() {
     let objects = manifests("rbac.yaml");
-    let [role, binding] = objects.as_slice() else {
-        panic!("a role and its binding: {objects:?}");
+    let rules_of = |kind: &str, name: &str| {
+        let role = objects
+            .iter()
+            .find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+        role.unwrap_or_else(|| panic!("no {kind} {name}"))["rules"].clone()
     };
-    let rules = json!([
+    let cluster = json!([
         {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]},
+        {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["validatingwebhookconfigurations"],
+            "resourceNames": ["keyguard"],
+            "verbs": ["get", "patch"],
+        },
     ]);
-    assert_eq!(
-        (&role["kind"], &role["rules"]),
-        (&"ClusterRole".into(), &rules)
-    );
-    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    assert_eq!(rules_of("ClusterRole", "keyguard"), cluster);
+    let own = json!([
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["keyguard-certificates"],
+            "verbs": ["patch"],
+        },
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+    ]);
+    assert_eq!(rules_of("Role", "keyguard-certificates"), own);
+    assert_eq!(objects.len(), 4, "two roles and their bindings");
     let account = manifest("service-account.yaml");
     let subject = json!([{
         "kind": "ServiceAccount",
         "name": account["metadata"]["name"],
         "namespace": account["metadata"]["namespace"],
     }]);
-    assert_eq!(binding["subjects"], subject);
-    let pod = pod_spec();
-    assert_eq!(pod["serviceAccountName"], account["metadata"]["name"]);
+    for binding in objects
+        .iter()
+        .filter(|object| object.get("roleRef").is_some())
+    {
+        assert_eq!(binding["subjects"], subject);
+        assert_eq!(binding["roleRef"]["name"], binding["metadata"]["name"]);
+    }
+    assert_eq!(
+        pod_spec()["serviceAccountName"],
+        account["metadata"]["name"]
+    );
 }
 
 #[test]
@@ -135,89 +127,6 @@ fn the_service_leads_to_the_port_that_serves_reviews() {
     }
 }
 
-/// The program with the deployment's own arguments, of which only folders and addresses are the test's.
-#[test]
-fn the_container_starts_with_its_arguments_and_its_probes_pass() {
-    let workspace = Workspace::new();
-    let mounts = mount(&workspace);
-    let container = container();
-    assert_eq!(container["command"], json!(["keyguard"]));
-    let (_process, health) = start_on_free_ports(|| {
-        let health = free_address();
-        let mut arguments: Vec<String> = strings(&container["args"])
-            .map(|argument| local(argument, &mounts))
-            .collect();
-        for (flag, port, address) in [
-            ("--listen=", "https", free_address()),
-            ("--health-listen=", "health", health),
-        ] {
-            let given = arguments.iter_mut().find(|given| given.starts_with(flag));
-            let given = given.unwrap_or_else(|| panic!("no {flag}"));
-            assert_eq!(*given, format!("{flag}0.0.0.0:{}", ports()[port]));
-            *given = format!("{flag}{address}");
-        }
-        arguments.push(format!("--state={}", mounts["state"].display()));
-        let program = Path::new(env!("CARGO_BIN_EXE_keyguard"));
-        let mut process = Process::start("keyguard", program, arguments, &workspace);
-        for probe in ["livenessProbe", "readinessProbe"] {
-            let get = &container[probe]["httpGet"];
-            assert_eq!(get["port"], "health");
-            let path = get["path"].as_str().unwrap();
-            process
-                .ready(|| plain_http::get(health, path).is_ok_and(|answer| answer.status == 200))?;
-        }
-        Ok((process, health))
-    });
-    let absent = plain_http::get(health, "/absent").unwrap();
-    assert_eq!(absent.status, 404, "a path that does not exist fails");
-}
-
-/// Lays out what the deployment mounts; each mount path, and `state`, with its folder here.
-fn mount(workspace: &Workspace) -> BTreeMap<String, PathBuf> {
-    let key = KeyPair::generate().unwrap();
-    let subjects = vec!["keyguard.keyguard.svc".to_owned()];
-    let certificate = CertificateParams::new(subjects)
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    let pod = pod_spec();
-    let mut mounts = BTreeMap::new();
-    for mount in container()["volumeMounts"].as_array().unwrap() {
-        let volumes = pod["volumes"].as_array().unwrap();
-        let named = |volume: &&Value| volume["name"] == mount["name"];
-        let volume = volumes.iter().find(named).expect("the volume of a mount");
-        let folder = mount["name"].as_str().unwrap();
-        if let Some(secret) = volume.get("secret") {
-            assert_eq!(secret["secretName"], "keyguard-tls");
-            workspace.write(format!("{folder}/tls.crt"), certificate.pem());
-            workspace.write(format!("{folder}/tls.key"), key.serialize_pem());
-        } else {
-            let config_map = manifest("config.yaml");
-            assert_eq!(volume["configMap"]["name"], config_map["metadata"]["name"]);
-            for (name, content) in config_map["data"].as_object().unwrap() {
-                workspace.write(format!("{folder}/{name}"), content.as_str().unwrap());
-            }
-        }
-        let path = mount["mountPath"].as_str().unwrap();
-        mounts.insert(path.to_owned(), workspace.path(folder));
-    }
-    let state = workspace.path("state");
-    fs::create_dir(&state).unwrap();
-    mounts.insert("state".to_owned(), state);
-    mounts
-}
-
-/// An argument with its mounted folder replaced by the one here.
-fn local(argument: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
-    let mounted = mounts
-        .iter()
-        .find(|(path, _)| argument.contains(path.as_str()));
-    mounted.map_or_else(
-        || argument.to_owned(),
-        |(path, folder)| argument.replace(path.as_str(), &folder.display().to_string()),
-    )
-}
-
 fn configuration() -> String {
     let config_map = manifest("config.yaml");
     config_map["data"]["config.yaml"]
@@ -247,13 +156,6 @@ fn ports() -> BTreeMap<String, u64> {
     ports.map(|port| named(port).unwrap()).collect()
 }
 
-fn strings(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item.as_str().unwrap())
-}
-
 /// The only object of a file.
 fn manifest(name: &str) -> Value {
     let mut objects = manifests(name);
@@ -267,5 +169,10 @@ fn manifests(name: &str) -> Vec<Value> {
         .join(name);
     let text =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    let objects: Vec<Value> =
+        serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    objects
+        .into_iter()
+        .filter(|object| !object.is_null())
+        .collect()
 }

@@ -7,14 +7,14 @@ use std::thread;
 
 /// A loopback balancer that copies bytes and knows nothing of TLS. Lives until
 /// the test binary ends.
-pub(super) struct Balancer {
-    pub(super) address: SocketAddr,
+pub(crate) struct Balancer {
+    pub(crate) address: SocketAddr,
     replicas: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
 impl Balancer {
     /// One with nobody behind it.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a loopback port");
         let address = listener
             .local_addr()
@@ -34,7 +34,7 @@ impl Balancer {
     }
 
     /// Lets new connections go to these in turn.
-    pub(super) fn set(&self, replicas: Vec<SocketAddr>) {
+    pub(crate) fn set(&self, replicas: Vec<SocketAddr>) {
         *self.replicas.lock().unwrap_or_else(PoisonError::into_inner) = replicas;
     }
 }

@@ -11,8 +11,8 @@
 )]
 
 mod audit;
-mod balancer;
-mod binaries;
+pub(crate) mod balancer;
+pub(crate) mod binaries;
 pub(crate) mod certificates;
 pub(crate) mod fleet;
 pub(crate) mod keyguard;
@@ -46,14 +46,17 @@ use self::workspace::Workspace;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Installed on every control plane: keyguard's account and rights as they
-/// ship, and what the tests need beside them.
-const MANIFESTS: [&str; 5] = [
+/// What the tests need on every control plane.
+const FIXTURES: [&str; 2] = [
+    "tests/fixtures/developer-role.yaml",
+    "tests/fixtures/rollout-crd.yaml",
+];
+
+/// keyguard's account and rights as they ship, where Helm does not bring them.
+const MANIFESTS: [&str; 3] = [
     "deploy/manifests/namespace.yaml",
     "deploy/manifests/service-account.yaml",
     "deploy/manifests/rbac.yaml",
-    "tests/fixtures/developer-role.yaml",
-    "tests/fixtures/rollout-crd.yaml",
 ];
 
 /// A running control plane; ends when dropped and when the test binary ends.
@@ -75,6 +78,13 @@ impl ControlPlane {
     /// One that belongs to a single test, which may stop it, slow it, or
     /// install webhooks that concern every namespace.
     pub(crate) fn private() -> Self {
+        let plane = Self::bare();
+        plane.create(&MANIFESTS);
+        plane
+    }
+
+    /// As [`private`](Self::private), with nothing of keyguard on it.
+    pub(crate) fn bare() -> Self {
         let workspace = Workspace::new();
         let authority = Authority::new(&workspace);
         let etcd = start_on_free_ports(|| Etcd::start(&workspace));
@@ -85,14 +95,18 @@ impl ControlPlane {
             authority,
             workspace,
         };
-        plane.install_manifests();
+        plane.create(&FIXTURES);
+        plane.await_rollouts();
         plane
     }
 
-    fn install_manifests(&self) {
-        let mut create = vec!["create".to_owned()];
-        create.extend(MANIFESTS.map(|file| format!("--filename={ROOT}/{file}")));
+    fn create(&self, files: &[&str]) {
+        let files = files.iter().map(|file| format!("--filename={ROOT}/{file}"));
+        let create = ["create".to_owned()].into_iter().chain(files);
         self.kubectl().run(create).expect_ok();
+    }
+
+    fn await_rollouts(&self) {
         let established = [
             "wait",
             "--for=condition=Established",

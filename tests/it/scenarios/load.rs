@@ -18,20 +18,20 @@ use crate::control_plane::users::ALICE;
 ///
 /// # Errors
 /// What came instead of the right answer.
-pub(super) type Ask<'a> = &'a (dyn Fn() -> Result<(), String> + Sync);
+pub(crate) type Ask<'a> = &'a (dyn Fn() -> Result<(), String> + Sync);
 
 /// What came of asking.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// How often an answer was right.
-    pub(super) right: usize,
+    pub(crate) right: usize,
     /// What came instead, each time it was not.
-    pub(super) wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 /// Lets each of `asks` ask without a pause, in a thread of its own, while
 /// `work` is done.
-pub(super) fn under_load<T>(asks: &[Ask<'_>], work: impl FnOnce() -> T) -> (T, Tally) {
+pub(crate) fn under_load<T>(asks: &[Ask<'_>], work: impl FnOnce() -> T) -> (T, Tally) {
     let (done, right, wrong) = (
         AtomicBool::new(false),
         AtomicUsize::new(0),

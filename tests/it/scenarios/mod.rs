@@ -22,7 +22,7 @@ mod chart;
 mod client_certificates;
 mod guard;
 mod installs;
-mod load;
+pub(crate) mod load;
 mod malformed;
 mod modes;
 mod objects;

@@ -1,0 +1,67 @@
+{{- define "keyguard.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains "keyguard" .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-keyguard" .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "keyguard.selectorLabels" -}}
+app.kubernetes.io/name: keyguard
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "keyguard.labels" -}}
+{{ include "keyguard.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: admission-webhook
+app.kubernetes.io/part-of: keyguard
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "keyguard.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret that the certificate is in. */}}
+{{- define "keyguard.certificateSecret" -}}
+{{- if eq .Values.certificates.mode "files" -}}
+{{- .Values.certificates.files.secretName -}}
+{{- else if eq .Values.certificates.mode "cert-manager" -}}
+{{- printf "%s-tls" (include "keyguard.fullname" .) -}}
+{{- else -}}
+{{- .Values.certificates.selfManaged.secretName | default (printf "%s-certificates" (include "keyguard.fullname" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty when Helm itself speaks to a cluster. `helm template`, and so Argo CD, looks nothing up. */}}
+{{- define "keyguard.inCluster" -}}
+{{- if lookup "v1" "Namespace" "" "kube-system" -}}true{{- end -}}
+{{- end -}}
+
+{{- define "keyguard.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "keyguard.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "keyguard.selfTestNamespace" -}}
+{{- .Values.selfTest.namespace | default (first .Values.namespaces) | default "default" -}}
+{{- end -}}

@@ -1,0 +1,19 @@
+//! The chart: the real Helm against the real API server, with a stand-in for
+//! the kubelet and the Deployment controller.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod install;
+mod pod;
+mod release;
+mod rendered;
+mod rights;
+mod upgrade;
+mod values;
