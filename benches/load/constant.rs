@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
 use keyguard::edge::certificate_files;
+use keyguard::edge::health::Draining;
 use keyguard::edge::listener::{Bound, Limits, Transport};
 use keyguard::edge::live::Live;
 use keyguard::edge::metrics::Metrics;
@@ -64,6 +65,7 @@ pub(crate) fn serve(arguments: &[String]) {
                 transport,
                 router,
                 Arc::new(Live::new(Limits::default())),
+                Draining::default(),
                 std::future::pending(),
             )
             .await;

@@ -1,6 +1,6 @@
 //! One connection: handshake, protocol, requests, end.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Noticed};
 use super::client_certificates::ClientRefusal;
+use super::health::Draining;
 use super::listener::{Limits, Transport};
 use super::watchdog::{Overdue, Patience, Watchdog};
 
@@ -44,6 +45,8 @@ pub(super) struct Server {
     pub(super) transport: Transport,
     pub(super) router: Router,
     pub(super) limits: Arc<Limits>,
+    /// Tells when clients are to go elsewhere.
+    pub(super) draining: Draining,
     /// True once no further request is wanted.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -100,7 +103,11 @@ impl Server {
             header: Some(self.limits.header_timeout),
             idle: self.limits.idle_timeout,
         };
-        drive(connection, Watchdog::new(activity, patience), self.stopping).await;
+        // While draining each answer asks for another connection; to close one that is idle would lose a request that
+        // is on its way just then.
+        let going_away = pending();
+        let watchdog = Watchdog::new(activity, patience);
+        drive(connection, watchdog, going_away, self.stopping).await;
     }
 
     async fn http2<S>(self, stream: S, activity: Arc<Activity>)
@@ -123,7 +130,17 @@ impl Server {
             header: None,
             idle: self.limits.idle_timeout,
         };
-        drive(connection, Watchdog::new(activity, patience), self.stopping).await;
+        // GOAWAY loses nothing: what the client sent before it read it is answered. Whoever comes while draining has no
+        // other replica yet, and stays until the end.
+        let stays = self.draining.is_draining();
+        let going_away = async move {
+            match stays {
+                true => pending().await,
+                false => self.draining.begun().await,
+            }
+        };
+        let watchdog = Watchdog::new(activity, patience);
+        drive(connection, watchdog, going_away, self.stopping).await;
     }
 }
 
@@ -152,12 +169,17 @@ fn service(
     })
 }
 
-/// Polls `connection` to its end, which comes gracefully when the server stops or nobody uses it.
-async fn drive<C>(connection: C, mut watchdog: Watchdog, mut stopping: watch::Receiver<bool>)
-where
+/// Polls `connection` to its end, which comes gracefully when it is `going_away`, the server stops, or nobody uses it.
+async fn drive<C>(
+    connection: C,
+    mut watchdog: Watchdog,
+    going_away: impl Future<Output = ()>,
+    mut stopping: watch::Receiver<bool>,
+) where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
+    let mut going_away = pin!(going_away);
     let mut stop = pin!(stopping.wait_for(|stopping| *stopping));
     let mut is_closing = false;
     loop {
@@ -170,6 +192,7 @@ where
                 return;
             }
             _ = stop.as_mut(), if !is_closing => {}
+            () = going_away.as_mut(), if !is_closing => {}
             overdue = poll_fn(|context| watchdog.poll_overdue(context)) => {
                 if is_closing || overdue == Overdue::Header {
                     tracing::debug!(?overdue, "connection cut");

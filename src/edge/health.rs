@@ -1,7 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`, in plain HTTP on an address of their own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use super::clock::{self, rfc3339};
@@ -35,17 +34,23 @@ pub trait Readiness: Send + Sync + 'static {
 
 /// Whether the program is on its way out: clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(Arc<watch::Sender<bool>>);
 
 impl Draining {
-    /// Not ready from now on; answers ask the client to connect elsewhere.
+    /// Not ready from now on; clients are asked to connect elsewhere.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     /// Whether it has begun.
     pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Resolves when it has begun.
+    pub async fn begun(&self) {
+        // The sender lives as long as this does.
+        let _ = self.0.subscribe().wait_for(|draining| *draining).await;
     }
 }
 

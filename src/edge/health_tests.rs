@@ -1,7 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "certificate and key are files")]
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::activity::Activity;
 use super::connection::Server;
 use super::connections::Connections;
+use super::health::Draining;
 use super::live::Live;
 use super::metrics::Metrics;
 
@@ -167,6 +168,7 @@ impl Bound {
         transport: Transport,
         router: Router,
         limits: Arc<Live<Limits>>,
+        draining: Draining,
         shutdown: impl Future<Output = ()>,
     ) -> Drained {
         let (stop, stopping) = watch::channel(false);
@@ -175,6 +177,7 @@ impl Bound {
             transport,
             router,
             limits: limits.get(),
+            draining,
             stopping,
         };
         tokio::select! {

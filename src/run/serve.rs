@@ -219,9 +219,12 @@ impl Server {
         );
         let (drained, reviews_ended) = oneshot::channel::<()>();
         let reviews = async {
-            let ended = self
-                .reviews
-                .serve(transport, router, Arc::clone(connections), async {
+            let ended = self.reviews.serve(
+                transport,
+                router,
+                Arc::clone(connections),
+                draining.clone(),
+                async {
                     let hurry = stop.stopped().await;
                     draining.begin();
                     let grace = config.get().timeouts.drain_grace;
@@ -230,7 +233,8 @@ impl Server {
                         () = sleep(grace) => {}
                         () = hurry => {}
                     }
-                });
+                },
+            );
             let ended = ended.await;
             drop(drained);
             ended
@@ -239,6 +243,7 @@ impl Server {
             Transport::Plain,
             health_router,
             Arc::new(health_limits),
+            Draining::default(),
             async {
                 let _ = reviews_ended.await;
             },

@@ -92,6 +92,7 @@ pub(super) struct Server {
     pub(super) root: CertificateDer<'static>,
     pub(super) reviewer: Scripted,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) draining: Draining,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Drained>,
 }
@@ -110,25 +111,27 @@ impl Server {
             released: Arc::new(Semaphore::new(0)),
         };
         let metrics = Arc::new(Metrics::new());
+        let draining = Draining::default();
         let router = router(
             Arc::new(Live::new(Serving {
                 reviewer: reviewer.clone(),
                 limits: setup.requests,
             })),
             Arc::clone(&metrics),
-            Draining::default(),
+            draining.clone(),
         );
         let transport = Transport::Tls {
             config: certificate.server_config(),
             metrics: Arc::clone(&metrics),
         };
-        let (address, stop, served) = serve(transport, router, setup.limits).await;
+        let (address, stop, served) = serve(transport, router, setup.limits, &draining).await;
         Server {
             address,
             certificate: Arc::new(certificate),
             root,
             reviewer,
             metrics,
+            draining,
             stop,
             served,
         }
@@ -206,6 +209,7 @@ pub(super) async fn serve(
     transport: Transport,
     router: Router,
     limits: Limits,
+    draining: &Draining,
 ) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<Drained>) {
     let bound = Bound::bind("--listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
@@ -216,6 +220,6 @@ pub(super) async fn serve(
         let _ = stopped.await;
     };
     let limits = Arc::new(Live::new(limits));
-    let served = tokio::spawn(bound.serve(transport, router, limits, shutdown));
+    let served = tokio::spawn(bound.serve(transport, router, limits, draining.clone(), shutdown));
     (address, stop, served)
 }

@@ -35,7 +35,8 @@ async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draini
         Arc::new(Metrics::new()),
         draining.clone(),
     );
-    let (address, stop, served) = serve(Transport::Plain, router, Limits::default()).await;
+    let (address, stop, served) =
+        serve(Transport::Plain, router, Limits::default(), &draining).await;
     let get = async |path: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request =

@@ -76,3 +76,40 @@ async fn nobody_there_is_no_wait() {
         Drained { cut: 0 }
     );
 }
+
+#[tokio::test]
+async fn while_draining_http_2_is_sent_elsewhere_and_whoever_comes_is_answered() {
+    let server = start(NEVER).await;
+    let mut busy = server.client(Protocol::Http2).await;
+    let mut idle = server.client(Protocol::Http2).await;
+    let mut kept = server.client(Protocol::Http1).await;
+    idle.review("{}").await.unwrap();
+    kept.review("{}").await.unwrap();
+    let waiting = tokio::spawn(async move { (busy.review("wait").await, busy.connection) });
+    server.is_waiting().await;
+
+    server.draining.begin();
+    within("GOAWAY", idle.connection).await.unwrap();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let mut newcomer = server.client(protocol).await;
+        for _ in 0..3 {
+            let reply = newcomer.review("{}").await.unwrap();
+            assert_eq!(reply.body, "{}", "{protocol:?}");
+            if protocol == Protocol::Http1 {
+                assert_eq!(reply.headers["connection"], "close");
+                break;
+            }
+        }
+        assert_eq!(
+            newcomer.connection.is_finished(),
+            protocol == Protocol::Http1
+        );
+    }
+    // An idle connection is not closed under the hands of who is about to ask.
+    let reply = kept.review("{}").await.unwrap();
+    assert_eq!(reply.headers["connection"], "close");
+    server.release();
+    let (reply, connection) = waiting.await.unwrap();
+    assert_eq!(reply.unwrap().body, "wait");
+    within("closed after its answer", connection).await.unwrap();
+}
