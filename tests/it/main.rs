@@ -1,5 +1,6 @@
 //! keyguard from the outside: the real program, and the real program behind a real API server.
 
+mod chaos;
 mod chart;
 mod control_plane;
 mod demo;

@@ -14,29 +14,29 @@ use crate::control_plane::users::{ADMIN, ALICE};
 use crate::control_plane::webhook::Installation;
 
 /// A keyguard behind the shared control plane, and its registration.
-pub(super) struct Guard {
+pub(crate) struct Guard {
     // Dropped in this order: nobody is to call a keyguard that is gone.
     installed: Installation<'static>,
-    pub(super) keyguard: Keyguard,
+    pub(crate) keyguard: Keyguard,
     label: String,
 }
 
 impl Guard {
     /// The one with nothing configured, which most tests share.
-    pub(super) fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Guard> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&Options::default()))
     }
 
     /// One with a configuration of its own.
-    pub(super) fn configured(config: &str) -> Self {
+    pub(crate) fn configured(config: &str) -> Self {
         Self::start(&Options {
             config: Some(config.to_owned()),
             ..Options::default()
         })
     }
 
-    pub(super) fn start(options: &Options) -> Self {
+    pub(crate) fn start(options: &Options) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let label = format!("guard-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let keyguard = Keyguard::start(ControlPlane::shared(), options);
@@ -48,18 +48,18 @@ impl Guard {
     }
 
     /// Ends the keyguard; the API server goes on calling it.
-    pub(super) fn crash(self) -> Installation<'static> {
+    pub(crate) fn crash(self) -> Installation<'static> {
         drop(self.keyguard);
         self.installed
     }
 
     /// A fresh namespace that it guards.
-    pub(super) fn scene(&self, prefix: &str) -> Scene {
+    pub(crate) fn scene(&self, prefix: &str) -> Scene {
         self.scenes(prefix, 1).remove(0)
     }
 
     /// Many of them at once.
-    pub(super) fn scenes(&self, prefix: &str, count: usize) -> Vec<Scene> {
+    pub(crate) fn scenes(&self, prefix: &str, count: usize) -> Vec<Scene> {
         let plane = ControlPlane::shared();
         let namespaces = plane.fresh_namespaces_guarded_by(&self.label, prefix, count);
         let namespaces = namespaces.into_iter();
@@ -70,7 +70,7 @@ impl Guard {
 
     /// The decisions in this namespace up to now, oldest first: a dry run that
     /// is asked about, whatever comes of it, marks the end of the log.
-    pub(super) fn decisions(&self, scene: &Scene) -> Vec<Value> {
+    pub(crate) fn decisions(&self, scene: &Scene) -> Vec<Value> {
         let marker = "end-of-log";
         let object = deployment(marker, vec![token_from("missing", "token")]);
         let _ = scene.send(["create", "--dry-run=server"], &object);
@@ -85,24 +85,24 @@ impl Guard {
 }
 
 /// A namespace in which a test plays.
-pub(super) struct Scene {
-    pub(super) plane: &'static ControlPlane,
-    pub(super) namespace: String,
+pub(crate) struct Scene {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) namespace: String,
 }
 
 impl Scene {
     /// kubectl of an ordinary person.
-    pub(super) fn alice(&self) -> Client<'static> {
+    pub(crate) fn alice(&self) -> Client<'static> {
         self.user(ALICE)
     }
 
     /// kubectl of someone who may do everything.
-    pub(super) fn admin(&self) -> Client<'static> {
+    pub(crate) fn admin(&self) -> Client<'static> {
         self.user(ADMIN)
     }
 
     /// kubectl of one of the [`users`](crate::control_plane::users).
-    pub(super) fn user(&self, user: &str) -> Client<'static> {
+    pub(crate) fn user(&self, user: &str) -> Client<'static> {
         self.plane
             .kubectl()
             .as_user(user)
@@ -111,19 +111,19 @@ impl Scene {
 
     /// Runs kubectl as alice on an object.
     #[must_use = "say what is expected of it"]
-    pub(super) fn send<const N: usize>(&self, arguments: [&str; N], object: &Value) -> Finished {
+    pub(crate) fn send<const N: usize>(&self, arguments: [&str; N], object: &Value) -> Finished {
         let arguments = arguments.into_iter().chain(["-f", "-"]);
         self.alice().stdin(object.to_string()).run(arguments)
     }
 
     /// Creates objects, each of which may be refused, as alice and in one
     /// kubectl.
-    pub(super) fn create(&self, objects: &[Value]) -> Answers {
+    pub(crate) fn create(&self, objects: &[Value]) -> Answers {
         Answers::create(self.alice(), &self.namespace, objects, &[])
     }
 
     /// One field of an object, as `jsonpath` says; empty when it is not there.
-    pub(super) fn read(&self, object: &str, jsonpath: &str) -> String {
+    pub(crate) fn read(&self, object: &str, jsonpath: &str) -> String {
         let output = format!("--output=jsonpath={jsonpath}");
         let get = ["get", object, "--ignore-not-found", &output];
         self.admin().run(get).expect_ok().stdout

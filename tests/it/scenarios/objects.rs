@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 /// Each kind of workload: its version, its kind, and the path of its pod spec.
-pub(super) const KINDS: [(&str, &str, &str); 8] = [
+pub(crate) const KINDS: [(&str, &str, &str); 8] = [
     ("apps/v1", "Deployment", "spec.template.spec"),
     ("apps/v1", "StatefulSet", "spec.template.spec"),
     ("apps/v1", "DaemonSet", "spec.template.spec"),
@@ -17,7 +17,7 @@ pub(super) const KINDS: [(&str, &str, &str); 8] = [
 ];
 
 /// `argocd-cm` as Argo CD finds it.
-pub(super) fn argocd_cm(data: &Value) -> Value {
+pub(crate) fn argocd_cm(data: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -30,7 +30,7 @@ pub(super) fn argocd_cm(data: &Value) -> Value {
 }
 
 /// A Secret with one key.
-pub(super) fn secret(name: &str, key: &str, value: impl AsRef<[u8]>) -> Value {
+pub(crate) fn secret(name: &str, key: &str, value: impl AsRef<[u8]>) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -40,17 +40,17 @@ pub(super) fn secret(name: &str, key: &str, value: impl AsRef<[u8]>) -> Value {
 }
 
 /// `ARGO_CD_TOKEN` from a Secret.
-pub(super) fn token_from(secret: &str, key: &str) -> Value {
+pub(crate) fn token_from(secret: &str, key: &str) -> Value {
     variable_from("ARGO_CD_TOKEN", secret, key)
 }
 
 /// `ARGO_CD_PASSWORD` from a Secret.
-pub(super) fn password_from(secret: &str, key: &str) -> Value {
+pub(crate) fn password_from(secret: &str, key: &str) -> Value {
     variable_from("ARGO_CD_PASSWORD", secret, key)
 }
 
 /// The two variables by which a component finds its token itself.
-pub(super) fn token_by_name(secret: &str, key: &str) -> Vec<Value> {
+pub(crate) fn token_by_name(secret: &str, key: &str) -> Vec<Value> {
     vec![
         json!({"name": "ARGO_CD_TOKEN_SECRET_NAME", "value": secret}),
         json!({"name": "ARGO_CD_TOKEN_SECRET_KEY", "value": key}),
@@ -62,13 +62,13 @@ fn variable_from(variable: &str, secret: &str, key: &str) -> Value {
 }
 
 /// A variable whose Secret need not be there.
-pub(super) fn optional(mut variable: Value) -> Value {
+pub(crate) fn optional(mut variable: Value) -> Value {
     variable["valueFrom"]["secretKeyRef"]["optional"] = true.into();
     variable
 }
 
 /// A Deployment of one container with this environment.
-pub(super) fn deployment(name: &str, env: Vec<Value>) -> Value {
+pub(crate) fn deployment(name: &str, env: Vec<Value>) -> Value {
     workload(
         "Deployment",
         name,
@@ -76,12 +76,12 @@ pub(super) fn deployment(name: &str, env: Vec<Value>) -> Value {
     )
 }
 
-pub(super) fn container(name: &str, env: Vec<Value>) -> Value {
+pub(crate) fn container(name: &str, env: Vec<Value>) -> Value {
     json!({"name": name, "image": "example.invalid/runtime", "env": env})
 }
 
 /// A workload of one of the [`KINDS`] with this pod spec.
-pub(super) fn workload(kind: &str, name: &str, pod: &Value) -> Value {
+pub(crate) fn workload(kind: &str, name: &str, pod: &Value) -> Value {
     let (version, ..) = KINDS
         .into_iter()
         .find(|(_, known, _)| *known == kind)
@@ -123,7 +123,7 @@ pub(super) fn workload(kind: &str, name: &str, pod: &Value) -> Value {
 /// What an object becomes by a merge patch.
 ///
 /// Source: RFC 7386.
-pub(super) fn merged(object: &Value, patch: &Value) -> Value {
+pub(crate) fn merged(object: &Value, patch: &Value) -> Value {
     let Value::Object(changes) = patch else {
         return patch.clone();
     };

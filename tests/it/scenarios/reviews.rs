@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// A review of the creation of a Deployment in a namespace.
-pub(super) fn creation(namespace: &str, deployment: &Value) -> Value {
+pub(crate) fn creation(namespace: &str, deployment: &Value) -> Value {
     json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::control_plane::kubectl::{Client, Finished};
 
 /// The ids of the rules that a text names, in its order.
-pub(super) fn rules(text: &str) -> Vec<&str> {
+pub(crate) fn rules(text: &str) -> Vec<&str> {
     let bracketed = text.split('[').skip(1);
     bracketed
         .filter_map(|rest| rest.split_once(']'))
@@ -18,7 +18,7 @@ pub(super) fn rules(text: &str) -> Vec<&str> {
 
 /// Expects that a change was refused, under exactly these rules, and returns
 /// what the person reads.
-pub(super) fn refused_by(finished: Finished, expected: &[&str]) -> String {
+pub(crate) fn refused_by(finished: Finished, expected: &[&str]) -> String {
     let refusal = finished.expect_refused();
     assert_eq!(rules(&refusal), expected, "{refusal}");
     refusal
@@ -26,7 +26,7 @@ pub(super) fn refused_by(finished: Finished, expected: &[&str]) -> String {
 
 /// Expects that a change went through, and that keyguard warned of exactly
 /// these rules.
-pub(super) fn warned_of(finished: Finished, expected: &[&str]) -> Finished {
+pub(crate) fn warned_of(finished: Finished, expected: &[&str]) -> Finished {
     let finished = finished.expect_ok();
     let warnings = finished.warnings().join("\n");
     assert_eq!(rules(&warnings), expected, "{}", finished.stderr);
@@ -34,14 +34,14 @@ pub(super) fn warned_of(finished: Finished, expected: &[&str]) -> Finished {
 }
 
 /// What was said to each of many objects that one kubectl created.
-pub(super) struct Answers {
+pub(crate) struct Answers {
     refusals: BTreeMap<String, String>,
     warnings: Vec<String>,
 }
 
 impl Answers {
     /// Creates them with this kubectl, which speaks of `namespace`.
-    pub(super) fn create(
+    pub(crate) fn create(
         kubectl: Client<'_>,
         namespace: &str,
         objects: &[Value],
@@ -77,20 +77,20 @@ impl Answers {
 
     /// What was said to the person when this object was refused; empty when it
     /// was not.
-    pub(super) fn refusal(&self, object: &Value, namespace: &str) -> &str {
+    pub(crate) fn refusal(&self, object: &Value, namespace: &str) -> &str {
         let refusal = self.refusals.get(&name(object, namespace));
         refusal.map(String::as_str).unwrap_or_default()
     }
 
     /// Everything that the person read.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let refusals = self.refusals.values().chain(&self.warnings);
         refusals.map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
     /// The rules under which keyguard warned, once for each different warning
     /// that has `text` in it.
-    pub(super) fn warnings(&self, text: &str) -> Vec<&str> {
+    pub(crate) fn warnings(&self, text: &str) -> Vec<&str> {
         let warnings = self.warnings.iter();
         warnings
             .filter(|warning| warning.contains(text))
@@ -99,13 +99,13 @@ impl Answers {
     }
 
     /// Expects that nothing was refused.
-    pub(super) fn expect_no_refusal(self) -> Self {
+    pub(crate) fn expect_no_refusal(self) -> Self {
         assert!(self.refusals.is_empty(), "{:#?}", self.refusals);
         self
     }
 
     /// Expects that nothing was refused, and that keyguard said nothing.
-    pub(super) fn expect_silence(self) -> Self {
+    pub(crate) fn expect_silence(self) -> Self {
         let answers = self.expect_no_refusal();
         assert!(answers.warnings("").is_empty(), "{:#?}", answers.warnings);
         answers

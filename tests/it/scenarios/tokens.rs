@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 /// A token that starts as an API key that does not expire.
 #[derive(Clone)]
-pub(super) struct Token {
+pub(crate) struct Token {
     header: Value,
     claims: Value,
     signature: Vec<u8>,
 }
 
 impl Token {
-    pub(super) fn api_key(account: &str) -> Self {
+    pub(crate) fn api_key(account: &str) -> Self {
         let id = URL_SAFE_NO_PAD.encode(random(16));
         Self {
             header: json!({"alg": "HS256", "typ": "JWT"}),
@@ -32,18 +32,18 @@ impl Token {
     }
 
     /// With a claim set, or left out when it is null.
-    pub(super) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims = super::objects::merged(&self.claims, &json!({name: value.into()}));
         self
     }
 
     /// With another algorithm in its header, and the signature as it was.
-    pub(super) fn algorithm(mut self, name: &str) -> Self {
+    pub(crate) fn algorithm(mut self, name: &str) -> Self {
         self.header["alg"] = name.into();
         self
     }
 
-    pub(super) fn segments(&self) -> [String; 3] {
+    pub(crate) fn segments(&self) -> [String; 3] {
         [
             self.header.to_string().into_bytes(),
             self.claims.to_string().into_bytes(),
@@ -52,13 +52,13 @@ impl Token {
         .map(|part| URL_SAFE_NO_PAD.encode(part))
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.segments().join(".")
     }
 }
 
 /// Text that no other test has, such as for a password.
-pub(super) fn random_text() -> String {
+pub(crate) fn random_text() -> String {
     URL_SAFE_NO_PAD.encode(random(18))
 }
 

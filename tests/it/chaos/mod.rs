@@ -1,0 +1,16 @@
+//! What goes wrong around keyguard, and that nobody is refused or kept waiting for it longer than it lasts. Each test
+//! prints its figures: `cargo test --test it chaos -- --nocapture`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test reads files and clocks, and says what is wrong by panicking"
+)]
+
+mod client;
+mod replicas;
+mod rolling_restarts;
