@@ -1,4 +1,12 @@
 //! What Argo CD itself would decide, mirrored exactly and in this one place.
 
 pub mod accounts;
+pub mod claims;
+mod json;
+pub mod password;
+pub mod settings;
+pub mod shown;
+pub mod time;
 pub mod token;
+pub mod token_list;
+pub mod verification;

@@ -2,7 +2,7 @@
 //!
 //! Source: Argo CD `util/session/sessionmanager.go` and `util/jwt`, with golang-jwt v5; checked against
 //! its own verdicts on the tokens in `tests/fixtures`. Signature, account and revocation need Argo CD's
-//! Secret and are not looked at here.
+//! Secret: they are looked at in [`verification`](super::verification).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +10,11 @@ use std::fmt;
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use super::claims::{Claims, Members, Name};
+use super::json::{self, GoJson};
 
 /// Go's `base64.RawURLEncoding`: no padding, and the bits left over in the last character do not matter.
 const RAW_URL: GeneralPurpose = GeneralPurpose::new(
@@ -111,226 +113,141 @@ pub fn inspect(token: &str, now: f64) -> Vec<TokenDefect> {
     if token.contains(['\r', '\n']) {
         defects.push(TokenDefect::LineBreak);
     }
-    let mut segments = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) = (
-        segments.next(),
-        segments.next(),
-        segments.next(),
-        segments.next(),
-    ) else {
-        defects.push(TokenDefect::Segments(token.split('.').count()));
-        return defects;
-    };
-    let signature = decode(signature, Segment::Signature);
-    let length = signature.as_deref().map(Vec::len).ok();
-    defects.extend(judged(header, Segment::Header, |header| {
-        algorithm(header, length).into_iter().collect()
-    }));
-    defects.extend(judged(payload, Segment::Payload, |claims| {
-        claim_defects(claims, now)
-    }));
-    defects.extend(signature.err());
+    match Token::read(token) {
+        Ok(token) => token.defects(now, &mut defects),
+        Err(defect) => defects.push(defect),
+    }
     defects
 }
 
-/// The defects of a segment that is to be a JSON object: its shape's, or those that `judge` finds inside.
+/// A token taken apart, as far as it can be.
+pub struct Token<'a> {
+    /// What is signed: the first two segments as they stand.
+    signed: &'a str,
+    algorithm: Result<Option<Algorithm>, TokenDefect>,
+    claims: Result<Claims, TokenDefect>,
+    signature: Result<Zeroizing<Vec<u8>>, TokenDefect>,
+}
+
+/// What Argo CD lets tokens be signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC with SHA-256
+    Hs256,
+    /// HMAC with SHA-384
+    Hs384,
+    /// HMAC with SHA-512
+    Hs512,
+}
+
+impl Algorithm {
+    /// The name in a token's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Hs256 => "HS256",
+            Algorithm::Hs384 => "HS384",
+            Algorithm::Hs512 => "HS512",
+        }
+    }
+
+    /// The bytes of a signature.
+    fn length(self) -> usize {
+        match self {
+            Algorithm::Hs256 => 32,
+            Algorithm::Hs384 => 48,
+            Algorithm::Hs512 => 64,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Algorithm> {
+        let all = [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512];
+        all.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+impl<'a> Token<'a> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// When it has not three segments; whatever else is wrong is found by [`inspect`].
+    pub fn read(token: &'a str) -> Result<Token<'a>, TokenDefect> {
+        let mut segments = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) = (
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ) else {
+            return Err(TokenDefect::Segments(token.split('.').count()));
+        };
+        let signed = header.len() + 1 + payload.len();
+        Ok(Token {
+            signed: token.get(..signed).unwrap_or_default(),
+            algorithm: object(header, Segment::Header, |header| {
+                header
+                    .text(Name::Algorithm)
+                    .and_then(|name| Algorithm::from_name(&name))
+            }),
+            claims: object(payload, Segment::Payload, Claims::read),
+            signature: decode(signature, Segment::Signature),
+        })
+    }
+
+    /// What is signed, with what, and the signature, when each of them can be read.
+    pub fn signed(&self) -> Option<(&'a str, Algorithm, &[u8])> {
+        let algorithm = self.algorithm.ok()??;
+        Some((self.signed, algorithm, self.signature.as_ref().ok()?))
+    }
+
+    /// What it is signed with, when that is told and accepted.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm.ok()?
+    }
+
+    /// What it claims, when that can be read.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_ref().ok()
+    }
+
+    fn defects(&self, now: f64, defects: &mut Vec<TokenDefect>) {
+        match (self.algorithm, &self.signature) {
+            (Err(defect), _) => defects.push(defect),
+            (Ok(None), _) => defects.push(TokenDefect::Algorithm),
+            (Ok(Some(algorithm)), Ok(signature)) if signature.len() != algorithm.length() => {
+                defects.push(TokenDefect::SignatureLength {
+                    found: signature.len(),
+                    expected: algorithm.length(),
+                });
+            }
+            (Ok(Some(_)), _) => {}
+        }
+        match &self.claims {
+            Ok(claims) => claims.defects(now, defects),
+            Err(defect) => defects.push(*defect),
+        }
+        defects.extend(self.signature.as_ref().err());
+    }
+}
+
+/// A segment that is to be a JSON object, of which `read` takes what is wanted.
 ///
-/// Go decodes JSON `null` into an empty object, and puts U+FFFD for what is not UTF-8. What Go alone refuses
-/// in a member that is not read (a number beyond an f64) passes; half a surrogate pair in one that is read is refused.
-fn judged(
+/// Go decodes JSON `null` into an empty object.
+fn object<T>(
     segment: &str,
     which: Segment,
-    judge: impl FnOnce(&Members) -> Vec<TokenDefect>,
-) -> Vec<TokenDefect> {
-    let bytes = match decode(segment, which) {
-        Ok(bytes) => bytes,
-        Err(defect) => return vec![defect],
-    };
-    let json = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    match serde_json::from_str(&json) {
-        Ok(Member::Object(members)) => judge(&members),
-        Ok(Member::Null) => judge(&Members::default()),
-        _ => vec![TokenDefect::NotJson(which)],
-    }
-}
-
-fn algorithm(header: &Members, length: Option<usize>) -> Option<TokenDefect> {
-    let expected = match header.text(Name::Algorithm) {
-        Some("HS256") => 32,
-        Some("HS384") => 48,
-        Some("HS512") => 64,
-        _ => return Some(TokenDefect::Algorithm),
-    };
-    let found = length?;
-    (found != expected).then_some(TokenDefect::SignatureLength { found, expected })
-}
-
-fn claim_defects(claims: &Members, now: f64) -> Vec<TokenDefect> {
-    let mut defects = Vec::new();
-    if claims.text(Name::Issuer) != Some("argocd") {
-        defects.push(TokenDefect::Issuer);
-    }
-    defects.extend(subject_defect(claims));
-    if !matches!(claims.get(Name::IssuedAt), Some(Member::Number(_))) {
-        defects.push(TokenDefect::IssuedAt);
-    }
-    if claims.text(Name::Id).is_none_or(str::is_empty) {
-        defects.push(TokenDefect::Id);
-    }
-    match claims.time(Name::NotBefore) {
-        Time::Other => defects.push(TokenDefect::NotBeforeType),
-        Time::At(from) if now < from => defects.push(TokenDefect::NotYetValid),
-        Time::At(_) | Time::None => {}
-    }
-    match claims.time(Name::Expiry) {
-        Time::Other => defects.push(TokenDefect::ExpiryType),
-        Time::At(until) if now >= until => defects.push(TokenDefect::Expired),
-        Time::At(_) => defects.push(TokenDefect::Expires),
-        Time::None => {}
-    }
-    defects
-}
-
-fn subject_defect(claims: &Members) -> Option<TokenDefect> {
-    let federated = match claims.get(Name::FederatedClaims) {
-        Some(Member::Object(federated)) => federated.text(Name::UserId),
-        _ => None,
-    };
-    let subject = federated
-        .filter(|user| !user.is_empty())
-        .or_else(|| claims.text(Name::Subject))
-        .unwrap_or_default();
-    let mut parts = subject.split(':');
-    match [parts.next(), parts.next(), parts.next(), parts.next()] {
-        [Some(""), None, ..] => Some(TokenDefect::NoSubject),
-        [Some("proj"), Some(_), Some(_), None] => Some(TokenDefect::ProjectRole),
-        [_, Some("login"), ..] => Some(TokenDefect::LoginSession),
-        _ => None,
-    }
-}
-
-/// The members of a JSON object that decide; of two with the same name the last counts, as in Go.
-#[derive(Default)]
-struct Members(BTreeMap<Name, Member>);
-
-/// The value of a member. Text is a copy that is zeroed when dropped.
-enum Member {
-    Null,
-    Number(f64),
-    Text(Zeroizing<String>),
-    Object(Members),
-    Other,
-}
-
-/// The names that are read; what stands under any other is passed over and never held.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
-#[serde(field_identifier)]
-enum Name {
-    #[serde(rename = "alg")]
-    Algorithm,
-    #[serde(rename = "iss")]
-    Issuer,
-    #[serde(rename = "sub")]
-    Subject,
-    #[serde(rename = "federated_claims")]
-    FederatedClaims,
-    #[serde(rename = "user_id")]
-    UserId,
-    #[serde(rename = "iat")]
-    IssuedAt,
-    #[serde(rename = "jti")]
-    Id,
-    #[serde(rename = "nbf")]
-    NotBefore,
-    #[serde(rename = "exp")]
-    Expiry,
-    #[serde(other)]
-    Other,
-}
-
-/// A time among the claims, in Unix seconds: golang-jwt takes 0 for none, numbers only, and whole seconds.
-enum Time {
-    None,
-    At(f64),
-    Other,
-}
-
-impl Members {
-    fn get(&self, name: Name) -> Option<&Member> {
-        self.0.get(&name)
-    }
-
-    fn text(&self, name: Name) -> Option<&str> {
-        match self.get(name) {
-            Some(Member::Text(text)) => Some(text.as_str()),
-            _ => None,
+    read: impl FnOnce(&Members<'_>) -> T,
+) -> Result<T, TokenDefect> {
+    let bytes = decode(segment, which)?;
+    let json = GoJson::new(&bytes).filter(GoJson::numbers_fit);
+    let members = json.as_ref().and_then(|json| {
+        let value = json.value()?;
+        if json::is_null(value) {
+            return Some(BTreeMap::new());
         }
-    }
-
-    fn time(&self, name: Name) -> Time {
-        match self.get(name) {
-            None | Some(Member::Number(0.0)) => Time::None,
-            Some(Member::Number(seconds)) => Time::At(seconds.floor()),
-            Some(_) => Time::Other,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Member {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Member, D::Error> {
-        deserializer.deserialize_any(MemberVisitor)
-    }
-}
-
-struct MemberVisitor;
-
-impl<'de> Visitor<'de> for MemberVisitor {
-    type Value = Member;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Member, E> {
-        Ok(Member::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Member, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Member, E> {
-        Ok(Member::Number(number as f64))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Member, E> {
-        Ok(Member::Number(number as f64))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Member, E> {
-        Ok(Member::Number(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
-        Ok(Member::Text(Zeroizing::new(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Member, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Member::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
-        let mut members = BTreeMap::new();
-        while let Some(name) = map.next_key()? {
-            if name == Name::Other {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                members.insert(name, map.next_value()?);
-            }
-        }
-        Ok(Member::Object(Members(members)))
-    }
+        json::members(value)
+    });
+    let members = members.ok_or(TokenDefect::NotJson(which))?;
+    Ok(read(&Members(members)))
 }
 
 /// Go's decoder passes over carriage returns and line feeds wherever they stand.
