@@ -73,8 +73,8 @@ impl Rest<'_> {
 
     fn digits(&mut self, count: usize) -> Option<u32> {
         let (digits, rest) = self.0.split_at_checked(count)?;
-        let digits = digits.iter().map(|digit| char::from(*digit).to_digit(10));
-        let number = digits.fold(Some(0), |number, digit| Some(number? * 10 + digit?))?;
+        let mut digits = digits.iter().map(|digit| char::from(*digit).to_digit(10));
+        let number = digits.try_fold(0, |number, digit| Some(number * 10 + digit?))?;
         self.0 = rest;
         Some(number)
     }
