@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::dry_run::Answer;
+use crate::policy::facts::Unread;
 use crate::policy::plan::is_object_name;
 use crate::policy::rules::{Mode, Rule};
 
@@ -19,6 +20,8 @@ use crate::policy::rules::{Mode, Rule};
 const NAME: &str = "keyguard-self-test";
 /// Between two attempts: rights and webhooks reach the API server's caches within a moment.
 const PAUSE: Duration = Duration::from_millis(250);
+/// More than the API server waits for a webhook.
+const MOST_FOR_ONE: Duration = Duration::from_secs(15);
 /// What the bad change is refused under.
 const RULE: Rule = Rule::SecretMissing;
 
@@ -93,7 +96,8 @@ async fn attempt(cluster: &Cluster, namespace: &str, config: &Config) -> Result<
     ];
     let mut report = String::new();
     for (path, object, expected) in tried {
-        let answer = cluster.dry_run_create(&path, &object).await;
+        let asked = timeout(MOST_FOR_ONE, cluster.dry_run_create(&path, &object)).await;
+        let answer = asked.unwrap_or(Err(Unread::Timeout));
         let answer = answer.map_err(|unread| format!("POST {path}: {}", unread.what()))?;
         report.push_str(&expected.judge(&answer)?);
         report.push('\n');

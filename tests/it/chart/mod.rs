@@ -10,10 +10,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod figures;
 mod install;
 mod pod;
 mod release;
 mod rendered;
 mod rights;
+mod security;
 mod upgrade;
 mod values;

@@ -1,8 +1,11 @@
 //! The container of a pod, started as the kubelet would, with what it mounts.
 
+use std::env;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -10,14 +13,21 @@ use serde_json::Value;
 use super::release::Release;
 use crate::control_plane::plain_http::{self, Answer};
 use crate::control_plane::process::{Process, free_address};
-use crate::control_plane::wait::wait_for;
+use crate::control_plane::wait::{DEADLINE, wait_for};
 use crate::control_plane::workspace::Workspace;
 
-const KEYGUARD: &str = env!("CARGO_BIN_EXE_keyguard");
+/// The program of an image, when it is named; else the one of this build.
+fn program() -> PathBuf {
+    env::var_os("KEYGUARD_PROGRAM").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_keyguard")),
+        PathBuf::from,
+    )
+}
 
 /// A pod that serves; killed when dropped.
 pub(super) struct Pod {
     process: Process,
+    started: Instant,
     /// Where it answers reviews.
     pub(super) address: SocketAddr,
     health: SocketAddr,
@@ -49,7 +59,8 @@ impl Pod {
         }
         let readiness = container["readinessProbe"]["httpGet"]["path"].as_str();
         Self {
-            process: Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace),
+            started: Instant::now(),
+            process: Process::start("keyguard", &program(), arguments, &workspace),
             address,
             health,
             readiness: readiness.expect("a path").to_owned(),
@@ -63,7 +74,7 @@ impl Pod {
         let mut arguments = arguments(release, spec, &workspace);
         arguments.extend(further.iter().map(|&argument| argument.to_owned()));
         Task {
-            process: Process::start("task", Path::new(KEYGUARD), arguments, &workspace),
+            process: Process::start("task", &program(), arguments, &workspace),
             _workspace: workspace,
         }
     }
@@ -74,6 +85,25 @@ impl Pod {
         self.process
             .ready(|| plain_http::get(health, path).is_ok_and(|answer| answer.status == 200))
             .unwrap_or_else(|log| panic!("{log}"));
+    }
+
+    /// The time from its start until its readiness probe succeeds, to the
+    /// millisecond.
+    pub(super) fn measure_ready(&mut self) -> Duration {
+        loop {
+            let answer = plain_http::get(self.health, &self.readiness);
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                return self.started.elapsed();
+            }
+            assert_eq!(self.process.exited(), None, "{}", self.process.log());
+            assert!(self.started.elapsed() < DEADLINE, "{}", self.process.log());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The memory that it holds.
+    pub(super) fn resident_kib(&self) -> u64 {
+        self.process.resident_kib()
     }
 
     /// What its readiness probe says, once it says `wanted`.

@@ -297,7 +297,10 @@ fn one_right_less_is_told_by_name_and_given_back_is_enough() {
         let mut pod = release.start_pod();
         let told = pod.await_unready(line).body;
         println!("without {right}: {told}");
-        assert!(pod.output().contains(line), "the log says it too");
+        wait_for("the log to say it too", || {
+            let log = pod.output();
+            log.contains(line).then_some(()).ok_or(log)
+        });
         replace_rules(&release, &before);
         pod.await_ready();
     }

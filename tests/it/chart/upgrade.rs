@@ -3,6 +3,7 @@
 use super::install::{argocd, asked};
 use super::release::Release;
 use crate::control_plane::ControlPlane;
+use crate::control_plane::wait::wait_for;
 use crate::scenarios::load::under_load;
 
 #[test]
@@ -53,4 +54,23 @@ fn an_upgrade_leaves_the_ca_bundle_that_keyguard_wrote() {
     let webhooks = release.get("validatingwebhookconfiguration", "keyguard")["webhooks"].clone();
     assert_eq!(webhooks[0]["failurePolicy"], "Fail");
     assert_eq!(release.bundles(), before);
+}
+
+#[test]
+fn an_upgrade_switches_on_again_what_somebody_switched_off() {
+    let plane = ControlPlane::bare();
+    let namespace = plane.fresh_namespace("argocd");
+    argocd(&plane, &namespace);
+    let mut release = Release::install(&plane, &[]);
+    release.start_pods();
+    wait_for("the webhooks to be in effect", || asked(&plane, &namespace));
+    let off = ["delete", "validatingwebhookconfiguration", "keyguard"];
+    release.kubectl().run(off).expect_ok();
+    wait_for("the webhooks to be out of effect", || {
+        asked(&plane, &namespace).err().ok_or("refused".to_owned())
+    });
+    release.upgrade(&[]);
+    wait_for("the webhooks to be in effect again", || {
+        asked(&plane, &namespace)
+    });
 }

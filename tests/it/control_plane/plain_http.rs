@@ -19,10 +19,9 @@ pub(crate) struct Answer {
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one piece: a second small write would wait for the first to be acknowledged.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     parse(&text).ok_or_else(|| io::Error::other(format!("not an HTTP answer: {text}")))
