@@ -59,7 +59,7 @@ impl Server {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         match self.transport.clone() {
-            Transport::Plain => self.http1(stream, activity).await,
+            Transport::Plain => Box::pin(self.http1(stream, activity)).await,
             Transport::Tls { config, metrics } => {
                 let _open = metrics.connection_opens();
                 let handshake = TlsAcceptor::from(config).accept(stream);
@@ -68,8 +68,11 @@ impl Server {
                     shaken = timeout(self.limits.tls_handshake_timeout, handshake) => shaken,
                 };
                 match shaken {
-                    Ok(Ok(stream)) if speaks_http2(&stream) => self.http2(stream, activity).await,
-                    Ok(Ok(stream)) => self.http1(stream, activity).await,
+                    // Boxed, so that a connection that never gets this far does not take its room.
+                    Ok(Ok(stream)) if speaks_http2(&stream) => {
+                        Box::pin(self.http2(stream, activity)).await;
+                    }
+                    Ok(Ok(stream)) => Box::pin(self.http1(stream, activity)).await,
                     Ok(Err(error)) => {
                         tracing::debug!(%error, "TLS handshake");
                         if let Some(refusal) = ClientRefusal::of(&error) {

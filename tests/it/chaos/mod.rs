@@ -11,6 +11,11 @@
     reason = "a test reads files and clocks, and says what is wrong by panicking"
 )]
 
+mod certificate;
 mod client;
+mod cluster;
+mod large_secret;
+mod memory;
 mod replicas;
 mod rolling_restarts;
+mod silence;

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rcgen::CertificateParams;
 
 use crate::control_plane::balancer::Balancer;
 use crate::control_plane::certificates::{Authority, ServerCertificate};
-use crate::control_plane::plain_http;
+use crate::control_plane::plain_http::{self, Answer};
 use crate::control_plane::process::{Process, free_address};
 use crate::control_plane::workspace::Workspace;
 
@@ -33,7 +34,7 @@ pub(super) struct Service {
 /// A running keyguard; killed when dropped.
 pub(super) struct Replica {
     process: Process,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     health: SocketAddr,
     _workspace: Workspace,
 }
@@ -41,11 +42,20 @@ pub(super) struct Replica {
 impl Service {
     /// One with no replicas, over one manifest.
     pub(super) fn new(config: &str, manifest: &str) -> Self {
+        Self::with_certificate(config, manifest, |_| {})
+    }
+
+    /// As [`new`](Self::new), with something of the certificate changed.
+    pub(super) fn with_certificate(
+        config: &str,
+        manifest: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let workspace = Workspace::new();
         let authority = Authority::new(&workspace);
         let state = workspace.write("state/manifest.json", manifest);
         Self {
-            tls: authority.issue(&["localhost"], &workspace),
+            tls: authority.issue_with(&["localhost", "127.0.0.1"], &workspace, change),
             authority: authority.certificate,
             state: state.parent().expect("a folder").to_owned(),
             config: workspace.write("config.yaml", config),
@@ -62,6 +72,19 @@ impl Service {
 
     /// Starts a replica and returns when it is ready and new connections may come to it.
     pub(super) fn start(&self) -> Replica {
+        let mut replica = self.launch();
+        let health = replica.health;
+        replica
+            .process
+            .ready(|| is_ready(health))
+            .unwrap_or_else(|log| panic!("{log}"));
+        self.probed().push((replica.address, health));
+        self.update();
+        replica
+    }
+
+    /// Starts a replica that nobody is sent to, and does not wait for it.
+    pub(super) fn launch(&self) -> Replica {
         let workspace = Workspace::new();
         let (address, health) = (free_address(), free_address());
         let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
@@ -74,14 +97,8 @@ impl Service {
             file("state", &self.state),
             file("config", &self.config),
         ];
-        let mut process = Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace);
-        process
-            .ready(|| is_ready(health))
-            .unwrap_or_else(|log| panic!("{log}"));
-        self.probed().push((address, health));
-        self.update();
         Replica {
-            process,
+            process: Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace),
             address,
             health,
             _workspace: workspace,
@@ -115,6 +132,21 @@ impl Service {
 
     fn probed(&self) -> std::sync::MutexGuard<'_, Vec<(SocketAddr, SocketAddr)>> {
         self.probed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Replica {
+    /// What `/readyz` says.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(super) fn readiness(&self) -> Result<Answer, String> {
+        plain_http::get(self.health, "/readyz").map_err(|error| error.to_string())
+    }
+
+    /// The memory that it has now, in KiB.
+    pub(super) fn resident_kib(&self) -> u64 {
+        self.process.resident_kib()
     }
 }
 

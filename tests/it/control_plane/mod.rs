@@ -63,7 +63,7 @@ const MANIFESTS: [&str; 3] = [
 pub(crate) struct ControlPlane {
     // Dropped in this order: the folder last.
     api_server: ApiServer,
-    _etcd: Etcd,
+    etcd: Etcd,
     authority: Authority,
     workspace: Workspace,
 }
@@ -91,7 +91,7 @@ impl ControlPlane {
         let api_server = start_on_free_ports(|| ApiServer::start(&etcd, &authority, &workspace));
         let plane = Self {
             api_server,
-            _etcd: etcd,
+            etcd,
             authority,
             workspace,
         };
@@ -148,6 +148,16 @@ impl ControlPlane {
     /// Where the API server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.api_server.address
+    }
+
+    /// Keeps etcd from answering anything.
+    pub(crate) fn pause_etcd(&self) {
+        self.etcd.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a paused etcd run on.
+    pub(crate) fn resume_etcd(&self) {
+        self.etcd.process.signal(Signal::SIGCONT);
     }
 
     /// Ends the API server and starts it again, with further arguments.
