@@ -185,7 +185,8 @@ pub struct WebhookConfig {
     /// them itself (serve --tls-secret)
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CA_BUNDLE")]
     pub ca_bundle: Option<PathBuf>,
-    /// The settings; its exemptNamespaces are left out of the webhooks
+    /// The settings; its exemptNamespaces and exemptNamespaceLabels are asked about for the record
+    /// only
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
     /// A namespace that is guarded, instead of all; may be repeated

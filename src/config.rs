@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::policy::credentials::OnError;
 use crate::policy::decide::Policy;
+use crate::policy::namespace_label::NamespaceLabel;
 use crate::policy::plan::is_object_name;
 
 pub use self::certificates::Certificates;
@@ -136,6 +137,17 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     root.strings("exemptUsers", &mut policy.exempt_users);
     root.strings("exemptGroups", &mut policy.exempt_groups);
     root.strings("exemptNamespaces", &mut policy.exempt_namespaces);
+    let mut labels = Vec::new();
+    root.strings("exemptNamespaceLabels", &mut labels);
+    for label in &labels {
+        match NamespaceLabel::parse(label) {
+            Some(label) => policy.exempt_namespace_labels.push(label),
+            None => root.fault(
+                "exemptNamespaceLabels",
+                &format!("{label:?} cannot be a label; write KEY=VALUE"),
+            ),
+        }
+    }
     root.strings("breakGlassGroups", &mut policy.break_glass_groups);
     root.rules("rules", &mut policy.modes);
     let lists = [
@@ -196,6 +208,7 @@ exemptUsers: [root]
 exemptGroups: [platform]
 breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
+exemptNamespaceLabels: [team=sandbox]
 limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
@@ -206,6 +219,8 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         assert_eq!(config.policy.modes.of(Rule::SecretMissing), Mode::Warn);
         assert_eq!(config.policy.modes.of(Rule::ApiKeyRemoved), Mode::Audit);
         assert_eq!(config.policy.exempt_groups, ["platform"]);
+        let label = config.policy.exempt_namespace_labels[0].to_string();
+        assert_eq!(label, "team=sandbox");
         assert_eq!(config.policy.break_glass_groups, ["on-call"]);
         assert_eq!(config.policy.max_secret_reads, 4);
         assert_eq!(config.limits.max_body_bytes, 2048);
@@ -247,7 +262,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
     #[test]
     fn all_faults_are_told_at_once_each_with_its_place() {
         let faults = faults(
-            "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''],
+            "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''], exemptNamespaceLabels: [team],
               rules: {accounts/none: warn, credentials/quoted: loud},
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
               certificates: {checkInterval: 0s, lifetime: 2s, caLifetime: forever}}",
@@ -257,6 +272,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
             "onError:",
             "exemptUsers: a name cannot be empty",
             "exemptNamespaces:",
+            "exemptNamespaceLabels:",
             "rules: there is no rule \"accounts/none\"",
             "rules: the mode of \"credentials/quoted\"",
             "limits.maxBodyBytes:",

@@ -25,6 +25,8 @@ use super::timeout_hint;
 
 /// Where reviews are answered.
 pub const VALIDATE_PATH: &str = "/validate";
+/// What follows it where the API server asks about a namespace that is exempt.
+pub const FOR_THE_RECORD: &str = "/exempt";
 
 /// What is refused before a review is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +55,23 @@ impl Default for RequestLimits {
 
 /// What answers reviews.
 pub trait Reviewer: Send + Sync + 'static {
-    /// Answers the review in `body`. After `answer_by`, if it says so, the caller waits no more.
+    /// Answers the review in `body`, asked for in this way. After `answer_by`, if it says so, the caller waits
+    /// no more.
     fn review(
         &self,
         body: Bytes,
+        way: Way,
         answer_by: Option<Instant>,
     ) -> impl Future<Output = Answer> + Send;
+}
+
+/// How the API server was told to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To be judged.
+    Guarded,
+    /// For the record: it knows a namespace by its labels, which a review has not, to be exempt.
+    Exempt,
 }
 
 /// What a [`Reviewer`] makes of a body.
@@ -93,6 +106,10 @@ pub fn router<R: Reviewer>(
     });
     Router::new()
         .route(VALIDATE_PATH, post(validate::<R>))
+        .route(
+            &format!("{VALIDATE_PATH}{FOR_THE_RECORD}"),
+            post(validate_exempt::<R>),
+        )
         .method_not_allowed_fallback(wrong_method::<R>)
         .fallback(wrong_path::<R>)
         .with_state(gate)
@@ -117,19 +134,15 @@ struct Gate<R> {
 }
 
 async fn validate<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
-    let version = request.version();
-    // Whatever a panic leaves half done belongs to this request and goes with it.
-    let outcome = AssertUnwindSafe(gate.review(request)).catch_unwind().await;
-    // Whatever else has arrived is decided on first, and the answers then go out one after another: a client that
-    // waits for several is woken once for all of them, which costs less than waking it for each.
-    yield_now().await;
-    match outcome {
-        Ok(Ok(review)) => gate.answer(version, review),
-        Ok(Err(rejection)) => gate.reject(version, rejection),
-        Err(_) => gate.reject(version, Rejection::panic()),
-    }
+    gate.validate(request, Way::Guarded).await
 }
 
+async fn validate_exempt<R: Reviewer>(
+    State(gate): State<Arc<Gate<R>>>,
+    request: Request,
+) -> Response {
+    gate.validate(request, Way::Exempt).await
+}
 async fn wrong_method<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
     let version = request.version();
     leave(request);
@@ -143,7 +156,23 @@ async fn wrong_path<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Requ
 }
 
 impl<R: Reviewer> Gate<R> {
-    async fn review(&self, request: Request) -> Result<Bytes, Rejection> {
+    async fn validate(&self, request: Request, way: Way) -> Response {
+        let version = request.version();
+        // Whatever a panic leaves half done belongs to this request and goes with it.
+        let outcome = AssertUnwindSafe(self.review(request, way))
+            .catch_unwind()
+            .await;
+        // Whatever else has arrived is decided on first, and the answers then go out one after another: a client that
+        // waits for several is woken once for all of them, which costs less than waking it for each.
+        yield_now().await;
+        match outcome {
+            Ok(Ok(review)) => self.answer(version, review),
+            Ok(Err(rejection)) => self.reject(version, rejection),
+            Err(_) => self.reject(version, Rejection::panic()),
+        }
+    }
+
+    async fn review(&self, request: Request, way: Way) -> Result<Bytes, Rejection> {
         if !is_json(request.headers()) {
             leave(request);
             return Err(Rejection::media_type());
@@ -159,7 +188,7 @@ impl<R: Reviewer> Gate<R> {
         };
         let _in_flight = self.metrics.request_begins();
         let body = read(request, limits, &mut place).await?;
-        match reviewer.review(body, answer_by).await {
+        match reviewer.review(body, way, answer_by).await {
             Answer::Review(review) => Ok(review),
             Answer::Undecodable(line) => Err(Rejection::undecodable(line)),
         }

@@ -14,11 +14,12 @@ use super::*;
 struct Echo;
 
 impl Reviewer for Echo {
-    async fn review(&self, body: Bytes, answer_by: Option<Instant>) -> Answer {
+    async fn review(&self, body: Bytes, way: Way, answer_by: Option<Instant>) -> Answer {
         let left = answer_by.map(|by| (by - Instant::now()).as_secs_f64());
         match &*body {
             b"undecodable" => Answer::Undecodable("the body is no review".to_owned()),
             b"panic" => panic!("secret-payload"),
+            b"way" => Answer::Review(format!("{way:?}").into()),
             _ => Answer::Review(format!("{} {left:.1?}", String::from_utf8_lossy(&body)).into()),
         }
     }
@@ -108,10 +109,22 @@ async fn the_time_that_a_body_takes_is_not_there_for_its_review() {
 }
 
 #[tokio::test]
+async fn the_path_tells_how_the_api_server_was_told_to_ask() {
+    for (path, way) in [
+        ("/validate", "Guarded"),
+        ("/validate/exempt", "Exempt"),
+        ("/validate/exempt?timeout=1s", "Exempt"),
+    ] {
+        let request = request("POST", path, "application/json", "way");
+        assert_eq!(gated().ask(request).await.2, way, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_ends_with_what_was_in_force_when_it_began() {
     struct Named(&'static str);
     impl Reviewer for Named {
-        async fn review(&self, body: Bytes, _: Option<Instant>) -> Answer {
+        async fn review(&self, body: Bytes, _: Way, _: Option<Instant>) -> Answer {
             Answer::Review([body.as_ref(), self.0.as_bytes()].concat().into())
         }
     }

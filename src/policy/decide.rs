@@ -4,6 +4,7 @@ use crate::policy::accounts::{self, Change};
 use crate::policy::break_glass::BreakGlass;
 use crate::policy::credentials::{self, OnError};
 use crate::policy::facts::Facts;
+use crate::policy::namespace_label::NamespaceLabel;
 use crate::policy::plan::{Lookups, lookups};
 use crate::policy::rules::Modes;
 use crate::policy::subject::{Case, Operation, Subject};
@@ -30,6 +31,8 @@ pub struct Policy {
     pub exempt_groups: Vec<String>,
     /// Namespaces in which nothing is judged.
     pub exempt_namespaces: Vec<String>,
+    /// Labels of namespaces in which nothing is judged, when the API server asks for the record.
+    pub exempt_namespace_labels: Vec<NamespaceLabel>,
     /// Groups whose members may lift rules by an annotation of the object.
     pub break_glass_groups: Vec<String>,
     /// How many Secrets are read for one request.
@@ -45,6 +48,7 @@ impl Default for Policy {
             exempt_users: Vec::new(),
             exempt_groups: Vec::new(),
             exempt_namespaces: Vec::new(),
+            exempt_namespace_labels: Vec::new(),
             break_glass_groups: Vec::new(),
             max_secret_reads: 32,
         }
@@ -70,6 +74,8 @@ impl Policy {
             Some(Passage::ExemptGroup)
         } else if self.exempt_namespaces.contains(&case.namespace) {
             Some(Passage::ExemptNamespace)
+        } else if case.for_the_record && !self.exempt_namespace_labels.is_empty() {
+            Some(Passage::ExemptNamespaceLabel)
         } else if case.being_deleted {
             Some(Passage::BeingDeleted)
         } else if deletes && CLUSTER_CONTROLLERS.contains(&case.user.as_str()) {
@@ -99,6 +105,11 @@ impl Policy {
                 format!("exemptGroups: {group}")
             }
             Passage::ExemptNamespace => format!("exemptNamespaces: {}", case.namespace),
+            Passage::ExemptNamespaceLabel => {
+                let labels = self.exempt_namespace_labels.iter();
+                let labels: Vec<String> = labels.map(ToString::to_string).collect();
+                format!("exemptNamespaceLabels: {}", labels.join(", "))
+            }
             _ => String::new(),
         }
     }
@@ -182,6 +193,7 @@ mod tests {
             user: user.to_owned(),
             groups: ["dev", "ops"].into_iter().collect(),
             allow: None,
+            for_the_record: false,
             namespace: "argocd".to_owned(),
             being_deleted: false,
             subject: Subject::Accounts {
@@ -268,6 +280,34 @@ mod tests {
             assert_eq!(decided(policy, user), expected);
         }
         assert_eq!(decided(users, "alice").0, Decision::Deny);
+    }
+
+    #[test]
+    fn a_label_exempts_only_when_the_api_server_asks_for_the_record() {
+        let labels = |texts: &[&str]| Policy {
+            exempt_namespace_labels: texts
+                .iter()
+                .map(|text| NamespaceLabel::parse(text).unwrap())
+                .collect(),
+            ..Policy::default()
+        };
+        let decided = |policy: Policy, for_the_record| {
+            let case = Case {
+                for_the_record,
+                ..deletion("alice")
+            };
+            let verdict = policy.decide(&case, None);
+            (verdict.decision, verdict.reason)
+        };
+        let both = || labels(&["team=a", "team=b"]);
+        let reason = "exemptNamespaceLabels: team=a, team=b".to_owned();
+        assert_eq!(decided(both(), true), (Decision::Exempt, reason));
+        assert_eq!(decided(both(), false).0, Decision::Deny);
+        assert_eq!(
+            decided(labels(&[]), true).0,
+            Decision::Deny,
+            "no label exempts any more"
+        );
     }
 
     #[test]

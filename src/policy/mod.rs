@@ -11,6 +11,7 @@ pub mod cut;
 pub mod decide;
 pub mod facts;
 pub mod groups;
+pub mod namespace_label;
 pub mod plan;
 pub mod rules;
 pub mod subject;

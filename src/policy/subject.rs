@@ -79,6 +79,8 @@ pub struct Case {
     /// What the object's annotation [`break_glass::ANNOTATION`](crate::policy::break_glass::ANNOTATION)
     /// says: of the object as it will be, or of the one that goes.
     pub allow: Option<String>,
+    /// Whether the API server asks for the record only, because of the namespace.
+    pub for_the_record: bool,
     /// What it is about.
     pub subject: Subject,
 }

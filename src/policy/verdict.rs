@@ -119,6 +119,8 @@ pub enum Passage {
     ExemptGroup,
     /// The namespace is exempt by configuration.
     ExemptNamespace,
+    /// The namespace is exempt by one of its labels.
+    ExemptNamespaceLabel,
 }
 
 impl Passage {
@@ -132,14 +134,16 @@ impl Passage {
             Passage::ExemptUser => "exempt-user",
             Passage::ExemptGroup => "exempt-group",
             Passage::ExemptNamespace => "exempt-namespace",
+            Passage::ExemptNamespaceLabel => "exempt-namespace-label",
         }
     }
 
     fn decision(self) -> Decision {
         match self {
-            Passage::ExemptUser | Passage::ExemptGroup | Passage::ExemptNamespace => {
-                Decision::Exempt
-            }
+            Passage::ExemptUser
+            | Passage::ExemptGroup
+            | Passage::ExemptNamespace
+            | Passage::ExemptNamespaceLabel => Decision::Exempt,
             _ => Decision::Allow,
         }
     }

@@ -19,6 +19,7 @@ fn request() -> Request {
             user: "alice".to_owned(),
             groups: Groups::default(),
             allow: None,
+            for_the_record: false,
             namespace: "argocd".to_owned(),
             being_deleted: false,
             subject: Subject::NotGuarded,

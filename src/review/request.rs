@@ -146,6 +146,7 @@ impl Request {
                     .map(|group| &**group)
                     .collect(),
                 being_deleted,
+                for_the_record: false,
                 // What will be there decides, and what was there when nothing will be.
                 allow: metadata(object.or(old_object)).and_then(wire::Metadata::allow),
                 subject,

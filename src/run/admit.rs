@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::edge::http::{Answer, Reviewer};
+use crate::edge::http::{Answer, Reviewer, Way};
 use crate::edge::metrics::{Metrics, ReadOutcome};
 use crate::edge::record;
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
@@ -187,13 +187,14 @@ impl<S: Source> Admission<S> {
 }
 
 impl<S: Source> Reviewer for Admission<S> {
-    async fn review(&self, body: Bytes, answer_by: Option<Instant>) -> Answer {
+    async fn review(&self, body: Bytes, way: Way, answer_by: Option<Instant>) -> Answer {
         let started = Instant::now();
-        let request = match Request::decode(&body, self.max_json_depth) {
+        let mut request = match Request::decode(&body, self.max_json_depth) {
             Ok(request) => request,
             Err(undecodable) => return Answer::Undecodable(undecodable.to_string()),
         };
         drop(body);
+        request.case.for_the_record = way == Way::Exempt;
         let outcome = self.admit(request, answer_by).await;
         let reply = reply::encode(&outcome.request, &outcome.verdict);
         self.record(&outcome, started.elapsed());

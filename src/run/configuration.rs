@@ -77,10 +77,17 @@ impl Configuration {
         self.metrics.config_reloaded(ConfigOutcome::Applied);
         tracing::info!("another configuration is in force");
         let after = self.config.get();
-        if before.policy.exempt_namespaces != after.policy.exempt_namespaces {
+        let exempt = |config: &Config| {
+            let policy = &config.policy;
+            (
+                policy.exempt_namespaces.clone(),
+                policy.exempt_namespace_labels.clone(),
+            )
+        };
+        if exempt(&before) != exempt(&after) {
             tracing::info!(
-                "exemptNamespaces changed: print the webhook configuration again, by which the API server does not \
-                 even ask about them"
+                "exempt namespaces changed: print the webhook configuration again, which tells the API server how to \
+                 ask about them"
             );
         }
         if before.certificates != after.certificates {

@@ -9,3 +9,4 @@ pub mod match_conditions;
 pub mod self_test;
 pub mod serve;
 pub mod webhook_config;
+mod webhook_namespaces;

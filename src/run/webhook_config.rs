@@ -6,16 +6,15 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, RuleWithOperations, ServiceReference, ValidatingWebhook,
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
-    LabelSelector, LabelSelectorRequirement, ObjectMeta,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use thiserror::Error;
 
 use super::match_conditions;
+use super::webhook_namespaces::Namespaces;
 use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::ca_bundle::{self, CaBundleError};
-use crate::edge::http::VALIDATE_PATH;
+use crate::edge::http::{FOR_THE_RECORD, VALIDATE_PATH};
 use crate::policy::plan::is_object_name;
 use crate::runtime::workload::WorkloadKind;
 
@@ -25,6 +24,8 @@ pub const NAME: &str = "keyguard";
 const OWN_NAMESPACE: &str = "keyguard";
 /// Seconds that the API server waits for an answer.
 const TIMEOUT_SECONDS: i32 = 5;
+/// The same for what is not judged.
+const RECORD_TIMEOUT_SECONDS: i32 = 1;
 
 /// Why there is nothing to print.
 #[derive(Debug, Error)]
@@ -71,12 +72,16 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
             cli::FailurePolicy::Fail => "Fail",
             cli::FailurePolicy::Ignore => "Ignore",
         },
-        namespaces: selector(
-            &arguments.namespace,
-            own_namespace,
-            config.policy.exempt_namespaces,
-        )?,
+        namespaces: Namespaces {
+            guarded: arguments.namespace.clone(),
+            own: own_namespace,
+            exempt: config.policy.exempt_namespaces,
+            exempt_labels: config.policy.exempt_namespace_labels,
+        },
     };
+    if let Some(bad) = registered.namespaces.fault() {
+        return Err(WebhookConfigError::Namespace(bad.to_owned()));
+    }
     let configuration = configuration(&registered);
     let yaml = serde_saphyr::to_string(&configuration)
         .map_err(|error| WebhookConfigError::Yaml(error.to_string()))?;
@@ -84,23 +89,81 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
 }
 
 /// What the webhooks have in common.
-#[derive(Default)]
 struct Registered {
     client_config: WebhookClientConfig,
     failure_policy: &'static str,
-    namespaces: LabelSelector,
+    namespaces: Namespaces,
+}
+
+impl Registered {
+    /// The webhooks that judge.
+    fn judging(&self) -> Vec<ValidatingWebhook> {
+        let webhooks = webhooks().into_iter();
+        let webhooks = webhooks.map(|webhook| ValidatingWebhook {
+            client_config: self.client_config.clone(),
+            failure_policy: Some(self.failure_policy.to_owned()),
+            timeout_seconds: Some(TIMEOUT_SECONDS),
+            namespace_selector: Some(self.namespaces.judged()),
+            ..webhook
+        });
+        webhooks.collect()
+    }
+
+    /// The same where nothing is judged: keyguard is told, and nothing waits for it.
+    fn recording(&self) -> Vec<ValidatingWebhook> {
+        let client_config = for_the_record(self.client_config.clone());
+        let recorded = self.namespaces.recorded().into_iter();
+        let webhooks = recorded.flat_map(|(name, namespaces)| {
+            let client_config = client_config.clone();
+            webhooks()
+                .into_iter()
+                .map(move |webhook| ValidatingWebhook {
+                    name: format!("{name}-{}", webhook.name),
+                    client_config: client_config.clone(),
+                    failure_policy: Some("Ignore".to_owned()),
+                    timeout_seconds: Some(RECORD_TIMEOUT_SECONDS),
+                    namespace_selector: Some(namespaces.clone()),
+                    ..webhook
+                })
+        });
+        webhooks.collect()
+    }
+}
+
+fn for_the_record(mut client_config: WebhookClientConfig) -> WebhookClientConfig {
+    if let Some(url) = &mut client_config.url {
+        url.push_str(FOR_THE_RECORD);
+    }
+    if let Some(path) = client_config
+        .service
+        .as_mut()
+        .and_then(|service| service.path.as_mut())
+    {
+        path.push_str(FOR_THE_RECORD);
+    }
+    client_config
 }
 
 fn configuration(registered: &Registered) -> ValidatingWebhookConfiguration {
+    let mut webhooks = registered.judging();
+    webhooks.extend(registered.recording());
+    ValidatingWebhookConfiguration {
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            labels: Some([("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        webhooks: Some(webhooks),
+    }
+}
+
+/// The two webhooks: what they are called for, not where and how.
+fn webhooks() -> [ValidatingWebhook; 2] {
     let webhook = |name: &str, rules, conditions: &[(&str, String)]| ValidatingWebhook {
         name: format!("{name}.keyguard.dev"),
         admission_review_versions: vec!["v1".to_owned()],
-        client_config: registered.client_config.clone(),
-        failure_policy: Some(registered.failure_policy.to_owned()),
         match_policy: Some("Equivalent".to_owned()),
         side_effects: "None".to_owned(),
-        timeout_seconds: Some(TIMEOUT_SECONDS),
-        namespace_selector: Some(registered.namespaces.clone()),
         rules: Some(rules),
         match_conditions: Some(
             conditions
@@ -113,50 +176,43 @@ fn configuration(registered: &Registered) -> ValidatingWebhookConfiguration {
         ),
         ..ValidatingWebhook::default()
     };
-    ValidatingWebhookConfiguration {
-        metadata: ObjectMeta {
-            name: Some(NAME.to_owned()),
-            labels: Some([("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into()),
-            ..ObjectMeta::default()
-        },
-        webhooks: Some(vec![
-            webhook(
-                "argocd-cm",
-                vec![rule(
-                    ("", "v1"),
-                    &["configmaps"],
-                    &["CREATE", "UPDATE", "DELETE"],
-                )],
-                &[
-                    ("is-argocd-cm", match_conditions::is_argocd_cm()),
-                    (
-                        "is-not-being-deleted",
-                        match_conditions::is_not_being_deleted(),
-                    ),
-                    ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
-                ],
-            ),
-            webhook(
-                "workloads",
-                workload_rules(),
-                &[
-                    (
-                        "mentions-a-credential",
-                        match_conditions::mentions_a_credential(),
-                    ),
-                    ("is-not-controlled", match_conditions::is_not_controlled()),
-                    (
-                        "is-not-being-deleted",
-                        match_conditions::is_not_being_deleted(),
-                    ),
-                    (
-                        "is-not-kept-in-order",
-                        match_conditions::is_not_kept_in_order(),
-                    ),
-                ],
-            ),
-        ]),
-    }
+    [
+        webhook(
+            "argocd-cm",
+            vec![rule(
+                ("", "v1"),
+                &["configmaps"],
+                &["CREATE", "UPDATE", "DELETE"],
+            )],
+            &[
+                ("is-argocd-cm", match_conditions::is_argocd_cm()),
+                (
+                    "is-not-being-deleted",
+                    match_conditions::is_not_being_deleted(),
+                ),
+                ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
+            ],
+        ),
+        webhook(
+            "workloads",
+            workload_rules(),
+            &[
+                (
+                    "mentions-a-credential",
+                    match_conditions::mentions_a_credential(),
+                ),
+                ("is-not-controlled", match_conditions::is_not_controlled()),
+                (
+                    "is-not-being-deleted",
+                    match_conditions::is_not_being_deleted(),
+                ),
+                (
+                    "is-not-kept-in-order",
+                    match_conditions::is_not_kept_in_order(),
+                ),
+            ],
+        ),
+    ]
 }
 
 /// A rule for each group and version, with all of its resources.
@@ -191,40 +247,6 @@ fn rule(
         operations: owned(operations),
         scope: Some("Namespaced".to_owned()),
     }
-}
-
-/// All namespaces, or those that are `guarded`; never kube-system, the own one and those that are exempt.
-fn selector(
-    guarded: &[String],
-    own: String,
-    exempt: Vec<String>,
-) -> Result<LabelSelector, WebhookConfigError> {
-    if let Some(bad) = guarded.iter().find(|name| !is_namespace(name)) {
-        return Err(WebhookConfigError::Namespace(bad.clone()));
-    }
-    let condition = |operator: &str, mut names: Vec<String>| {
-        names.sort_unstable();
-        names.dedup();
-        LabelSelectorRequirement {
-            key: "kubernetes.io/metadata.name".to_owned(),
-            operator: operator.to_owned(),
-            values: Some(names),
-        }
-    };
-    let mut left_out = vec!["kube-system".to_owned(), own];
-    left_out.extend(exempt);
-    let mut conditions = vec![condition("NotIn", left_out)];
-    if !guarded.is_empty() {
-        conditions.push(condition("In", guarded.to_vec()));
-    }
-    Ok(LabelSelector {
-        match_expressions: Some(conditions),
-        match_labels: None,
-    })
-}
-
-fn is_namespace(name: &str) -> bool {
-    is_object_name(name) && !name.contains('.')
 }
 
 /// The target, and the namespace that keyguard itself is in.
@@ -282,104 +304,5 @@ fn service_reference(text: &str) -> Option<ServiceReference> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_gets_its_path_and_nothing_else_is_taken_for_one() {
-        let table = [
-            (
-                "https://127.0.0.1:8443",
-                Some("https://127.0.0.1:8443/validate"),
-            ),
-            (
-                "https://keyguard.example/",
-                Some("https://keyguard.example/validate"),
-            ),
-            (
-                "https://keyguard.example/other",
-                Some("https://keyguard.example/other"),
-            ),
-            ("http://127.0.0.1", None),
-            ("https://a?b", None),
-            ("https://user@host", None),
-            ("127.0.0.1:8443", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(checked_url(text).as_deref(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_service_is_namespace_name_and_perhaps_a_port() {
-        let read = |text| {
-            service_reference(text).map(|service| (service.namespace, service.name, service.port))
-        };
-        assert_eq!(
-            read("keyguard/webhook"),
-            Some(("keyguard".into(), "webhook".into(), None))
-        );
-        assert_eq!(read("a/b:8443"), Some(("a".into(), "b".into(), Some(8443))));
-        for bad in ["keyguard", "a/b:0", "a/b:x", "a/b/c", "/b", "a/", "A/b"] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn guarded_namespaces_are_named_beside_those_that_never_are() {
-        let name = |name: &str| name.to_owned();
-        let of = |guarded: &[&str]| {
-            let guarded: Vec<String> = guarded.iter().map(|text| name(text)).collect();
-            let selector = selector(&guarded, name("keyguard"), vec![name("sandbox")]);
-            let conditions = selector.map(|selector| selector.match_expressions.unwrap());
-            conditions.map(|conditions| {
-                let conditions = conditions.into_iter();
-                let parts =
-                    conditions.map(|condition| (condition.operator, condition.values.unwrap()));
-                parts.collect::<Vec<_>>()
-            })
-        };
-        let left_out = (
-            name("NotIn"),
-            vec![name("keyguard"), name("kube-system"), name("sandbox")],
-        );
-        assert_eq!(of(&[]).unwrap(), std::slice::from_ref(&left_out));
-        let guarded = (name("In"), vec![name("argocd"), name("runtime")]);
-        assert_eq!(
-            of(&["runtime", "argocd", "runtime"]).unwrap(),
-            [left_out, guarded]
-        );
-        for bad in ["", "a.b", "A"] {
-            assert!(
-                matches!(of(&[bad]), Err(WebhookConfigError::Namespace(_))),
-                "{bad:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_webhooks_are_narrow_and_fail_closed() {
-        let configuration = configuration(&Registered {
-            failure_policy: "Fail",
-            ..Registered::default()
-        });
-        let webhooks = configuration.webhooks.unwrap();
-        assert_eq!(webhooks.len(), 2);
-        for webhook in &webhooks {
-            assert_eq!(webhook.failure_policy.as_deref(), Some("Fail"));
-            assert_eq!(webhook.match_policy.as_deref(), Some("Equivalent"));
-            assert_eq!(webhook.side_effects, "None");
-            assert_eq!(webhook.timeout_seconds, Some(5));
-            assert!(!webhook.match_conditions.as_ref().unwrap().is_empty());
-            assert!(webhook.namespace_selector.is_some());
-            let rules = webhook.rules.as_ref().unwrap();
-            assert!(rules.iter().all(|rule| {
-                let resources = rule.resources.as_ref().unwrap();
-                resources
-                    .iter()
-                    .all(|resource| !resource.contains(['*', '/']))
-            }));
-        }
-    }
-}
+#[path = "webhook_config_tests.rs"]
+mod tests;

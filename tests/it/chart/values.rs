@@ -89,6 +89,10 @@ fn a_value_that_makes_no_sense_is_refused_with_its_place() {
             "at '/config/rules/accounts~1unreadable'",
         ),
         (
+            "{config: {exemptNamespaceLabels: [team]}}",
+            "at '/config/exemptNamespaceLabels/0'",
+        ),
+        (
             "{config: {exemptNamespaces: [A_b]}}",
             "at '/config/exemptNamespaces/0'",
         ),
@@ -243,7 +247,7 @@ fn the_webhooks_are_what_keyguard_prints_for_the_same_decisions() {
     let workspace = Workspace::new();
     let bundle = workspace.write("ca.crt", &authority);
     let bundle = format!("--ca-bundle={}", bundle.display());
-    let exempt = "{exemptNamespaces: [sandbox, argocd-test, sandbox]}";
+    let exempt = "{exemptNamespaces: [sandbox, argocd-test, sandbox], exemptNamespaceLabels: [team=b, example.com/tier=test, team=a, team=b]}";
     let config = workspace.write("config.yaml", exempt);
     let config = format!("--config={}", config.display());
     let files =
@@ -267,7 +271,7 @@ fn the_webhooks_are_what_keyguard_prints_for_the_same_decisions() {
         (&files, &[&bundle]),
         ("{certificates: {mode: cert-manager}}", &[]),
         (
-            "{namespaces: [a], webhook: {failurePolicy: Ignore}, config: {exemptNamespaces: [sandbox, argocd-test]}}",
+            "{namespaces: [a], webhook: {failurePolicy: Ignore}, config: {exemptNamespaces: [sandbox, argocd-test], exemptNamespaceLabels: [team=a, team=b, example.com/tier=test]}}",
             &["--namespace=a", "--failure-policy=ignore", &config],
         ),
     ];

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use keyguard::edge::certificate_files;
 use keyguard::edge::health::Draining;
-use keyguard::edge::http::{Answer, RequestLimits, Reviewer, Serving, router};
+use keyguard::edge::http::{Answer, RequestLimits, Reviewer, Serving, Way, router};
 use keyguard::edge::listener::{Bound, Drained, Limits, Transport};
 use keyguard::edge::live::Live;
 use keyguard::edge::metrics::Metrics;
@@ -47,7 +47,7 @@ pub(super) struct Scripted {
 }
 
 impl Reviewer for Scripted {
-    async fn review(&self, body: Bytes, answer_by: Option<Instant>) -> Answer {
+    async fn review(&self, body: Bytes, _: Way, answer_by: Option<Instant>) -> Answer {
         match &*body {
             b"panic" => panic!("asked for"),
             waits if waits.starts_with(b"wait") => {

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::guard::{Guard, Scene};
 use super::objects::{argocd_cm, deployment, secret, token_from};
-use super::reviews::creation;
 use super::said::{refused_by, warned_of};
 use crate::control_plane::ControlPlane;
 use crate::control_plane::keyguard::{Keyguard, Options};
@@ -142,29 +141,67 @@ fn members_of_an_exempt_group_are_let_through_on_record_with_the_entry() {
     assert_eq!(reason, "exemptGroups: developers");
 }
 
-#[test]
-fn an_exempt_namespace_is_not_asked_about_and_let_through_if_it_is() {
+/// The passages of a namespace that is exempt by these settings, for the ConfigMap that goes bad and the
+/// workload without its Secret, and why.
+fn exempt(namespace: String, config: String) -> Vec<[Value; 3]> {
     let plane = ControlPlane::shared();
-    let namespace = plane.fresh_namespace("sandbox");
     let options = Options {
-        config: Some(format!("exemptNamespaces: [{namespace}]")),
+        config: Some(config),
         ..Options::default()
     };
     let keyguard = Keyguard::start(plane, &options);
-    let _installed = keyguard.install(plane, &[&namespace]);
+    let installed = keyguard.install(plane, &[&namespace]);
     let scene = Scene { plane, namespace };
     let runtime = deployment("runtime", vec![token_from("gone", "key")]);
-    scene.create(&[good(), runtime.clone()]).expect_silence();
+    scene.create(&[good(), runtime]).expect_silence();
     warned_of(scene.alice().run(LOSS), &[]);
-
-    let review = creation(&scene.namespace, &runtime).to_string();
-    let answer = keyguard.post("application/json", &review);
-    let answer: Value = serde_json::from_str(&answer.body).expect("a review");
-    assert_eq!(answer["response"]["allowed"], true);
-    assert_eq!(answer["response"]["auditAnnotations"]["decision"], "exempt");
     let in_scene = |line: &Value| line["object.namespace"] == scene.namespace;
-    keyguard.log_line("the review that was posted", in_scene);
+    let is_loss = |line: &Value| in_scene(line) && line["operation"] == "UPDATE";
+    keyguard.log_line("the loss", is_loss);
     let lines = keyguard.log().into_iter().filter(in_scene);
-    let passages: Vec<_> = lines.map(|line| line["passage"].clone()).collect();
-    assert_eq!(passages, ["exempt-namespace"]);
+    let told = lines.map(|line| ["decision", "passage", "reason"].map(|field| line[field].clone()));
+    let told = told.collect();
+
+    // Nothing waits for a keyguard that is gone.
+    drop(keyguard);
+    let delete = ["delete", "configmap/argocd-cm"];
+    scene.alice().run(delete).expect_ok();
+    drop(installed);
+    told
+}
+
+#[test]
+fn an_exempt_namespace_is_asked_about_for_the_record_only() {
+    let plane = ControlPlane::shared();
+    let namespace = plane.fresh_namespace("sandbox");
+    let reason = format!("exemptNamespaces: {namespace}");
+    let told = exempt(
+        namespace.clone(),
+        format!("exemptNamespaces: [{namespace}]"),
+    );
+    let expected = ["exempt", "exempt-namespace", &reason].map(Value::from);
+    assert_eq!(told, [expected.clone(), expected.clone(), expected]);
+    let audited = plane.audit_event("the exempt patch", |event| {
+        event["objectRef"]["namespace"] == namespace && event["verb"] == "patch"
+    });
+    let annotations = &audited["annotations"];
+    let annotation = |name: &str| &annotations[format!("exempt-argocd-cm.keyguard.dev/{name}")];
+    assert_eq!(annotation("decision"), "exempt");
+    assert_eq!(annotation("reason"), &reason);
+    assert!(annotations["argocd-cm.keyguard.dev/decision"].is_null());
+}
+
+#[test]
+fn a_namespace_with_an_exempt_label_is_asked_about_for_the_record_only() {
+    let plane = ControlPlane::shared();
+    let namespace = plane.fresh_namespace("sandbox");
+    let label = ["label", "namespace", &namespace, "example.com/tier=sandbox"];
+    plane.kubectl().run(label).expect_ok();
+    let reason = "exemptNamespaceLabels: example.com/tier=sandbox";
+    let told = exempt(
+        namespace,
+        "exemptNamespaceLabels: [example.com/tier=sandbox]".to_owned(),
+    );
+    let expected = ["exempt", "exempt-namespace-label", reason].map(Value::from);
+    assert_eq!(told, [expected.clone(), expected.clone(), expected]);
 }

@@ -82,7 +82,7 @@ fn what_counts_from_the_next_start_only_is_said() {
     keyguard.reconfigure("{exemptNamespaces: [sandbox], certificates: {checkInterval: 2s}}");
     reloaded(keyguard, "applied", 1.0);
     for told in [
-        "exemptNamespaces changed: print the webhook configuration again",
+        "exempt namespaces changed: print the webhook configuration again",
         "what changed under certificates counts from the next start",
     ] {
         keyguard.log_line(told, |line| {
