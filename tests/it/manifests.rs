@@ -109,6 +109,23 @@ fn a_pod_has_time_to_drain() {
 }
 
 #[test]
+fn a_pod_has_room_for_all_that_its_limits_let_in_at_once() {
+    const BUFFER: usize = 64 * 1024;
+    const IDLE: usize = 32 * 1024 * 1024;
+    let limits = Config::parse("config.yaml", &configuration())
+        .unwrap()
+        .limits;
+    let most = limits.max_body_bytes_in_flight
+        + limits.max_concurrent_secret_reads * limits.max_secret_bytes * 2
+        + limits.max_connections * BUFFER
+        + IDLE;
+    let limit = &pod_spec()["containers"][0]["resources"]["limits"]["memory"];
+    let limit = limit.as_str().unwrap().strip_suffix("Mi").unwrap();
+    let limit = limit.parse::<usize>().unwrap() * 1024 * 1024;
+    assert!(limit >= most, "{limit} bytes for {most}");
+}
+
+#[test]
 fn the_service_leads_to_the_port_that_serves_reviews() {
     let service = manifest("service.yaml");
     let webhook = &manifest("webhook.yaml")["webhooks"][0];

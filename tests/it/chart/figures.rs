@@ -30,9 +30,11 @@ fn a_pod_is_ready_at_once_and_idle_within_the_memory_that_it_asks_for() {
         .unwrap();
     let requested: u64 = requested.parse().unwrap();
     let resident = first.resident_kib();
+    let millicores = first.cores() * 1000.0;
     println!(
         "start to ready: the first, which makes the certificates, {first_ready:.1?}; median of {STARTS} {median:.1?} \
-         ({:.1?} to {:.1?}); idle {resident} KiB of {requested} MiB requested",
+         ({:.1?} to {:.1?}); idle {resident} KiB of {requested} MiB requested, \
+         {millicores:.1} millicores since its start",
         starts[0],
         starts[STARTS - 1]
     );

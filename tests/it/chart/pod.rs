@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -101,6 +103,11 @@ impl Pod {
         }
     }
 
+    /// The part of a core that it has had so far.
+    pub(super) fn cores(&self) -> f64 {
+        self.process.cpu().as_secs_f64() / self.started.elapsed().as_secs_f64()
+    }
+
     /// The memory that it holds.
     pub(super) fn resident_kib(&self) -> u64 {
         self.process.resident_kib()
@@ -167,13 +174,8 @@ fn arguments(release: &Release<'_>, spec: &Value, workspace: &Workspace) -> Vec<
             .iter()
             .find(|volume| volume["name"] == mount["name"]);
         let volume = volume.expect("the volume of a mount");
-        // What Helm did not make is none of its business: no Secret is mounted here.
-        let config_map = release.get(
-            "configmap",
-            volume["configMap"]["name"].as_str().expect("a ConfigMap"),
-        );
-        for (name, content) in config_map["data"].as_object().expect("data") {
-            workspace.write(format!("{}/{name}", text(&mount["name"])), text(content));
+        for (name, content) in content(release, volume) {
+            workspace.write(format!("{}/{name}", text(&mount["name"])), content);
         }
         let folder = workspace.path(text(&mount["name"])).display().to_string();
         for argument in &mut arguments {
@@ -186,4 +188,27 @@ fn arguments(release: &Release<'_>, spec: &Value, workspace: &Workspace) -> Vec<
         .kubeconfig_for_service_account("keyguard", &account);
     arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
     arguments
+}
+
+/// The files of a volume that is a ConfigMap or a Secret.
+fn content(release: &Release<'_>, volume: &Value) -> Vec<(String, Vec<u8>)> {
+    let name = |name: &Value| name.as_str().map(str::to_owned);
+    let (object, is_secret) = match name(&volume["secret"]["secretName"]) {
+        Some(name) => (release.get("secret", &name), true),
+        None => {
+            let name = name(&volume["configMap"]["name"]).expect("a ConfigMap");
+            (release.get("configmap", &name), false)
+        }
+    };
+    let data = object["data"].as_object().expect("it is there");
+    data.iter()
+        .map(|(name, content)| {
+            let content = content.as_str().expect("a text");
+            let bytes = match is_secret {
+                true => STANDARD.decode(content).expect("it is base64"),
+                false => content.as_bytes().to_vec(),
+            };
+            (name.clone(), bytes)
+        })
+        .collect()
 }

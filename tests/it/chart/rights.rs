@@ -182,6 +182,9 @@ fn the_account_has_the_rights_of_its_mode_and_no_other() {
     );
     let unguarded = create_runtime(&release, &other).expect_ok();
     assert_eq!(unguarded.warnings(), [""; 0]);
+    let (tested, printed) = release.test();
+    tested.expect_ok();
+    assert!(printed.contains("refused, as it should be"), "{printed}");
     release.stop_pods();
 
     release.upgrade(&["certificates.mode=files"]);

@@ -116,6 +116,18 @@ impl Process {
         kill(Pid::from_raw(pid), signal).expect("signal a child");
     }
 
+    /// The time that the kernel has given to its threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        let nanoseconds = threads.map(|thread| {
+            let path = thread.expect("a thread").path().join("schedstat");
+            let times = fs::read_to_string(path).unwrap_or_default();
+            let time = times.split_whitespace().next();
+            time.and_then(|time| time.parse::<u64>().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
     /// The memory that it has now, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
