@@ -31,7 +31,7 @@ tests:
 render:
     deploy/render
 
-# The image, built without a daemon; needs buildah and musl
+# The image, built without a daemon; needs buildah
 image:
     deploy/image/build.sh
 

@@ -43,6 +43,7 @@ build() {
 inspect() {
     local architecture="$1" image="$2" root="$3" bytes user
     [[ "$(cd "$root" && find . -type f)" == ./keyguard ]] || fail "$image has other files than /keyguard"
+    ! grep -qa '/ld-linux' "$root/keyguard" || fail "/keyguard is not static"
     user="$(buildah inspect --type image --format '{{.OCIv1.Config.User}}/{{.OCIv1.Architecture}}' "$image")"
     [[ "$user" == "$USER_ID:$USER_ID/$architecture" ]] || fail "$image is for $user"
     bytes="$(stat --format=%s "$root/keyguard")"
