@@ -29,12 +29,8 @@ fn what_go_hashes_matches_and_nothing_else_does() {
         (no_text, b"\xff\xff", false),
         (no_text, &[0xff; 1000], false),
     ];
-    for (hash, password, expected) in table {
-        assert_eq!(
-            matches(hash, password),
-            Some(expected),
-            "{hash} {password:?}"
-        );
+    for (row, (hash, password, expected)) in table.into_iter().enumerate() {
+        assert_eq!(matches(hash, password), Some(expected), "row {row}");
     }
 }
 

@@ -198,8 +198,9 @@ mod tests {
                 ])),
             ),
         ];
-        for (secret, config_map, expected) in table {
-            assert_eq!(read(&[secret], &[config_map]).err(), expected, "{secret:?}");
+        for (row, (secret, config_map, expected)) in table.into_iter().enumerate() {
+            let error = read(&[secret], &[config_map]).err();
+            assert_eq!(error, expected, "row {row}, {}", secret.0);
         }
     }
 

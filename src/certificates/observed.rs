@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plan::{Authority, Kept};
+use super::kept::{Authority, Kept};
 
 /// What a replica remembers between its looks.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ mod tests {
             leaf,
             next: next.map(authority),
         };
-        let leaf = crate::certificates::plan::Leaf {
+        let leaf = crate::certificates::kept::Leaf {
             life: LIFE,
             covers_names: true,
         };

@@ -12,47 +12,12 @@
 
 use std::time::Duration;
 
+use super::kept::{Authority, Kept, Leaf};
 use super::life::Life;
 use super::observed::Observed;
 
 /// The most certificates in a `caBundle` that the Secret does not hold.
 const MOST_STRANGERS: usize = 6;
-
-/// The certificate of a CA; two are the same when their bytes are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authority {
-    /// DER.
-    pub der: Vec<u8>,
-    /// Its validity.
-    pub life: Life,
-}
-
-/// A serving certificate whose key is at hand and whose signature is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaf {
-    /// Its validity.
-    pub life: Life,
-    /// Whether it is for all names that this replica is called by.
-    pub covers_names: bool,
-}
-
-/// What is in the Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// There is no Secret.
-    Missing,
-    /// There is one, with no authority in it that could sign.
-    Damaged,
-    /// An authority.
-    Holds {
-        /// The one that signed the serving certificate.
-        current: Authority,
-        /// The serving certificate, unless it is missing or damaged.
-        leaf: Option<Leaf>,
-        /// The one that will sign the next.
-        next: Option<Authority>,
-    },
-}
 
 /// What this replica presents in handshakes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::tls::Pair;
 use super::trust;
+use crate::certificates::kept::Authority;
 use crate::certificates::life::Life;
-use crate::certificates::plan::Authority;
 
 /// A CA with its private key. Debug shows the certificate's validity only.
 pub struct Signer {
@@ -255,16 +255,24 @@ fn any_name() -> ServerName<'static> {
     ServerName::IpAddress(IpAddr::from([0, 0, 0, 0]).into())
 }
 
+/// A signer for tests, and the moment it is made at.
 #[cfg(test)]
-mod tests {
+pub(super) mod example {
     use super::*;
 
-    const NOW: i64 = 1_000_000_000;
-    const DAY: Duration = Duration::from_secs(86_400);
+    /// Unix seconds.
+    pub(in crate::edge) const NOW: i64 = 1_000_000_000;
+    pub(in crate::edge) const DAY: Duration = Duration::from_secs(86_400);
 
-    fn signer() -> Signer {
+    pub(in crate::edge) fn signer() -> Signer {
         Signer::generate(Life::issued(NOW, 30 * DAY)).unwrap()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::{DAY, NOW, signer};
+    use super::*;
 
     fn names() -> Vec<String> {
         ["keyguard.keyguard.svc", "127.0.0.1", "::1"]

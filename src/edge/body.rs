@@ -7,9 +7,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::http::RequestLimits;
 use super::intake::{Full, Place};
 use super::rejection::Rejection;
+use super::request_limits::RequestLimits;
 
 /// What an announced length may reserve before a single byte is there.
 const RESERVED_BYTES: usize = 256 * 1024;

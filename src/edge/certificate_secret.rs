@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::authority::{Issued, Signer};
 use super::object;
 use super::source::SecretRead;
-use crate::certificates::plan::{Kept, Leaf};
+use crate::certificates::kept::{Kept, Leaf};
 
 /// The keys of its data: the CA, the serving certificate, and the CA that comes next.
 const KEYS: [&str; 6] = [
@@ -162,15 +162,8 @@ struct Metadata<'a> {
 mod tests {
     use super::*;
     use crate::certificates::life::Life;
+    use crate::edge::authority::example::{DAY, NOW, signer};
     use serde_json::Value;
-    use std::time::Duration;
-
-    const NOW: i64 = 1_000_000_000;
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn signer() -> Signer {
-        Signer::generate(Life::issued(NOW, 30 * DAY)).unwrap()
-    }
 
     fn stored(written: &[u8]) -> Value {
         let mut object: Value = serde_json::from_slice(written).unwrap();

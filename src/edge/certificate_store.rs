@@ -15,7 +15,7 @@ use super::certificate_secret::{Contents, KeptSecret};
 use super::cluster::{Cluster, Written};
 use super::metrics::Metrics;
 use super::registration::Registration;
-use crate::certificates::plan::Authority;
+use crate::certificates::kept::Authority;
 use crate::policy::facts::Unread;
 use crate::policy::plan::is_object_name;
 

@@ -1,6 +1,5 @@
 use std::convert::Infallible;
-use std::io;
-use std::sync::Mutex;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::stream;
@@ -8,6 +7,7 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
+use super::super::test_log::TestLog;
 use super::*;
 
 /// Answers with the body it got and how many seconds are left, or as the body asks for.
@@ -264,28 +264,10 @@ async fn while_draining_http_1_is_asked_to_connect_anew_and_http_2_is_not() {
     assert!(!gated.ask(request).await.1.contains_key(CONNECTION));
 }
 
-/// Where a subscriber writes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_panic_is_a_500_for_its_request_and_the_log_has_the_place_and_not_the_payload() {
-    let log = Log::default();
-    let written = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || written.clone())
-        .finish();
+    let log = TestLog::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
     let gated = gated();
     let before = std::panic::take_hook();
     let (status, _, line) = {
@@ -297,7 +279,7 @@ async fn a_panic_is_a_500_for_its_request_and_the_log_has_the_place_and_not_the_
     };
     std::panic::set_hook(before);
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("http_tests.rs:"), "{log}");
     assert!(
         !log.contains("secret-payload") && !line.contains("secret-payload"),

@@ -138,34 +138,18 @@ fn escape(line: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_log::TestLog;
     use super::*;
     use serde_json::Value;
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn logged(log: impl FnOnce()) -> String {
-        let lines = Lines::default();
-        let writer = lines.clone();
+        let lines = TestLog::default();
         let subscriber = tracing_subscriber::fmt()
             .event_format(JsonLine)
-            .with_writer(move || writer.clone())
+            .with_writer(lines.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        lines.text()
     }
 
     #[test]

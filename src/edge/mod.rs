@@ -29,7 +29,10 @@ mod object;
 pub mod record;
 pub mod registration;
 pub mod rejection;
+pub mod request_limits;
 pub mod source;
+#[cfg(test)]
+pub(crate) mod test_log;
 pub mod timeout_hint;
 pub mod tls;
 pub mod trust;

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
 
 use super::trust;
-use crate::certificates::plan::Authority;
+use crate::certificates::kept::Authority;
 
 /// A webhook configuration as it is stored.
 #[derive(Debug)]
@@ -133,16 +133,8 @@ fn called_by(target: &WebhookClientConfig) -> Option<ServerName<'static>> {
 mod tests {
     use super::*;
     use crate::certificates::life::Life;
-    use crate::edge::authority::Signer;
+    use crate::edge::authority::example::{DAY, NOW, signer};
     use serde_json::Value;
-    use std::time::Duration;
-
-    const NOW: i64 = 1_000_000_000;
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn signer() -> Signer {
-        Signer::generate(Life::issued(NOW, 30 * DAY)).unwrap()
-    }
 
     fn configuration(bundles: [Option<&str>; 2]) -> Value {
         let service = json!({"namespace": "keyguard", "name": "webhook"});

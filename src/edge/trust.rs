@@ -13,8 +13,8 @@ use rustls::{CertificateError, Error};
 use thiserror::Error;
 use x509_parser::parse_x509_certificate;
 
+use crate::certificates::kept::Authority;
 use crate::certificates::life::Life;
-use crate::certificates::plan::Authority;
 
 /// Why a certificate is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -120,15 +120,8 @@ fn distrust(error: &Error) -> Distrust {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::authority::Signer;
+    use crate::edge::authority::example::{DAY, NOW, signer};
     use rcgen::{CertificateParams, KeyPair};
-
-    const NOW: i64 = 1_000_000_000;
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn signer() -> Signer {
-        Signer::generate(Life::issued(NOW, 30 * DAY)).unwrap()
-    }
 
     #[test]
     fn what_the_api_server_verifies_is_verified_and_nothing_else() {

@@ -2,13 +2,12 @@
 
 use super::tests::{Forced, admission};
 use super::*;
+use crate::edge::test_log::TestLog;
 use crate::runtime::secret_bytes::SecretBytes;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::io;
-use std::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// What reading the Secret comes to.
@@ -17,21 +16,6 @@ const READS: [fn() -> Option<SecretRead>; 3] = [
     || Some(SecretRead::Unread(Unread::Forbidden)),
     || Some(SecretRead::Found(BTreeMap::new())),
 ];
-
-/// The log of one decision.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Everything that is told of a workload with this environment: the answer with its message, causes,
 /// warnings and audit annotations, then the log line.
@@ -48,11 +32,8 @@ fn told(env: &Value, source: Forced, unchanged: bool) -> [String; 2] {
             "object": object, "oldObject": if unchanged { object.clone() } else { Value::Null },
         },
     });
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
+    let log = TestLog::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -64,8 +45,7 @@ fn told(env: &Value, source: Forced, unchanged: bool) -> [String; 2] {
     let Answer::Review(answer) = answer else {
         panic!("{answer:?}")
     };
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    [String::from_utf8(answer.to_vec()).unwrap(), log]
+    [String::from_utf8(answer.to_vec()).unwrap(), log.text()]
 }
 
 fn assert_secret(token: &str, texts: &[String; 2]) {

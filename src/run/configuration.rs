@@ -10,10 +10,11 @@ use super::admit::Admission;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::config_metrics::ConfigOutcome;
-use crate::edge::http::{RequestLimits, Serving};
+use crate::edge::http::Serving;
 use crate::edge::listener;
 use crate::edge::live::Live;
 use crate::edge::metrics::Metrics;
+use crate::edge::request_limits::RequestLimits;
 use crate::edge::watched_file::{Look, WatchedFile};
 
 /// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.

@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use super::present;
 use super::registered::{line, verify};
+use crate::certificates::kept::Kept;
 use crate::certificates::life::Life;
 use crate::certificates::observed::Observer;
-use crate::certificates::plan::{self, Change, Kept, Presented, Seen, Terms};
+use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
 use crate::edge::authority::{Issued, SignError, Signer};
 use crate::edge::certificate_secret::{Holding, KeptSecret};
 use crate::edge::certificate_store::{CertificateStore, StoreError};
