@@ -2,6 +2,7 @@
 
 mod accounts;
 mod certificates;
+mod guard;
 mod limits;
 mod section;
 mod timeouts;
@@ -15,7 +16,6 @@ use thiserror::Error;
 use crate::policy::credentials::OnError;
 use crate::policy::decide::Policy;
 use crate::policy::namespace_label::NamespaceLabel;
-use crate::policy::plan::is_object_name;
 
 pub use self::certificates::Certificates;
 pub use self::limits::Limits;
@@ -136,7 +136,6 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     );
     root.strings("exemptUsers", &mut policy.exempt_users);
     root.strings("exemptGroups", &mut policy.exempt_groups);
-    root.strings("exemptNamespaces", &mut policy.exempt_namespaces);
     let mut labels = Vec::new();
     root.strings("exemptNamespaceLabels", &mut labels);
     for label in &labels {
@@ -160,11 +159,10 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
             root.fault(key, "a name cannot be empty");
         }
     }
-    for name in &policy.exempt_namespaces {
-        if !is_object_name(name) || name.contains('.') {
-            let problem = format!("{name:?} cannot be a namespace");
-            root.fault("exemptNamespaces", &problem);
-        }
+    root.namespaces("exemptNamespaces", &mut policy.exempt_namespaces);
+    if let Some(mut section) = root.section("guard") {
+        guard::read(&mut section, &mut policy.guard);
+        section.end();
     }
     if let Some(mut limits) = root.section("limits") {
         config
@@ -189,6 +187,7 @@ mod tests {
 
     use super::*;
     use crate::certificates::plan::Terms;
+    use crate::policy::guard::Guard;
     use crate::policy::rules::{Mode, Rule};
 
     fn faults(text: &str) -> Vec<String> {
@@ -209,7 +208,8 @@ exemptGroups: [platform]
 breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
 exemptNamespaceLabels: [team=sandbox]
-limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000}
+limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000, maxWorkloads: 6, maxWorkloadBytes: 7000}
+guard: {secrets: true, runtimeNamespaces: [gitops]}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
@@ -226,6 +226,13 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         assert_eq!(config.limits.max_body_bytes, 2048);
         assert_eq!(config.limits.max_body_bytes_in_flight, 4096);
         assert_eq!(config.limits.max_concurrent_secret_reads, 5);
+        assert_eq!(config.limits.max_workloads, 6);
+        assert_eq!(config.limits.max_workload_bytes, 7000);
+        let guard = Guard {
+            secrets: true,
+            runtime_namespaces: vec!["gitops".to_owned()],
+        };
+        assert_eq!(config.policy.guard, guard);
         assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
         let certificates = Certificates {
@@ -264,6 +271,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         let faults = faults(
             "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''], exemptNamespaceLabels: [team],
               rules: {accounts/none: warn, credentials/quoted: loud},
+              guard: {secrets: 1, runtimeNamespaces: [A_b], more: 1},
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
               certificates: {checkInterval: 0s, lifetime: 2s, caLifetime: forever}}",
         );
@@ -275,6 +283,9 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
             "exemptNamespaceLabels:",
             "rules: there is no rule \"accounts/none\"",
             "rules: the mode of \"credentials/quoted\"",
+            "guard.secrets: must be true or false",
+            "guard.runtimeNamespaces: \"A_b\" cannot be a namespace",
+            "guard.more: no such setting",
             "limits.maxBodyBytes:",
             "limits.maxConnections:",
             "limits.more: no such setting",

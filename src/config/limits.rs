@@ -20,6 +20,10 @@ pub struct Limits {
     pub max_concurrent_secret_reads: usize,
     /// Bytes of one Secret or ConfigMap as the API server sends it.
     pub max_secret_bytes: usize,
+    /// Workloads looked through for one request, to find out who uses what is changed.
+    pub max_workloads: usize,
+    /// Their bytes, as the API server sends them.
+    pub max_workload_bytes: usize,
 }
 
 impl Default for Limits {
@@ -32,6 +36,8 @@ impl Default for Limits {
             max_concurrent_requests: 128,
             max_concurrent_secret_reads: 32,
             max_secret_bytes: 2 * 1024 * 1024,
+            max_workloads: 1000,
+            max_workload_bytes: 16 * 1024 * 1024,
         }
     }
 }
@@ -57,6 +63,9 @@ impl Limits {
         let reads = &mut self.max_concurrent_secret_reads;
         section.number("maxConcurrentSecretReads", reads, 1..=1024);
         section.number("maxSecretBytes", &mut self.max_secret_bytes, KIB..=64 * MIB);
+        section.number("maxWorkloads", &mut self.max_workloads, 1..=100_000);
+        let bytes = &mut self.max_workload_bytes;
+        section.number("maxWorkloadBytes", bytes, KIB..=256 * MIB);
     }
 }
 

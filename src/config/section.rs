@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::policy::plan::is_object_name;
 use crate::policy::rules::{Mode, Modes, Rule};
 
 /// One map of the file, read key by key; what is left at the end is unknown.
@@ -71,6 +72,25 @@ impl<'a> Section<'a> {
         match texts {
             Some(Some(texts)) => *known = texts,
             _ => self.fault(key, "must be a list of strings"),
+        }
+    }
+
+    /// A list of names that namespaces can have.
+    pub(super) fn namespaces(&mut self, key: &'static str, known: &mut Vec<String>) {
+        self.strings(key, known);
+        for name in known.iter() {
+            if !is_object_name(name) || name.contains('.') {
+                self.fault(key, &format!("{name:?} cannot be a namespace"));
+            }
+        }
+    }
+
+    /// Whether something is to be so.
+    pub(super) fn boolean(&mut self, key: &'static str, known: &mut bool) {
+        let Some(value) = self.get(key) else { return };
+        match value.as_bool() {
+            Some(value) => *known = value,
+            None => self.fault(key, "must be true or false"),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::health::Readiness;
 use super::manifests::Manifests;
-use super::source::{ConfigMapRead, SecretRead, Source};
+use super::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
 
 /// The sources that keyguard has.
 pub enum AnySource {
@@ -51,6 +51,20 @@ impl Source for AnySource {
         match self {
             AnySource::Cluster(cluster) => cluster.config_map(namespace, name).await,
             AnySource::Manifests(manifests) => manifests.config_map(namespace, name).await,
+        }
+    }
+
+    async fn workloads(&self, namespace: Option<&str>, bound: Bound) -> WorkloadsRead {
+        match self {
+            AnySource::Cluster(cluster) => cluster.workloads(namespace, bound).await,
+            AnySource::Manifests(manifests) => manifests.workloads(namespace, bound).await,
+        }
+    }
+
+    async fn namespace_ends(&self, namespace: &str) -> bool {
+        match self {
+            AnySource::Cluster(cluster) => cluster.namespace_ends(namespace).await,
+            AnySource::Manifests(manifests) => manifests.namespace_ends(namespace).await,
         }
     }
 

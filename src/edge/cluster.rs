@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 use crate::policy::facts::Unread;
 
 use super::object;
-use super::source::{ConfigMapRead, SecretRead, Source};
+use super::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use super::workload_list;
 
 /// How long a connection to the API server may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -260,6 +261,18 @@ impl Source for Cluster {
             Ok(None) => ConfigMapRead::Missing,
             Ok(Some(json)) => object::config_map(&json),
             Err(unread) => ConfigMapRead::Unread(unread),
+        }
+    }
+
+    async fn workloads(&self, namespace: Option<&str>, bound: Bound) -> WorkloadsRead {
+        workload_list::read(self, namespace, bound).await
+    }
+
+    async fn namespace_ends(&self, namespace: &str) -> bool {
+        match self.get(&format!("/api/v1/namespaces/{namespace}")).await {
+            Ok(Some(json)) => object::is_being_deleted(&json),
+            // Not knowing is no reason to let anything go.
+            Ok(None) | Err(_) => false,
         }
     }
 

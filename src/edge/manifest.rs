@@ -1,10 +1,11 @@
-//! One Kubernetes manifest, of which only what a Secret or ConfigMap has is kept.
+//! One Kubernetes manifest, of which only what a Secret, ConfigMap or workload has is kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// A manifest of any kind. `data` means something else in each: it is judged once the kind is known.
@@ -18,16 +19,22 @@ pub(super) struct Manifest {
     pub(super) data: Data,
     #[serde(default)]
     pub(super) string_data: Data,
+    /// No text of a workload's is kept longer than until its references are read.
+    #[serde(default)]
+    pub(super) spec: Option<Value>,
     #[serde(default)]
     pub(super) items: Option<Vec<Manifest>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
     #[serde(default)]
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) namespace: Option<String>,
+    #[serde(default)]
+    pub(super) deletion_timestamp: Option<IgnoredAny>,
 }
 
 /// What stands under `data` or `stringData`. It has no Debug: it may be a Secret's.

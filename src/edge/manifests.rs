@@ -3,7 +3,7 @@
 //! The folder is looked at afresh for each read and parsed again only when a file changed, so that
 //! what a person writes into it counts at once, as in a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -15,9 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::policy::facts::Unread;
 use crate::runtime::secret_bytes::SecretBytes;
+use crate::runtime::user::{KINDS, User};
+use crate::runtime::workload::WorkloadKind;
 
 use super::manifest::{Data, Manifest};
-use super::source::{ConfigMapRead, SecretRead, Source};
+use super::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
 
 /// Why a folder is no cluster.
 #[derive(Debug, Error)]
@@ -93,6 +95,8 @@ type Named = (String, String);
 struct Objects {
     secrets: BTreeMap<Named, BTreeMap<String, SecretBytes>>,
     config_maps: BTreeMap<Named, BTreeMap<String, String>>,
+    users: Vec<User>,
+    ending: BTreeSet<String>,
 }
 
 impl Manifests {
@@ -175,6 +179,33 @@ impl Source for Manifests {
         }
     }
 
+    /// What is in a folder has no bound: it is all in memory anyway.
+    async fn workloads(&self, namespace: Option<&str>, _: Bound) -> WorkloadsRead {
+        let namespace = namespace.map(str::to_owned);
+        let wanted = move |user: &&User| {
+            namespace
+                .as_ref()
+                .is_none_or(|name| user.namespace == *name)
+        };
+        let read = self.with(move |objects| objects.users.iter().filter(wanted).cloned().collect());
+        match read.await {
+            Ok(users) => WorkloadsRead {
+                users,
+                unread: None,
+            },
+            Err(_) => WorkloadsRead {
+                users: Vec::new(),
+                unread: Some((WorkloadKind::Deployment, Unread::Manifests)),
+            },
+        }
+    }
+
+    async fn namespace_ends(&self, namespace: &str) -> bool {
+        let namespace = namespace.to_owned();
+        let read = self.with(move |objects| objects.ending.contains(&namespace));
+        read.await.unwrap_or(false)
+    }
+
     async fn answers(&self) -> Result<(), String> {
         self.with(|_| ()).await
     }
@@ -227,6 +258,7 @@ impl Objects {
     fn keep(&mut self, manifest: Manifest, path: &Path) -> Result<(), ManifestError> {
         let metadata = manifest.metadata.unwrap_or_default();
         let name = metadata.name.unwrap_or_default();
+        let leaving = metadata.deletion_timestamp.is_some();
         let named = (
             metadata.namespace.unwrap_or_else(|| "default".to_owned()),
             name.clone(),
@@ -257,6 +289,12 @@ impl Objects {
                 }
                 self.secrets.insert(named, values);
             }
+            "Namespace" if leaving => drop(self.ending.insert(name)),
+            kind if let Some(kind) = looked_through(kind) => {
+                let spec = manifest.spec.unwrap_or_default().to_string();
+                let user = User::of(kind, &named.0, &name, &spec);
+                self.users.extend(user.filter(|_| !leaving));
+            }
             _ => {
                 for item in manifest.items.unwrap_or_default() {
                     self.keep(item, path)?;
@@ -265,6 +303,11 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+/// The kind of workload of this name, if such are looked through.
+fn looked_through(kind: &str) -> Option<WorkloadKind> {
+    KINDS.into_iter().find(|known| known.names().2 == kind)
 }
 
 /// The keys and texts that `data` must be in an object of this kind and name.

@@ -40,6 +40,48 @@ async fn yaml_json_several_documents_and_lists_are_all_read() {
 }
 
 #[tokio::test]
+async fn the_users_of_a_namespace_are_found_and_what_is_leaving_is_none() {
+    let deployment = |name: &str, namespace: &str, more: &str| {
+        format!(
+            "---\nkind: Deployment\nmetadata: {{name: {name}, namespace: {namespace}{more}}}\nspec: {{template: {{spec: \
+             {{containers: [{{env: [{{name: ARGO_CD_TOKEN, valueFrom: {{secretKeyRef: {{name: s, key: token}}}}}}]}}]}}}}}}\n"
+        )
+    };
+    let leaving = ", deletionTimestamp: 2026-01-01T00:00:00Z";
+    let text = [
+        deployment("a", "one", ""),
+        deployment("b", "two", ""),
+        deployment("c", "one", leaving),
+        "---\nkind: Deployment\nmetadata: {name: d, namespace: one}\n".to_owned(),
+        format!("---\nkind: Namespace\nmetadata: {{name: two{leaving}}}\n"),
+        "---\nkind: Other\nmetadata: {name: d}\nspec: 1\n".to_owned(),
+    ];
+    let folder = folder(&[("all.yaml", &text.concat())]);
+    let manifests = Manifests::open(folder.path()).unwrap();
+    let bound = Bound {
+        workloads: 1,
+        bytes: 1,
+    };
+    for (namespace, expected) in [
+        (Some("one"), vec!["a"]),
+        (Some("three"), vec![]),
+        (None, vec!["a", "b"]),
+    ] {
+        let read = manifests.workloads(namespace, bound).await;
+        let names: Vec<&str> = read.users.iter().map(|user| user.name.as_str()).collect();
+        assert_eq!((names, read.unread), (expected, None), "{namespace:?}");
+    }
+    assert!(manifests.namespace_ends("two").await);
+    assert!(!manifests.namespace_ends("one").await);
+    fs::write(folder.path().join("bad.yaml"), "kind: [").unwrap();
+    let read = manifests.workloads(None, bound).await;
+    assert_eq!(
+        read.unread,
+        Some((WorkloadKind::Deployment, Unread::Manifests))
+    );
+}
+
+#[tokio::test]
 async fn what_is_written_into_the_folder_counts_at_once() {
     let folder = folder(&[]);
     let manifests = Manifests::open(folder.path()).unwrap();

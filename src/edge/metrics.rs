@@ -32,9 +32,10 @@ const DURATION_BUCKETS: [f64; 14] = [
 pub struct Metrics {
     registry: Registry,
     decisions: Family<DecisionLabels, Counter>,
-    durations: [(Webhook, Histogram); 3],
+    durations: [(Webhook, Histogram); Webhook::ALL.len()],
     secret_reads: Family<ReadLabels, Counter>,
     config_map_reads: Family<ReadLabels, Counter>,
+    workload_searches: Family<ReadLabels, Counter>,
     requests_in_flight: Gauge,
     requests_rejected: Family<RejectionLabels, Counter>,
     records_dropped: Counter,
@@ -120,6 +121,11 @@ impl Metrics {
             "config_map_reads",
             "ConfigMaps read, by outcome",
         );
+        let workload_searches = reads(
+            &mut registry,
+            "workload_searches",
+            "Searches for workloads that use what is changed, by outcome",
+        );
         let requests_in_flight = gauge(&mut registry, "requests_in_flight", "Reviews in progress");
         let requests_rejected = rejections(&mut registry);
         let records_dropped = Counter::default();
@@ -140,6 +146,7 @@ impl Metrics {
             durations,
             secret_reads,
             config_map_reads,
+            workload_searches,
             requests_in_flight,
             requests_rejected,
             records_dropped,
@@ -185,6 +192,13 @@ impl Metrics {
     /// A ConfigMap was read, or not.
     pub fn config_map_read(&self, outcome: ReadOutcome) {
         self.config_map_reads
+            .get_or_create(&ReadLabels::from(outcome))
+            .inc();
+    }
+
+    /// Workloads were looked through, or not to the end: `found` when somebody uses a credential.
+    pub fn workloads_searched(&self, outcome: ReadOutcome) {
+        self.workload_searches
             .get_or_create(&ReadLabels::from(outcome))
             .inc();
     }
@@ -317,7 +331,7 @@ fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
     gauge
 }
 
-fn durations(registry: &mut Registry) -> [(Webhook, Histogram); 3] {
+fn durations(registry: &mut Registry) -> [(Webhook, Histogram); Webhook::ALL.len()] {
     let family: Family<WebhookLabels, Histogram, fn() -> Histogram> =
         Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
     registry.register_with_unit(
@@ -326,7 +340,7 @@ fn durations(registry: &mut Registry) -> [(Webhook, Histogram); 3] {
         Unit::Seconds,
         family.clone(),
     );
-    [Webhook::ArgocdCm, Webhook::Workloads, Webhook::None].map(|webhook| {
+    Webhook::ALL.map(|webhook| {
         let labels = WebhookLabels {
             webhook: webhook.name(),
         };

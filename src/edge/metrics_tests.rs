@@ -28,6 +28,9 @@ fn everything_shows_under_its_name_and_what_has_few_labels_shows_zero_from_the_s
         expected.push(format!(
             "keyguard_config_map_reads_total{{outcome=\"{outcome}\"}} 0"
         ));
+        expected.push(format!(
+            "keyguard_workload_searches_total{{outcome=\"{outcome}\"}} 0"
+        ));
     }
     for reason in Reason::ALL {
         expected.push(format!(
@@ -35,7 +38,7 @@ fn everything_shows_under_its_name_and_what_has_few_labels_shows_zero_from_the_s
             reason.name()
         ));
     }
-    for webhook in ["argocd-cm", "workloads", "none"] {
+    for webhook in ["argocd-cm", "workloads", "secrets", "none"] {
         expected.push(format!(
             "keyguard_review_duration_seconds_count{{webhook=\"{webhook}\"}} 0"
         ));

@@ -39,3 +39,4 @@ pub mod trust;
 pub mod trust_report;
 mod watchdog;
 pub mod watched_file;
+mod workload_list;

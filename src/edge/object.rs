@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -49,6 +50,22 @@ pub(super) fn config_map(json: &[u8]) -> ConfigMapRead {
     }
 }
 
+/// Whether an object has been asked to go.
+pub(super) fn is_being_deleted(json: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Object {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        #[serde(default)]
+        deletion_timestamp: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<Object>(json)
+        .is_ok_and(|object| object.metadata.deletion_timestamp.is_some())
+}
+
 #[derive(Deserialize)]
 struct Object<'a> {
     #[serde(borrow, default)]
@@ -82,6 +99,22 @@ mod tests {
             .map(|(key, value)| (key.as_str(), value.expose().len()))
             .collect();
         assert_eq!(lengths, [("empty", 0), ("none", 0), ("token", 3)]);
+    }
+
+    #[test]
+    fn an_object_is_being_deleted_when_it_says_when() {
+        for (json, expected) in [
+            (
+                r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}"#,
+                true,
+            ),
+            (r#"{"metadata":{"deletionTimestamp":null}}"#, false),
+            (r#"{"metadata":{"name":"n"}}"#, false),
+            ("{}", false),
+            ("", false),
+        ] {
+            assert_eq!(is_being_deleted(json.as_bytes()), expected, "{json}");
+        }
     }
 
     #[test]

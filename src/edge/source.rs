@@ -5,6 +5,8 @@ use std::future::Future;
 
 use crate::policy::facts::Unread;
 use crate::runtime::secret_bytes::SecretBytes;
+use crate::runtime::user::User;
+use crate::runtime::workload::WorkloadKind;
 
 /// What reading a Secret came to.
 #[derive(Debug)]
@@ -28,6 +30,24 @@ pub enum ConfigMapRead {
     Found(BTreeMap<String, String>),
 }
 
+/// How much is looked through for one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Workloads of all kinds together.
+    pub workloads: usize,
+    /// Their bytes, as the API server sends them.
+    pub bytes: usize,
+}
+
+/// What looking through workloads came to.
+#[derive(Debug)]
+pub struct WorkloadsRead {
+    /// Those that refer to a credential and are not being deleted.
+    pub users: Vec<User>,
+    /// The kind that could not be looked through to its end, and why; then there may be other users.
+    pub unread: Option<(WorkloadKind, Unread)>,
+}
+
 /// Something that the cluster's objects can be read from, afresh each time.
 pub trait Source: Send + Sync + 'static {
     /// Reads `keys` of one Secret. Not knowing is an answer, so it never fails.
@@ -41,6 +61,16 @@ pub trait Source: Send + Sync + 'static {
     /// Reads one ConfigMap.
     fn config_map(&self, namespace: &str, name: &str)
     -> impl Future<Output = ConfigMapRead> + Send;
+
+    /// Looks through the workloads of one namespace, or of all, up to a bound.
+    fn workloads(
+        &self,
+        namespace: Option<&str>,
+        bound: Bound,
+    ) -> impl Future<Output = WorkloadsRead> + Send;
+
+    /// Whether a namespace is known to be on its way out.
+    fn namespace_ends(&self, namespace: &str) -> impl Future<Output = bool> + Send;
 
     /// Whether the cluster answers.
     ///

@@ -4,9 +4,12 @@ use crate::policy::accounts::{self, Change};
 use crate::policy::break_glass::BreakGlass;
 use crate::policy::credentials::{self, OnError};
 use crate::policy::facts::Facts;
+use crate::policy::guard::Guard;
+use crate::policy::in_use::{InUse, Search};
 use crate::policy::namespace_label::NamespaceLabel;
 use crate::policy::plan::{Lookups, lookups};
 use crate::policy::rules::Modes;
+use crate::policy::secrets_in_use;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::policy::verdict::{Passage, Verdict};
 
@@ -37,6 +40,8 @@ pub struct Policy {
     pub break_glass_groups: Vec<String>,
     /// How many Secrets are read for one request.
     pub max_secret_reads: usize,
+    /// What is guarded besides.
+    pub guard: Guard,
 }
 
 impl Default for Policy {
@@ -51,6 +56,7 @@ impl Default for Policy {
             exempt_namespace_labels: Vec::new(),
             break_glass_groups: Vec::new(),
             max_secret_reads: 32,
+            guard: Guard::default(),
         }
     }
 }
@@ -61,6 +67,11 @@ impl Policy {
         let guarded = match (&case.subject, case.operation) {
             (_, Operation::Connect) | (Subject::NotGuarded, _) => false,
             (Subject::Accounts { .. }, _) => true,
+            (Subject::Secret { .. }, operation) => {
+                self.guard.secrets
+                    && self.guard.is_runtime(&case.namespace)
+                    && operation != Operation::Create
+            }
             (Subject::Workload { .. } | Subject::Malformed { .. }, operation) => {
                 operation != Operation::Delete
             }
@@ -129,6 +140,29 @@ impl Policy {
 
     /// The verdict. `facts` are what [`Policy::plan`] asked for; without them nothing is assumed good.
     pub fn decide(&self, case: &Case, facts: Option<&Facts>) -> Verdict {
+        self.decide_with(case, facts, None)
+    }
+
+    /// What must be looked up about who uses what is changed; `None` when nothing.
+    pub fn plan_use(&self, case: &Case) -> Option<Search> {
+        if self.passage(case).is_some() {
+            return None;
+        }
+        match &case.subject {
+            Subject::Secret { name } => Some(Search::Secret {
+                name: name.clone(),
+                mode: secrets_in_use::mode_matters(name.as_str()),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The verdict with what [`Policy::plan_use`] asked for.
+    pub fn decide_in_use(&self, case: &Case, in_use: &InUse) -> Verdict {
+        self.decide_with(case, None, Some(in_use))
+    }
+
+    fn decide_with(&self, case: &Case, facts: Option<&Facts>, in_use: Option<&InUse>) -> Verdict {
         if let Some(passage) = self.passage(case) {
             return Verdict::passed(passage).because(&self.entry(passage, case));
         }
@@ -142,6 +176,10 @@ impl Policy {
                 (None, Some(new)) => accounts::judge(Change::Create(new), &self.protected_accounts),
                 (None, None) => return Verdict::passed(Passage::NotGuarded),
             },
+            Subject::Secret { name } => {
+                let known = in_use.and_then(InUse::secret);
+                secrets_in_use::judge(name, &case.namespace, known, self.on_error)
+            }
             Subject::Workload {
                 references,
                 unchanged,

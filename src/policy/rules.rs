@@ -87,6 +87,12 @@ rules! {
         "keyguard cannot tell from the pod template alone which Secret is meant"
     WorkloadMalformed "credentials/workload-malformed"
         "no pod can be made from it, and keyguard cannot tell which Secret the pods would read"
+    SecretInUseDeleted "secrets/in-use-deleted"
+        "the GitOps Runtime reads its Argo CD credential from it and would stop, and nothing makes it again"
+    SecretInUseBroken "secrets/in-use-broken"
+        "the GitOps Runtime reads its Argo CD credential from it and cannot work with what is left"
+    SecretInUseUnknown "secrets/in-use-unknown"
+        "keyguard cannot tell whether a GitOps Runtime reads its Argo CD credential from it"
 }
 
 impl Rule {

@@ -3,6 +3,7 @@
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::groups::Groups;
 use crate::runtime::credential::References;
+use crate::runtime::name::Name;
 
 /// An operation of the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ pub enum Subject {
         old: Option<AccountsConfigMap>,
         /// As it will be; `None` on DELETE.
         new: Option<AccountsConfigMap>,
+    },
+    /// A Secret; what it holds is no part of what is judged by.
+    Secret {
+        /// Its name.
+        name: Name,
     },
     /// A workload on its way in.
     Workload {

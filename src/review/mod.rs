@@ -3,4 +3,5 @@
 mod depth;
 pub mod reply;
 pub mod request;
+pub mod secret;
 mod wire;

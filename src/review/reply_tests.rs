@@ -5,6 +5,7 @@ use crate::policy::rules::Modes;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::policy::verdict::{Passage, Severity};
 use crate::review::request::Webhook;
+use crate::review::secret::SecretChange;
 use serde_json::{Value, json};
 
 fn request() -> Request {
@@ -24,6 +25,7 @@ fn request() -> Request {
             being_deleted: false,
             subject: Subject::NotGuarded,
         },
+        secret: SecretChange::default(),
     }
 }
 

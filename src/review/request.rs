@@ -1,7 +1,10 @@
 //! Bytes to a request: one pass, typed, keeping only what is decided on.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
+use super::secret::SecretChange;
 use super::{depth, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::policy::accounts::AccountsConfigMap;
@@ -9,6 +12,7 @@ use crate::policy::subject::{Case, Operation, Subject};
 use crate::runtime::credential::{References, references};
 use crate::runtime::json_object::{self, Object};
 use crate::runtime::malformed::Malformed;
+use crate::runtime::name::Name;
 use crate::runtime::workload::{Template, WorkloadKind};
 
 /// The only version of AdmissionReview that is spoken.
@@ -19,7 +23,7 @@ pub const KIND: &str = "AdmissionReview";
 pub const DEEPEST: usize = 128;
 
 /// A request of the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Request {
     /// What the answer must carry.
     pub uid: String,
@@ -33,6 +37,8 @@ pub struct Request {
     pub webhook: Webhook,
     /// What is decided on.
     pub case: Case,
+    /// What a Secret holds, to be looked at and never kept; nothing for anything else.
+    pub secret: SecretChange,
 }
 
 /// The webhooks that keyguard registers.
@@ -42,16 +48,27 @@ pub enum Webhook {
     ArgocdCm,
     /// Workloads that refer to a credential.
     Workloads,
-    /// Neither: something keyguard was not asked for.
+    /// Secrets that a workload may refer to.
+    Secrets,
+    /// None of them: something keyguard was not asked for.
     None,
 }
 
 impl Webhook {
+    /// Every one.
+    pub const ALL: [Webhook; 4] = [
+        Webhook::ArgocdCm,
+        Webhook::Workloads,
+        Webhook::Secrets,
+        Webhook::None,
+    ];
+
     /// The name in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Webhook::ArgocdCm => "argocd-cm",
             Webhook::Workloads => "workloads",
+            Webhook::Secrets => "secrets",
             Webhook::None => "none",
         }
     }
@@ -152,6 +169,10 @@ impl Request {
                 subject,
             },
             kind: kind.2.to_owned(),
+            secret: match webhook {
+                Webhook::Secrets => SecretChange::decode(body).map_err(|error| json(&error))?,
+                _ => SecretChange::default(),
+            },
         })
     }
 }
@@ -215,10 +236,20 @@ fn subject(
         }
         let (old, new) = states(operation, object, old_object)?;
         let subject = Subject::Accounts {
-            old: old.map(accounts),
-            new: new.map(accounts),
+            old: old.map(accounts).transpose()?,
+            new: new.map(accounts).transpose()?,
         };
         return Ok((Webhook::ArgocdCm, subject));
+    }
+    if (group, version, kind) == ("", "v1", "Secret") {
+        states(operation, object, old_object)?;
+        let name = name(request.name.as_deref(), object, old_object);
+        return Ok((
+            Webhook::Secrets,
+            Subject::Secret {
+                name: Name::from(name),
+            },
+        ));
     }
     let Some(kind) = WorkloadKind::of(group, version, kind) else {
         return nothing;
@@ -249,12 +280,15 @@ fn states<'a, 'b>(
     })
 }
 
-fn accounts(object: &wire::Guarded<'_>) -> AccountsConfigMap {
-    let data = object.data.as_ref().map(|data| data.0.clone());
-    AccountsConfigMap {
-        data: data.unwrap_or_default(),
+fn accounts(object: &wire::Guarded<'_>) -> Result<AccountsConfigMap, Undecodable> {
+    let data = match &object.data {
+        None => BTreeMap::new(),
+        Some(data) => data.texts().ok_or(Undecodable::Missing("a text in data"))?,
+    };
+    Ok(AccountsConfigMap {
+        data,
         labelled: metadata(Some(object)).is_some_and(wire::Metadata::labelled),
-    }
+    })
 }
 
 /// A workload that is being deleted, whose spec is not looked at.

@@ -85,8 +85,8 @@ pub(super) struct UserInfo<'a> {
 pub(super) struct Guarded<'a> {
     #[serde(borrow, default)]
     pub(super) metadata: Option<Object<Metadata<'a>>>,
-    #[serde(default)]
-    pub(super) data: Option<AccountData>,
+    #[serde(borrow, default)]
+    pub(super) data: Option<AccountData<'a>>,
     #[serde(borrow, default)]
     pub(super) spec: Option<&'a RawValue>,
 }
@@ -195,28 +195,42 @@ impl<'de> Deserialize<'de> for Annotations {
 }
 
 /// `data`, reduced to the keys that Argo CD reads accounts from.
+///
+/// Borrowed from the body: when the object turns out to be a Secret, no copy of a value is left behind.
 #[derive(Default)]
-pub(super) struct AccountData(pub(super) BTreeMap<String, String>);
+pub(super) struct AccountData<'a>(BTreeMap<Cow<'a, str>, Option<Text<'a>>>);
 
-impl<'de> Deserialize<'de> for AccountData {
+impl AccountData<'_> {
+    /// The keys with their texts; `None` when one has none, which no ConfigMap can have.
+    pub(super) fn texts(&self) -> Option<BTreeMap<String, String>> {
+        let texts = self.0.iter();
+        texts
+            .map(|(key, text)| Some((key.as_ref().to_owned(), (**text.as_ref()?).to_owned())))
+            .collect()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for AccountData<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct DataVisitor;
         impl<'de> Visitor<'de> for DataVisitor {
-            type Value = AccountData;
+            type Value = AccountData<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str(EXPECTED)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AccountData, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<AccountData<'de>, A::Error> {
                 let mut data = BTreeMap::new();
                 while let Some(Text(key)) = map.next_key()? {
                     if !is_account_key(&key) {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
-                    let Text(value) = map.next_value()?;
-                    if data.insert(key.into_owned(), value.into_owned()).is_some() {
+                    if data.insert(key, map.next_value()?).is_some() {
                         return Err(A::Error::custom("a key of data stands twice"));
                     }
                 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::edge::http::{Answer, Reviewer, Way};
 use crate::edge::metrics::{Metrics, ReadOutcome};
 use crate::edge::record;
-use crate::edge::source::{ConfigMapRead, SecretRead, Source};
+use crate::edge::source::{Bound, ConfigMapRead, SecretRead, Source};
 use crate::policy::decide::Policy;
 use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
 use crate::policy::plan::{Lookups, is_object_name};
@@ -38,6 +38,10 @@ pub struct Admission<S> {
     pub lookup_timeout: Duration,
     /// Secrets read at once, for all requests together: each may be large, and is in memory meanwhile.
     pub reads: Semaphore,
+    /// How many workloads are looked through for one request.
+    pub bound: Bound,
+    /// Requests for which workloads are looked through at once.
+    pub searches: Semaphore,
     /// Where decisions are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -54,7 +58,11 @@ pub struct Outcome {
 
 impl<S: Source> Admission<S> {
     /// Decides on a request; after `answer_by`, if it says so, the API server waits no more.
-    pub async fn admit(&self, request: Request, answer_by: Option<Instant>) -> Outcome {
+    pub async fn admit(&self, mut request: Request, answer_by: Option<Instant>) -> Outcome {
+        if let Some(search) = self.policy.plan_use(&request.case) {
+            let change = std::mem::take(&mut request.secret);
+            return self.admit_in_use(request, change, search, answer_by).await;
+        }
         let lookups = self.policy.plan(&request.case);
         let secrets = lookups
             .as_ref()
@@ -102,7 +110,7 @@ impl<S: Source> Admission<S> {
         Facts { credentials, mode }
     }
 
-    fn limit(&self, answer_by: Option<Instant>) -> Duration {
+    pub(super) fn limit(&self, answer_by: Option<Instant>) -> Duration {
         let Some(answer_by) = answer_by else {
             return self.lookup_timeout;
         };
@@ -111,7 +119,7 @@ impl<S: Source> Admission<S> {
             .min(left.saturating_sub(MARGIN).max(left / 2))
     }
 
-    async fn read_secret(
+    pub(super) async fn read_secret(
         &self,
         namespace: &str,
         name: &str,
@@ -137,7 +145,7 @@ impl<S: Source> Admission<S> {
         read
     }
 
-    async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
+    pub(super) async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
         if !needed || !is_object_name(namespace) {
             return ModeFact::NotNeeded;
         }
@@ -213,7 +221,7 @@ fn fact(read: &SecretRead, key: &str, role: Role, now: f64) -> CredentialFact {
     }
 }
 
-fn outcome(unread: &Unread) -> ReadOutcome {
+pub(super) fn outcome(unread: &Unread) -> ReadOutcome {
     match unread {
         Unread::Forbidden => ReadOutcome::Forbidden,
         Unread::Timeout => ReadOutcome::Timeout,
@@ -231,7 +239,7 @@ fn outcome(unread: &Unread) -> ReadOutcome {
     clippy::disallowed_methods,
     reason = "the clock that the pure part is given"
 )]
-fn unix_now() -> f64 {
+pub(super) fn unix_now() -> f64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())

@@ -1,4 +1,5 @@
 use super::*;
+use crate::edge::source::WorkloadsRead;
 use crate::policy::credentials::OnError;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Decision;
@@ -45,6 +46,17 @@ impl Source for Forced {
         (self.config_map)()
     }
 
+    async fn workloads(&self, _: Option<&str>, _: Bound) -> WorkloadsRead {
+        WorkloadsRead {
+            users: Vec::new(),
+            unread: None,
+        }
+    }
+
+    async fn namespace_ends(&self, _: &str) -> bool {
+        false
+    }
+
     async fn answers(&self) -> Result<(), String> {
         Ok(())
     }
@@ -57,6 +69,11 @@ pub(super) fn admission(source: Forced) -> Admission<Forced> {
         max_json_depth: 128,
         lookup_timeout: Duration::from_millis(50),
         reads: Semaphore::new(2),
+        bound: Bound {
+            workloads: 10,
+            bytes: 1 << 20,
+        },
+        searches: Semaphore::new(1),
         metrics: Arc::new(Metrics::new()),
     }
 }

@@ -15,10 +15,14 @@ use crate::edge::listener;
 use crate::edge::live::Live;
 use crate::edge::metrics::Metrics;
 use crate::edge::request_limits::RequestLimits;
+use crate::edge::source::Bound;
 use crate::edge::watched_file::{Look, WatchedFile};
 
 /// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Requests for which workloads are looked through at once: each may have some megabytes in memory.
+const CONCURRENT_SEARCHES: usize = 2;
 
 /// What the configuration in force means for each part. A request, and a connection, keeps what it began with.
 pub struct Configuration {
@@ -91,6 +95,11 @@ impl Configuration {
                  ask about them"
             );
         }
+        if before.policy.guard != after.policy.guard {
+            tracing::info!(
+                "guard changed: print the webhook configuration again, by which the API server knows what to ask about"
+            );
+        }
         if before.certificates != after.certificates {
             tracing::warn!("what changed under certificates counts from the next start");
         }
@@ -123,6 +132,11 @@ fn serving(
             max_json_depth: limits.max_json_depth,
             lookup_timeout: timeouts.lookup,
             reads: Semaphore::new(limits.max_concurrent_secret_reads),
+            bound: Bound {
+                workloads: limits.max_workloads,
+                bytes: limits.max_workload_bytes,
+            },
+            searches: Semaphore::new(CONCURRENT_SEARCHES),
             metrics: Arc::clone(metrics),
         },
         limits: RequestLimits {

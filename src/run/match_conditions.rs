@@ -16,6 +16,29 @@ pub fn is_argocd_cm() -> String {
     )
 }
 
+/// The types of Secrets that others make and read, none of which is a person's credential for Argo CD.
+const OTHER_TYPES: [&str; 7] = [
+    "helm.sh/release.v1",
+    "kubernetes.io/service-account-token",
+    "kubernetes.io/tls",
+    "kubernetes.io/dockerconfigjson",
+    "kubernetes.io/dockercfg",
+    "kubernetes.io/ssh-auth",
+    "bootstrap.kubernetes.io/token",
+];
+
+/// True unless the Secret's type, which never changes, says that it holds something else.
+pub fn may_hold_a_credential() -> String {
+    let types: Vec<String> = OTHER_TYPES.iter().map(|name| format!("'{name}'")).collect();
+    format!("!(oldObject.?type.orValue('') in [{}])", types.join(", "))
+}
+
+/// True unless the Secret holds what it held.
+pub fn is_changed() -> String {
+    "request.operation != 'UPDATE' || object.?data.orValue({}) != oldObject.?data.orValue({})"
+        .to_owned()
+}
+
 /// True when a container or init container has a variable that mentions a credential.
 pub fn mentions_a_credential() -> String {
     let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();

@@ -1,6 +1,7 @@
 //! Wiring: each command from what was typed to what it does.
 
 pub mod admit;
+mod admit_in_use;
 pub mod certificates;
 pub mod clients;
 pub mod configuration;

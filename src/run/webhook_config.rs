@@ -15,6 +15,7 @@ use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::ca_bundle::{self, CaBundleError};
 use crate::edge::http::{FOR_THE_RECORD, VALIDATE_PATH};
+use crate::policy::guard::Guard;
 use crate::policy::plan::is_object_name;
 use crate::runtime::workload::WorkloadKind;
 
@@ -78,6 +79,7 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
             exempt: config.policy.exempt_namespaces,
             exempt_labels: config.policy.exempt_namespace_labels,
         },
+        guard: config.policy.guard,
     };
     if let Some(bad) = registered.namespaces.fault() {
         return Err(WebhookConfigError::Namespace(bad.to_owned()));
@@ -93,23 +95,32 @@ struct Registered {
     client_config: WebhookClientConfig,
     failure_policy: &'static str,
     namespaces: Namespaces,
+    guard: Guard,
 }
 
 impl Registered {
     /// The webhooks that judge.
     fn judging(&self) -> Vec<ValidatingWebhook> {
-        let webhooks = webhooks().into_iter();
-        let webhooks = webhooks.map(|webhook| ValidatingWebhook {
+        let judged = |webhook, namespace_selector| ValidatingWebhook {
             client_config: self.client_config.clone(),
             failure_policy: Some(self.failure_policy.to_owned()),
             timeout_seconds: Some(TIMEOUT_SECONDS),
-            namespace_selector: Some(self.namespaces.judged()),
+            namespace_selector: Some(namespace_selector),
             ..webhook
-        });
-        webhooks.collect()
+        };
+        let webhooks = webhooks().into_iter();
+        let mut judging: Vec<ValidatingWebhook> = webhooks
+            .map(|webhook| judged(webhook, self.namespaces.judged()))
+            .collect();
+        if self.guard.secrets {
+            let runtimes = &self.guard.runtime_namespaces;
+            judging.push(judged(secrets(), self.namespaces.judged_among(runtimes)));
+        }
+        judging
     }
 
-    /// The same where nothing is judged: keyguard is told, and nothing waits for it.
+    /// The same where nothing is judged: keyguard is told, and nothing waits for it. Not of Secrets, which are not
+    /// sent anywhere for the record.
     fn recording(&self) -> Vec<ValidatingWebhook> {
         let client_config = for_the_record(self.client_config.clone());
         let recorded = self.namespaces.recorded().into_iter();
@@ -159,23 +170,6 @@ fn configuration(registered: &Registered) -> ValidatingWebhookConfiguration {
 
 /// The two webhooks: what they are called for, not where and how.
 fn webhooks() -> [ValidatingWebhook; 2] {
-    let webhook = |name: &str, rules, conditions: &[(&str, String)]| ValidatingWebhook {
-        name: format!("{name}.keyguard.dev"),
-        admission_review_versions: vec!["v1".to_owned()],
-        match_policy: Some("Equivalent".to_owned()),
-        side_effects: "None".to_owned(),
-        rules: Some(rules),
-        match_conditions: Some(
-            conditions
-                .iter()
-                .map(|(name, expression)| MatchCondition {
-                    name: (*name).to_owned(),
-                    expression: expression.clone(),
-                })
-                .collect(),
-        ),
-        ..ValidatingWebhook::default()
-    };
     [
         webhook(
             "argocd-cm",
@@ -213,6 +207,50 @@ fn webhooks() -> [ValidatingWebhook; 2] {
             ],
         ),
     ]
+}
+
+/// The webhook of Secrets that a workload may refer to.
+fn secrets() -> ValidatingWebhook {
+    webhook(
+        "secrets",
+        vec![rule(("", "v1"), &["secrets"], &["UPDATE", "DELETE"])],
+        &[
+            (
+                "may-hold-a-credential",
+                match_conditions::may_hold_a_credential(),
+            ),
+            ("is-changed", match_conditions::is_changed()),
+            (
+                "is-not-being-deleted",
+                match_conditions::is_not_being_deleted(),
+            ),
+            ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
+        ],
+    )
+}
+
+fn webhook(
+    name: &str,
+    rules: Vec<RuleWithOperations>,
+    conditions: &[(&str, String)],
+) -> ValidatingWebhook {
+    ValidatingWebhook {
+        name: format!("{name}.keyguard.dev"),
+        admission_review_versions: vec!["v1".to_owned()],
+        match_policy: Some("Equivalent".to_owned()),
+        side_effects: "None".to_owned(),
+        rules: Some(rules),
+        match_conditions: Some(
+            conditions
+                .iter()
+                .map(|(name, expression)| MatchCondition {
+                    name: (*name).to_owned(),
+                    expression: expression.clone(),
+                })
+                .collect(),
+        ),
+        ..ValidatingWebhook::default()
+    }
 }
 
 /// A rule for each group and version, with all of its resources.

@@ -57,6 +57,10 @@ fn the_webhooks_are_narrow_and_fail_closed() {
             exempt: vec!["sandbox".to_owned()],
             exempt_labels: NamespaceLabel::parse("team=x").into_iter().collect(),
         },
+        guard: Guard {
+            secrets: true,
+            runtime_namespaces: vec!["gitops".to_owned()],
+        },
     });
     let webhooks = configuration.webhooks.unwrap();
     let told: Vec<_> = webhooks
@@ -78,12 +82,17 @@ fn the_webhooks_are_narrow_and_fail_closed() {
         [
             ("argocd-cm.keyguard.dev", "Fail", 5, "/validate"),
             ("workloads.keyguard.dev", "Fail", 5, "/validate"),
+            ("secrets.keyguard.dev", "Fail", 5, "/validate"),
             recorded("exempt-argocd-cm.keyguard.dev"),
             recorded("exempt-workloads.keyguard.dev"),
             recorded("exempt-label-0-argocd-cm.keyguard.dev"),
             recorded("exempt-label-0-workloads.keyguard.dev"),
         ]
     );
+    let selector = webhooks[2].namespace_selector.as_ref().unwrap();
+    let last = selector.match_expressions.as_ref().unwrap().last().unwrap();
+    assert_eq!(last.operator, "In");
+    assert_eq!(last.values.as_deref().unwrap(), ["gitops"]);
     for webhook in &webhooks {
         assert_eq!(webhook.match_policy.as_deref(), Some("Equivalent"));
         assert_eq!(webhook.side_effects, "None");

@@ -34,6 +34,17 @@ impl Namespaces {
         self.selector(&self.exempt, not.collect())
     }
 
+    /// Those of them that are among `names`; all of them when there are no names.
+    pub(super) fn judged_among(&self, names: &[String]) -> LabelSelector {
+        let mut judged = self.judged();
+        if !names.is_empty() {
+            let among = condition(NAME_LABEL, "In", names.to_vec());
+            let conditions = judged.match_expressions.get_or_insert_default();
+            conditions.push(among);
+        }
+        judged
+    }
+
     /// Those that are exempt and asked about for the record only: by name, then by each label. Each
     /// with what tells the webhooks for it from the others.
     pub(super) fn recorded(&self) -> Vec<(String, LabelSelector)> {

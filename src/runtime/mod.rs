@@ -8,5 +8,6 @@ pub mod malformed;
 pub mod mode;
 pub mod name;
 pub mod secret_bytes;
+pub mod user;
 pub mod value;
 pub mod workload;

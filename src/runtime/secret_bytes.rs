@@ -1,10 +1,12 @@
 //! The value of a Secret, which nobody gets to see.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 /// Bytes of a Secret: no `Clone`, no `Display`, a `Debug` that tells nothing, zeroed when dropped.
+#[derive(Default)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 impl SecretBytes {
@@ -25,6 +27,33 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// The data of a Secret; its `Debug` tells how many keys there are.
+#[derive(Default)]
+pub struct SecretData(BTreeMap<String, SecretBytes>);
+
+impl SecretData {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&SecretBytes> {
+        self.0.get(key)
+    }
+
+    /// Puts a value under a key and gives back the one before it.
+    pub fn insert(&mut self, key: &str, value: SecretBytes) -> Option<SecretBytes> {
+        self.0.insert(key.to_owned(), value)
+    }
+
+    /// Every key with its value, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &SecretBytes)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+}
+
+impl fmt::Debug for SecretData {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SecretData({} keys)", self.0.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +64,12 @@ mod tests {
         assert_eq!(
             format!("{secret:?} {secret:#?}"),
             "SecretBytes(<redacted>) SecretBytes(<redacted>)"
+        );
+        let mut data = SecretData::default();
+        data.insert("eyJ", secret);
+        assert_eq!(
+            format!("{data:?} {data:#?}"),
+            "SecretData(1 keys) SecretData(1 keys)"
         );
     }
 }

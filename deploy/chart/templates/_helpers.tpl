@@ -65,3 +65,19 @@ seccompProfile:
 {{- define "keyguard.selfTestNamespace" -}}
 {{- .Values.selfTest.namespace | default (first .Values.namespaces) | default "default" -}}
 {{- end -}}
+
+{{/* Rules of a role by which keyguard finds the workloads that use what is changed. */}}
+{{- define "keyguard.rightsToLook" -}}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets]
+  verbs: [list]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [list]
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+{{- end -}}

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::install::{argocd, asked};
 use super::release::Release;
+use super::rendered::{object, render};
 use crate::control_plane::ControlPlane;
 use crate::control_plane::kubectl::Finished;
 use crate::control_plane::wait::wait_for;
@@ -190,6 +191,23 @@ fn the_account_has_the_rights_of_its_mode_and_no_other() {
     release.upgrade(&["certificates.mode=files"]);
     await_granted(&release, "keyguard", &[reads(), registration(&["get"])]);
     println!("three modes, each with exactly its rights");
+}
+
+#[test]
+fn what_is_guarded_besides_brings_the_rights_that_the_document_has() {
+    let documented = super::super::scenarios::in_use::documented_role();
+    let documented = documented["rules"].as_array().expect("rules");
+    for values in [
+        "{config: {guard: {secrets: true}}}",
+        "{namespaces: [a], config: {guard: {secrets: true}}}",
+    ] {
+        let objects = render(values);
+        let kind = ["ClusterRole", "Role"][usize::from(values.contains("namespaces"))];
+        let role = object(&objects, kind, "keyguard");
+        let rules = role["rules"].as_array().expect("rules");
+        assert_eq!(rules[0]["resources"], json!(["secrets", "configmaps"]));
+        assert_eq!(&rules[1..=documented.len()], documented, "{values}");
+    }
 }
 
 #[test]

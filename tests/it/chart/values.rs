@@ -253,8 +253,19 @@ fn the_webhooks_are_what_keyguard_prints_for_the_same_decisions() {
     let files =
         json!({"certificates": {"mode": "files", "files": {"caBundle": authority}}}).to_string();
     let exempting = format!("{{config: {exempt}}}");
-    let table: [(&str, &[&str]); 8] = [
+    let guard = "{guard: {secrets: true}}";
+    let guard_file = workspace.write("guard.yaml", guard);
+    let guard_file = format!("--config={}", guard_file.display());
+    let runtimes =
+        "{exemptNamespaces: [sandbox], guard: {secrets: true, runtimeNamespaces: [b, a, b]}}";
+    let runtimes_file = workspace.write("runtimes.yaml", runtimes);
+    let runtimes_file = format!("--config={}", runtimes_file.display());
+    let guarding = format!("{{config: {guard}}}");
+    let runtimes = format!("{{namespaces: [a, b, argocd], config: {runtimes}}}");
+    let table: [(&str, &[&str]); 10] = [
         ("{}", &[]),
+        (&guarding, &[&guard_file]),
+        (&runtimes, &["--namespace=a,b,argocd", &runtimes_file]),
         (
             "{webhook: {failurePolicy: Ignore}}",
             &["--failure-policy=ignore"],

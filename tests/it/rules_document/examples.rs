@@ -4,13 +4,17 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keyguard::policy::decide::Policy;
 use keyguard::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
+use keyguard::policy::in_use::{InUse, Search, Unlisted, Users};
 use keyguard::policy::plan::Lookups;
 use keyguard::policy::rules::Rule;
+use keyguard::policy::secrets_in_use::{self, SecretUse};
 use keyguard::review::reply;
 use keyguard::review::request::Request;
 use keyguard::runtime::mode::Mode;
 use keyguard::runtime::secret_bytes::SecretBytes;
+use keyguard::runtime::user::User;
 use keyguard::runtime::value::{Role, examine};
+use keyguard::runtime::workload::WorkloadKind;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -35,22 +39,29 @@ enum Known {
     Forbidden,
     /// It has this value.
     Value(Vec<u8>),
+    /// These workloads were found that use what is changed, or not.
+    Use(Users),
 }
 
 /// The lines that kubectl, Helm and Argo CD show in the rule's situation, which no other rule has a say in.
 pub(super) fn read_by_the_user(rule: Rule) -> String {
     let Situation { review, known } = situation(rule);
     let mut policy = Policy::default();
+    policy.guard.secrets = true;
     if rule == Rule::LoginRemoved {
         // Nothing takes login from admin.
         policy.protected_accounts = vec!["gitops".to_owned()];
     }
     let body = serde_json::to_vec(&review).unwrap();
     let request = Request::decode(&body, 128).unwrap();
-    let facts = policy
-        .plan(&request.case)
-        .map(|lookups| gather(&lookups, &known));
-    let verdict = policy.decide(&request.case, facts.as_ref());
+    let verdict = match policy.plan_use(&request.case) {
+        Some(search) => policy.decide_in_use(&request.case, &found(search, &request, known)),
+        None => {
+            let lookups = policy.plan(&request.case);
+            let facts = lookups.map(|lookups| gather(&lookups, &known));
+            policy.decide(&request.case, facts.as_ref())
+        }
+    };
     assert_eq!(verdict.rules(), [rule]);
     let answer: Value = serde_json::from_slice(&reply::encode(&request, &verdict)).unwrap();
     let response = &answer["response"];
@@ -112,6 +123,12 @@ fn situation(rule: Rule) -> Situation {
         Rule::SecretUnreadable => deployment(SECRET, Forbidden),
         Rule::SecretNotYetMade => deployment("argocd-token", Missing),
         Rule::Unresolvable => deployment("$(RELEASE)-token", Missing),
+        Rule::SecretInUseDeleted => secret("DELETE", None, users(None)),
+        Rule::SecretInUseBroken => {
+            let newline = token(&json!({})) + "\n";
+            secret("UPDATE", Some(&newline), users(None))
+        }
+        Rule::SecretInUseUnknown => secret("DELETE", None, users(Some(Unread::Forbidden))),
         Rule::WorkloadMalformed => {
             let mut malformed = deployment(SECRET, Missing);
             let request = &mut malformed.review["request"];
@@ -130,6 +147,7 @@ fn gather(lookups: &Lookups, known: &Known) -> Facts {
         Known::Missing => CredentialFact::SecretMissing,
         Known::KeyMissing => CredentialFact::KeyMissing,
         Known::Forbidden => CredentialFact::Unread(Unread::Forbidden),
+        Known::Use(_) => unreachable!("nobody is looked for"),
         Known::Value(bytes) => {
             let bytes = SecretBytes::new(Zeroizing::new(bytes.clone()));
             CredentialFact::Value(examine(role, &bytes, NOW))
@@ -142,6 +160,61 @@ fn gather(lookups: &Lookups, known: &Known) -> Facts {
     Facts {
         credentials: wanted.map(|named| (named.clone(), fact(named.2))).collect(),
         mode: ModeFact::Known(Mode::BuiltIn),
+    }
+}
+
+/// The workloads that use what is changed, or why they were not found.
+fn users(unlisted: Option<Unread>) -> Known {
+    let spec = json!({"template": {"spec": {"containers": [{"env": environment(SECRET)}]}}});
+    let kind = WorkloadKind::Deployment;
+    let user = |name| User::of(kind, "gitops", name, &spec.to_string()).unwrap();
+    let found = ["argo-gateway", "gitops-operator"].map(user);
+    Known::Use(match unlisted {
+        None => Users {
+            found: found.into(),
+            unlisted: None,
+        },
+        Some(why) => Users {
+            found: Vec::new(),
+            unlisted: Some(Unlisted {
+                kind: Some(kind),
+                namespace: Some("gitops".to_owned()),
+                why,
+            }),
+        },
+    })
+}
+
+/// Everything that was looked up about who uses what is changed.
+fn found(search: Search, request: &Request, known: Known) -> InUse {
+    let Known::Use(users) = known else {
+        unreachable!("users are looked for");
+    };
+    let Search::Secret { name, .. } = search;
+    let old = request.secret.old.as_ref().unwrap();
+    let new = request.secret.new.as_ref();
+    InUse::Secret(SecretUse {
+        values: secrets_in_use::compare(&name, &users.found, old, new, NOW),
+        suspects: secrets_in_use::suspects(&name, old, new, NOW),
+        users,
+        namespace_ends: false,
+        mode: ModeFact::NotNeeded,
+    })
+}
+
+/// A change of the Secret from a good token to another value, or its end.
+fn secret(operation: &str, value: Option<&str>, known: Known) -> Situation {
+    let state = |value: &str| {
+        json!({
+            "metadata": {"name": SECRET, "namespace": "gitops"},
+            "data": {"token": STANDARD.encode(value)},
+        })
+    };
+    let kind = json!({"group": "", "version": "v1", "kind": "Secret"});
+    let old = state(&token(&json!({})));
+    Situation {
+        review: review(operation, &kind, old, value.map_or(Value::Null, state)),
+        known,
     }
 }
 
@@ -183,11 +256,7 @@ fn value(bytes: impl Into<Vec<u8>>) -> Situation {
 }
 
 fn deployment(secret: &str, known: Known) -> Situation {
-    let env = json!([
-        {"name": "ARGO_CD_URL", "value": "argocd-server:80"},
-        {"name": "ARGO_CD_TOKEN_SECRET_NAME", "value": secret},
-        {"name": "ARGO_CD_TOKEN_SECRET_KEY", "value": "token"},
-    ]);
+    let env = environment(secret);
     let object = json!({
         "metadata": {"name": "gitops-operator", "namespace": "gitops"},
         "spec": {"template": {"spec": {"containers": [{"name": "manager", "env": env}]}}},
@@ -197,6 +266,14 @@ fn deployment(secret: &str, known: Known) -> Situation {
         review: review("CREATE", &kind, Value::Null, object),
         known,
     }
+}
+
+fn environment(secret: &str) -> Value {
+    json!([
+        {"name": "ARGO_CD_URL", "value": "argocd-server:80"},
+        {"name": "ARGO_CD_TOKEN_SECRET_NAME", "value": secret},
+        {"name": "ARGO_CD_TOKEN_SECRET_KEY", "value": "token"},
+    ])
 }
 
 fn review(operation: &str, kind: &Value, old: Value, new: Value) -> Value {

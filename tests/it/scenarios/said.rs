@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keyguard::policy::rules::Rule;
 use serde_json::{Value, json};
 
 use crate::control_plane::kubectl::{Client, Finished};
@@ -12,7 +13,7 @@ pub(crate) fn rules(text: &str) -> Vec<&str> {
     bracketed
         .filter_map(|rest| rest.split_once(']'))
         .map(|(inside, _)| inside)
-        .filter(|inside| inside.starts_with("accounts/") || inside.starts_with("credentials/"))
+        .filter(|inside| Rule::from_id(inside).is_some())
         .collect()
 }
 

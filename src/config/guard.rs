@@ -1,0 +1,10 @@
+//! `guard`: what is guarded besides `argocd-cm` and workloads.
+
+use super::section::Section;
+use crate::policy::guard::Guard;
+
+/// Reads the section.
+pub(super) fn read(section: &mut Section<'_>, guard: &mut Guard) {
+    section.boolean("secrets", &mut guard.secrets);
+    section.namespaces("runtimeNamespaces", &mut guard.runtime_namespaces);
+}

@@ -1,0 +1,351 @@
+//! Changes of Secrets: whether a workload loses the credential that it reads from one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::policy::credentials::OnError;
+use crate::policy::facts::{CredentialFact, ModeFact};
+use crate::policy::in_use::{Unlisted, Users, named};
+use crate::policy::rules::Rule;
+use crate::policy::verdict::{Finding, Severity};
+use crate::runtime::credential::Reference;
+use crate::runtime::mode::{self, Maker, Mode};
+use crate::runtime::name::Name;
+use crate::runtime::secret_bytes::SecretData;
+use crate::runtime::user::User;
+use crate::runtime::value::{Role, ValueDefect, examine};
+
+/// The keys of the Secrets that a chart or Argo CD keeps a password in. A password cannot be told by its looks.
+const PASSWORDS: [(&str, &str); 2] = [
+    ("argocd-initial-admin-secret", "password"),
+    ("gitops-runtime-argo-cd-password", "token"),
+];
+
+/// One key in one role, before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// What was there.
+    pub before: CredentialFact,
+    /// What will be there.
+    pub after: CredentialFact,
+}
+
+/// What is known when a change of a Secret is judged; of what it holds, only what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Workloads of the Secret's namespace that refer to a credential.
+    pub users: Users,
+    /// Whether the namespace is known to be on its way out.
+    pub namespace_ends: bool,
+    /// The Runtime's mode.
+    pub mode: ModeFact,
+    /// Each key that is referred to, in each role that it is referred to in.
+    pub values: BTreeMap<(Name, Role), Values>,
+    /// Keys that a credential goes from, by their looks alone.
+    pub suspects: BTreeSet<Name>,
+}
+
+/// Whether the Runtime's mode matters for the Secret of this name.
+pub fn mode_matters(secret: &str) -> bool {
+    ["token", "password"]
+        .iter()
+        .any(|key| mode::may_be_self_made(secret, key))
+}
+
+/// Compares what a Secret held with what it will hold, for each key that `users` refer to, at `now` in Unix seconds.
+pub fn compare(
+    secret: &Name,
+    users: &[User],
+    old: &SecretData,
+    new: Option<&SecretData>,
+    now: f64,
+) -> BTreeMap<(Name, Role), Values> {
+    let references = users
+        .iter()
+        .flat_map(|user| user.references_to(secret.as_str()));
+    let wanted: BTreeSet<(Name, Role)> = references
+        .map(|reference| (reference.key.clone(), reference.role))
+        .collect();
+    let values = wanted.into_iter().map(|(key, role)| {
+        let values = Values {
+            before: fact(Some(old), key.as_str(), role, now),
+            after: fact(new, key.as_str(), role, now),
+        };
+        ((key, role), values)
+    });
+    values.collect()
+}
+
+/// The keys that a credential goes from, whoever refers to them: a token of Argo CD that no other good one follows,
+/// or a password in one of the Secrets known for theirs.
+pub fn suspects(
+    secret: &Name,
+    old: &SecretData,
+    new: Option<&SecretData>,
+    now: f64,
+) -> BTreeSet<Name> {
+    let keys = old.iter().map(|(key, _)| key);
+    let lost = keys.filter(|key| {
+        let is_good = |data, role| !broken(&fact(data, key, role, now), role);
+        let goes = |role| is_good(Some(old), role) && !is_good(new, role);
+        goes(Role::Token) || (PASSWORDS.contains(&(secret.as_str(), key)) && goes(Role::Password))
+    });
+    lost.map(Name::from).collect()
+}
+
+/// Everything that is wrong with a change of the Secret `name` in `namespace`; without facts nothing is assumed good.
+pub fn judge(
+    name: &Name,
+    namespace: &str,
+    facts: Option<&SecretUse>,
+    on_error: OnError,
+) -> Vec<Finding> {
+    let change = Change { name, namespace };
+    let Some(facts) = facts else {
+        return vec![change.unknown(&Unlisted::nothing(), &BTreeSet::new(), on_error)];
+    };
+    if facts.namespace_ends {
+        return Vec::new();
+    }
+    let mut findings: Vec<Finding> = change.deleted(facts).into_iter().collect();
+    for (named, values) in &facts.values {
+        findings.extend(change.broken(named, values, facts));
+    }
+    let refused = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Refusal);
+    if let Some(unlisted) = facts.users.unlisted.as_ref().filter(|_| !refused) {
+        let severity = if facts.suspects.is_empty() {
+            OnError::Allow
+        } else {
+            on_error
+        };
+        findings.push(change.unknown(unlisted, &facts.suspects, severity));
+    }
+    findings
+}
+
+struct Change<'a> {
+    name: &'a Name,
+    namespace: &'a str,
+}
+
+impl Change<'_> {
+    fn secret(&self) -> String {
+        format!("Secret {} in namespace {:?}", self.name, self.namespace)
+    }
+
+    /// The Secret goes: one finding, whatever is in it.
+    fn deleted(&self, facts: &SecretUse) -> Option<Finding> {
+        let gone = facts.values.iter().filter(|(_, values)| {
+            values.after == CredentialFact::SecretMissing && is_there(&values.before)
+        });
+        let mut fields = BTreeSet::new();
+        let (mut stopped, mut others) = (Vec::new(), Vec::new());
+        for ((key, role), values) in gone {
+            let (strict, lenient) = self.users(key, *role, facts);
+            if strict.is_empty() && lenient.is_empty() {
+                continue;
+            }
+            fields.insert(data_field(key));
+            // What did not work before does not stop working.
+            let works = !broken(&values.before, *role);
+            others.extend(lenient);
+            if works {
+                stopped.extend(strict);
+            } else {
+                others.extend(strict);
+            }
+        }
+        let (severity, users) = if stopped.is_empty() {
+            (Severity::Warning, once(others))
+        } else {
+            (Severity::Refusal, once(stopped))
+        };
+        (!users.is_empty()).then(|| Finding {
+            rule: Rule::SecretInUseDeleted,
+            severity,
+            what: format!(
+                "{} would be deleted, and {} would be left without it",
+                self.secret(),
+                named(&users)
+            ),
+            mend: "Delete these workloads first, or let them refer to another Secret; to exchange the credential, \
+                   change the Secret in place."
+                .to_owned(),
+            fields: fields.into_iter().collect(),
+        })
+    }
+
+    /// The Secret stays, and one of its keys goes or is left with something that cannot work.
+    fn broken(
+        &self,
+        (key, role): &(Name, Role),
+        values: &Values,
+        facts: &SecretUse,
+    ) -> Vec<Finding> {
+        let (strict, lenient) = self.users(key, *role, facts);
+        let works = !broken(&values.before, *role);
+        let (severity, users) = match (strict.is_empty(), lenient.is_empty()) {
+            (true, true) => return Vec::new(),
+            (true, false) => (Severity::Warning, lenient),
+            (false, _) if works => (Severity::Refusal, strict),
+            (false, _) => (Severity::Warning, strict),
+        };
+        let users = named(&once(users));
+        let noun = match role {
+            Role::Token => "token",
+            Role::Password => "password",
+        };
+        let finding = |severity, what, mend: &str| Finding {
+            rule: Rule::SecretInUseBroken,
+            severity,
+            what,
+            mend: mend.to_owned(),
+            fields: vec![data_field(key)],
+        };
+        match &values.after {
+            CredentialFact::KeyMissing if is_there(&values.before) => vec![finding(
+                severity,
+                format!(
+                    "{} loses its key {key}, which has the {noun} of {users}",
+                    self.secret()
+                ),
+                "Keep the key; to exchange the credential, put another good one in its place.",
+            )],
+            CredentialFact::Value(defects) => {
+                let known = match &values.before {
+                    CredentialFact::Value(defects) => defects.as_slice(),
+                    _ => &[],
+                };
+                let what = |defect: &ValueDefect| {
+                    format!(
+                        "the {noun} of {users} in {}, key {key}, {defect}",
+                        self.secret()
+                    )
+                };
+                let defects = defects.iter();
+                defects
+                    .filter(|defect| defect.is_certain(*role) || !known.contains(defect))
+                    .map(|defect| {
+                        let severity = match defect.is_certain(*role) {
+                            true => severity,
+                            false => Severity::Warning,
+                        };
+                        finding(severity, what(defect), defect.mend())
+                    })
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Those who cannot do without this key in this role, and those who may be able to.
+    fn users<'a>(
+        &self,
+        key: &Name,
+        role: Role,
+        facts: &'a SecretUse,
+    ) -> (Vec<&'a User>, Vec<&'a User>) {
+        let (mut strict, mut lenient) = (Vec::new(), Vec::new());
+        for user in &facts.users.found {
+            let references = user.references_to(self.name.as_str());
+            let references =
+                references.filter(|reference| reference.key == *key && reference.role == role);
+            match references
+                .filter_map(|reference| need(reference, facts))
+                .max()
+            {
+                Some(Need::Certain) => strict.push(user),
+                Some(Need::Uncertain) => lenient.push(user),
+                None => {}
+            }
+        }
+        (strict, lenient)
+    }
+
+    fn unknown(
+        &self,
+        unlisted: &Unlisted,
+        suspects: &BTreeSet<Name>,
+        on_error: OnError,
+    ) -> Finding {
+        let fields: Vec<String> = match suspects.is_empty() {
+            true => vec!["data".to_owned()],
+            false => suspects.iter().map(data_field).collect(),
+        };
+        Finding {
+            rule: Rule::SecretInUseUnknown,
+            severity: match on_error {
+                OnError::Deny => Severity::Refusal,
+                OnError::Allow => Severity::Warning,
+            },
+            what: format!(
+                "{} would be changed or deleted, and {}",
+                self.secret(),
+                unlisted.what()
+            ),
+            mend: unlisted.mend().to_owned(),
+            fields,
+        }
+    }
+}
+
+/// How much a reference needs what it refers to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// It may do without, or it cannot be told.
+    Uncertain,
+    /// Nothing works without, and nobody makes it again.
+    Certain,
+}
+
+/// `None` when App Proxy makes it again by itself, or the same reference stands there as a token's already.
+fn need(reference: &Reference, facts: &SecretUse) -> Option<Need> {
+    let Reference { secret, key, .. } = reference;
+    let maker = |mode| mode::maker(mode, secret.as_str(), key.as_str());
+    if reference.made_by_a_person {
+        // As a password it is only there beside the token.
+        return (!reference.optional).then_some(Need::Certain);
+    }
+    let is_app_proxys = maker(Mode::BuiltIn) == Maker::AppProxy;
+    match maker(facts.mode.mode()) {
+        Maker::AppProxy => None,
+        Maker::Unknown if is_app_proxys => Some(Need::Uncertain),
+        _ if reference.optional => Some(Need::Uncertain),
+        _ => Some(Need::Certain),
+    }
+}
+
+fn fact(data: Option<&SecretData>, key: &str, role: Role, now: f64) -> CredentialFact {
+    match data.map(|data| data.get(key)) {
+        None => CredentialFact::SecretMissing,
+        Some(None) => CredentialFact::KeyMissing,
+        Some(Some(value)) => CredentialFact::Value(examine(role, value, now)),
+    }
+}
+
+fn is_there(fact: &CredentialFact) -> bool {
+    matches!(fact, CredentialFact::Value(_))
+}
+
+/// Whether what is there can never work in this role.
+fn broken(fact: &CredentialFact, role: Role) -> bool {
+    match fact {
+        CredentialFact::Value(defects) => defects.iter().any(|defect| defect.is_certain(role)),
+        _ => true,
+    }
+}
+
+fn once(mut users: Vec<&User>) -> Vec<&User> {
+    let mut seen = BTreeSet::new();
+    users.retain(|user| seen.insert((user.kind.names().2, user.name.as_str())));
+    users
+}
+
+fn data_field(key: &Name) -> String {
+    format!("data[{key}]")
+}
+
+#[cfg(test)]
+#[path = "secrets_in_use_tests.rs"]
+mod tests;
