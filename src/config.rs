@@ -209,7 +209,7 @@ breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
 exemptNamespaceLabels: [team=sandbox]
 limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000, maxWorkloads: 6, maxWorkloadBytes: 7000}
-guard: {secrets: true, runtimeNamespaces: [gitops]}
+guard: {secrets: true, accountsInUse: true, runtimeNamespaces: [gitops]}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
@@ -230,6 +230,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         assert_eq!(config.limits.max_workload_bytes, 7000);
         let guard = Guard {
             secrets: true,
+            accounts_in_use: true,
             runtime_namespaces: vec!["gitops".to_owned()],
         };
         assert_eq!(config.policy.guard, guard);
@@ -271,7 +272,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         let faults = faults(
             "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''], exemptNamespaceLabels: [team],
               rules: {accounts/none: warn, credentials/quoted: loud},
-              guard: {secrets: 1, runtimeNamespaces: [A_b], more: 1},
+              guard: {secrets: 1, accountsInUse: 'yes', runtimeNamespaces: [A_b], more: 1},
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
               certificates: {checkInterval: 0s, lifetime: 2s, caLifetime: forever}}",
         );
@@ -284,6 +285,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
             "rules: there is no rule \"accounts/none\"",
             "rules: the mode of \"credentials/quoted\"",
             "guard.secrets: must be true or false",
+            "guard.accountsInUse: must be true or false",
             "guard.runtimeNamespaces: \"A_b\" cannot be a namespace",
             "guard.more: no such setting",
             "limits.maxBodyBytes:",

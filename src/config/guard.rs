@@ -6,5 +6,6 @@ use crate::policy::guard::Guard;
 /// Reads the section.
 pub(super) fn read(section: &mut Section<'_>, guard: &mut Guard) {
     section.boolean("secrets", &mut guard.secrets);
+    section.boolean("accountsInUse", &mut guard.accounts_in_use);
     section.namespaces("runtimeNamespaces", &mut guard.runtime_namespaces);
 }

@@ -42,6 +42,21 @@ pub enum Change<'a> {
     Delete(&'a AccountsConfigMap),
 }
 
+impl<'a> Change<'a> {
+    /// From one state to the other, of which at least one is there.
+    pub fn of(
+        old: Option<&'a AccountsConfigMap>,
+        new: Option<&'a AccountsConfigMap>,
+    ) -> Option<Change<'a>> {
+        match (old, new) {
+            (Some(old), Some(new)) => Some(Change::Update(old, new)),
+            (Some(old), None) => Some(Change::Delete(old)),
+            (None, Some(new)) => Some(Change::Create(new)),
+            (None, None) => None,
+        }
+    }
+}
+
 /// Everything that is wrong with a change, for the accounts that are `protected`.
 pub fn judge(change: Change<'_>, protected: &[String]) -> Vec<Finding> {
     match change {
@@ -266,14 +281,14 @@ fn not_usable(name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Findin
 }
 
 /// What Argo CD makes of a state.
-enum State<'a> {
+pub(super) enum State<'a> {
     Readable(Accounts<'a>),
     /// Nothing, because of these keys.
     Unreadable(Vec<String>),
 }
 
 impl<'a> State<'a> {
-    fn of(config_map: &'a AccountsConfigMap) -> State<'a> {
+    pub(super) fn of(config_map: &'a AccountsConfigMap) -> State<'a> {
         let data = config_map
             .data
             .iter()
@@ -291,7 +306,7 @@ impl<'a> State<'a> {
         }
     }
 
-    fn can_use_api_key(&self, name: &str) -> bool {
+    pub(super) fn can_use_api_key(&self, name: &str) -> bool {
         self.get(name).is_some_and(Account::can_use_api_key)
     }
 
@@ -374,7 +389,7 @@ fn accounts(names: &[&str]) -> String {
 }
 
 /// In quotes, with control characters escaped, and cut where it would drown the message.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     const MOST: usize = 64;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),

@@ -1,6 +1,7 @@
 //! The decision: who is let through unjudged, what must be known, and the verdict on what is.
 
 use crate::policy::accounts::{self, Change};
+use crate::policy::accounts_in_use;
 use crate::policy::break_glass::BreakGlass;
 use crate::policy::credentials::{self, OnError};
 use crate::policy::facts::Facts;
@@ -153,6 +154,10 @@ impl Policy {
                 name: name.clone(),
                 mode: secrets_in_use::mode_matters(name.as_str()),
             }),
+            Subject::Accounts { old, new } if self.guard.accounts_in_use => {
+                let change = Change::of(old.as_ref(), new.as_ref())?;
+                (!accounts_in_use::losers(change).is_empty()).then_some(Search::Accounts)
+            }
             _ => None,
         }
     }
@@ -168,14 +173,16 @@ impl Policy {
         }
         let findings = match &case.subject {
             Subject::NotGuarded => return Verdict::passed(Passage::NotGuarded),
-            Subject::Accounts { old, new } => match (old, new) {
-                (Some(old), Some(new)) => {
-                    accounts::judge(Change::Update(old, new), &self.protected_accounts)
+            Subject::Accounts { old, new } => {
+                let protected = &self.protected_accounts;
+                match (Change::of(old.as_ref(), new.as_ref()), in_use) {
+                    (None, _) => return Verdict::passed(Passage::NotGuarded),
+                    (Some(change), Some(InUse::Accounts(known))) => {
+                        accounts_in_use::judge(change, protected, known, self.on_error)
+                    }
+                    (Some(change), _) => accounts::judge(change, protected),
                 }
-                (Some(old), None) => accounts::judge(Change::Delete(old), &self.protected_accounts),
-                (None, Some(new)) => accounts::judge(Change::Create(new), &self.protected_accounts),
-                (None, None) => return Verdict::passed(Passage::NotGuarded),
-            },
+            }
             Subject::Secret { name } => {
                 let known = in_use.and_then(InUse::secret);
                 secrets_in_use::judge(name, &case.namespace, known, self.on_error)

@@ -5,6 +5,8 @@
 pub struct Guard {
     /// Secrets that a workload of their namespace refers to.
     pub secrets: bool,
+    /// Accounts that the token of a workload names, in `argocd-cm`.
+    pub accounts_in_use: bool,
     /// The namespaces of the Runtimes; when there are none, every namespace is looked through.
     pub runtime_namespaces: Vec<String>,
 }

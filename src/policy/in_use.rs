@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::policy::accounts_in_use::AccountsUse;
 use crate::policy::facts::Unread;
 use crate::policy::secrets_in_use::SecretUse;
 use crate::runtime::name::Name;
@@ -21,6 +22,8 @@ pub enum Search {
         /// Whether the Runtime's mode matters, so that `cap-app-proxy-cm` is to be read.
         mode: bool,
     },
+    /// Whose token names which account.
+    Accounts,
 }
 
 /// What was found out.
@@ -28,6 +31,8 @@ pub enum Search {
 pub enum InUse {
     /// Of a Secret.
     Secret(SecretUse),
+    /// Of accounts.
+    Accounts(AccountsUse),
 }
 
 impl InUse {
@@ -35,6 +40,7 @@ impl InUse {
     pub fn secret(&self) -> Option<&SecretUse> {
         match self {
             InUse::Secret(known) => Some(known),
+            InUse::Accounts(_) => None,
         }
     }
 }

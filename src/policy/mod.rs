@@ -4,6 +4,7 @@
 //! nothing is looked up.
 
 pub mod accounts;
+pub mod accounts_in_use;
 pub mod break_glass;
 mod credential_defects;
 pub mod credentials;

@@ -43,6 +43,8 @@ rules! {
         "without it the account has no apiKey capability and the GitOps Runtime would stop at once"
     ApiKeyMissing "accounts/api-key-missing"
         "a GitOps Runtime cannot use an API key of this account"
+    AccountsInUseUnknown "accounts/in-use-unknown"
+        "keyguard cannot tell whether a GitOps Runtime uses an API key of such an account"
     SecretMissing "credentials/secret-missing"
         "the GitOps Runtime reads its Argo CD credential from it and cannot work without"
     KeyMissing "credentials/key-missing"

@@ -1,10 +1,14 @@
 //! The pipeline for what others use: who does is looked up, and the verdict names them.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::admit::{Admission, Outcome, outcome, unix_now};
 use crate::edge::metrics::ReadOutcome;
-use crate::edge::source::Source;
+use crate::edge::source::{SecretRead, Source};
+use crate::policy::accounts_in_use::{AccountsUse, account_of};
 use crate::policy::facts::{ModeFact, Unread};
 use crate::policy::in_use::{InUse, Search, Unlisted, Users};
 use crate::policy::plan::is_object_name;
@@ -12,6 +16,8 @@ use crate::policy::secrets_in_use::{SecretUse, compare, suspects};
 use crate::review::request::Request;
 use crate::review::secret::SecretChange;
 use crate::runtime::name::Name;
+use crate::runtime::user::User;
+use crate::runtime::value::Role;
 
 impl<S: Source> Admission<S> {
     /// Decides on a request whose verdict depends on who uses what it changes.
@@ -24,15 +30,17 @@ impl<S: Source> Admission<S> {
     ) -> Outcome {
         let limit = self.limit(answer_by);
         let namespace = &request.case.namespace;
+        let mut secrets = Vec::new();
         let in_use = match search {
             Search::Secret { name, mode } => {
                 InUse::Secret(self.secret_use(namespace, &name, mode, change, limit).await)
             }
+            Search::Accounts => InUse::Accounts(self.accounts_use(limit, &mut secrets).await),
         };
         let verdict = self.policy.decide_in_use(&request.case, &in_use);
         Outcome {
             request,
-            secrets: Vec::new(),
+            secrets,
             verdict,
         }
     }
@@ -68,6 +76,59 @@ impl<S: Source> Admission<S> {
             namespace_ends,
             mode,
         }
+    }
+
+    /// Whose token names which account, in the namespaces of the Runtimes.
+    async fn accounts_use(&self, limit: Duration, secrets: &mut Vec<Name>) -> AccountsUse {
+        let deadline = Instant::now() + limit;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let namespaces = &self.policy.guard.runtime_namespaces;
+        let mut known = AccountsUse::default();
+        let mut found = Vec::new();
+        let mut places: Vec<Option<&str>> =
+            namespaces.iter().map(|name| Some(name.as_str())).collect();
+        if places.is_empty() {
+            places.push(None);
+        }
+        for namespace in places {
+            let users = self.users(namespace, left()).await;
+            found.extend(users.found);
+            known.unlisted.extend(users.unlisted);
+        }
+        let mut wanted = tokens(&found);
+        while wanted.len() > self.policy.max_secret_reads {
+            wanted.pop_last();
+            known.unread = Some(Unread::TooMany);
+        }
+        let limit = left();
+        let reads = join_all(wanted.iter().map(|((namespace, secret), keys)| async move {
+            let keys: Vec<&str> = keys.keys().map(|key| key.as_str()).collect();
+            self.read_secret(namespace, secret.as_str(), &keys, limit)
+                .await
+        }));
+        for (((_, secret), keys), read) in wanted.iter().zip(reads.await) {
+            secrets.push((*secret).clone());
+            let values = match read {
+                SecretRead::Missing => continue,
+                SecretRead::Unread(unread) => {
+                    known.unread = known.unread.or(Some(unread));
+                    continue;
+                }
+                SecretRead::Found(values) => values,
+            };
+            for (key, users) in keys {
+                let Some(account) = values.get(key.as_str()).and_then(account_of) else {
+                    continue;
+                };
+                let those = known.users.entry(account).or_default();
+                for user in users {
+                    if !those.contains(user) {
+                        those.push((*user).clone());
+                    }
+                }
+            }
+        }
+        known
     }
 
     /// The workloads of one namespace, or of all, that refer to a credential.
@@ -116,4 +177,24 @@ impl<S: Source> Admission<S> {
                 .await
                 .unwrap_or(false)
     }
+}
+
+/// The Secrets that hold tokens, by namespace and name, with each key and who refers to it.
+type Tokens<'a> = BTreeMap<(&'a str, &'a Name), BTreeMap<&'a Name, Vec<&'a User>>>;
+
+fn tokens(users: &[User]) -> Tokens<'_> {
+    let mut tokens = Tokens::new();
+    for user in users {
+        let references = user.references.iter();
+        for reference in references.filter(|reference| reference.role == Role::Token) {
+            // No Secret can have another name, and none must be put into a path.
+            if is_object_name(reference.secret.as_str()) {
+                let keys = tokens
+                    .entry((&user.namespace, &reference.secret))
+                    .or_default();
+                keys.entry(&reference.key).or_default().push(user);
+            }
+        }
+    }
+    tokens
 }

@@ -59,6 +59,7 @@ fn the_webhooks_are_narrow_and_fail_closed() {
         },
         guard: Guard {
             secrets: true,
+            accounts_in_use: true,
             runtime_namespaces: vec!["gitops".to_owned()],
         },
     });

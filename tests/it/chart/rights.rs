@@ -199,7 +199,7 @@ fn what_is_guarded_besides_brings_the_rights_that_the_document_has() {
     let documented = documented["rules"].as_array().expect("rules");
     for values in [
         "{config: {guard: {secrets: true}}}",
-        "{namespaces: [a], config: {guard: {secrets: true}}}",
+        "{namespaces: [a], config: {guard: {accountsInUse: true}}}",
     ] {
         let objects = render(values);
         let kind = ["ClusterRole", "Role"][usize::from(values.contains("namespaces"))];

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use keyguard::policy::accounts_in_use::AccountsUse;
 use keyguard::policy::decide::Policy;
 use keyguard::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
 use keyguard::policy::in_use::{InUse, Search, Unlisted, Users};
@@ -48,6 +49,7 @@ pub(super) fn read_by_the_user(rule: Rule) -> String {
     let Situation { review, known } = situation(rule);
     let mut policy = Policy::default();
     policy.guard.secrets = true;
+    policy.guard.accounts_in_use = rule == Rule::AccountsInUseUnknown;
     if rule == Rule::LoginRemoved {
         // Nothing takes login from admin.
         policy.protected_accounts = vec!["gitops".to_owned()];
@@ -101,6 +103,14 @@ fn situation(rule: Rule) -> Situation {
         Rule::ApiKeyMissing => {
             let login_only = argocd_cm(json!({"accounts.admin": "login"}));
             config_map("CREATE", Value::Null, login_only)
+        }
+        Rule::AccountsInUseUnknown => {
+            let both = json!({"accounts.admin": "apiKey", "accounts.bob": "apiKey"});
+            let one = json!({"accounts.admin": "apiKey"});
+            Situation {
+                known: users(Some(Unread::TooMany)),
+                ..update(argocd_cm(both), argocd_cm(one))
+            }
         }
         Rule::SecretMissing => deployment(SECRET, Missing),
         Rule::KeyMissing => deployment(SECRET, KeyMissing),
@@ -190,7 +200,12 @@ fn found(search: Search, request: &Request, known: Known) -> InUse {
     let Known::Use(users) = known else {
         unreachable!("users are looked for");
     };
-    let Search::Secret { name, .. } = search;
+    let Search::Secret { name, .. } = search else {
+        return InUse::Accounts(AccountsUse {
+            unlisted: users.unlisted.into_iter().collect(),
+            ..AccountsUse::default()
+        });
+    };
     let old = request.secret.old.as_ref().unwrap();
     let new = request.secret.new.as_ref();
     InUse::Secret(SecretUse {

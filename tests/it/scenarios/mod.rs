@@ -11,6 +11,7 @@
 )]
 
 mod accounts;
+mod accounts_in_use;
 mod accounts_removal;
 mod answers;
 mod argocd_tokens;
