@@ -6,6 +6,7 @@ mod guard;
 mod limits;
 mod section;
 mod timeouts;
+mod verify;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -170,6 +171,7 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
             .read(&mut limits, &mut policy.max_secret_reads);
         limits.end();
     }
+    verify::read(&mut root, &mut policy.argocd_namespace);
     if let Some(mut timeouts) = root.section("timeouts") {
         config.timeouts.read(&mut timeouts);
         timeouts.end();
@@ -210,6 +212,7 @@ exemptNamespaces: [sandbox]
 exemptNamespaceLabels: [team=sandbox]
 limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000, maxWorkloads: 6, maxWorkloadBytes: 7000}
 guard: {secrets: true, accountsInUse: true, runtimeNamespaces: [gitops]}
+verify: {argocdNamespace: argocd}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
@@ -222,6 +225,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         let label = config.policy.exempt_namespace_labels[0].to_string();
         assert_eq!(label, "team=sandbox");
         assert_eq!(config.policy.break_glass_groups, ["on-call"]);
+        assert_eq!(config.policy.argocd_namespace.as_deref(), Some("argocd"));
         assert_eq!(config.policy.max_secret_reads, 4);
         assert_eq!(config.limits.max_body_bytes, 2048);
         assert_eq!(config.limits.max_body_bytes_in_flight, 4096);

@@ -31,6 +31,14 @@ impl Shown {
     pub fn name(&self) -> Option<&str> {
         self.0.as_deref()
     }
+
+    /// The name in a command to copy: `<account>` when there is none to show.
+    pub fn argument(&self) -> &str {
+        match self.name() {
+            Some(name) if !name.is_empty() && !name.contains(' ') => name,
+            _ => "<account>",
+        }
+    }
 }
 
 impl fmt::Display for Shown {
@@ -65,6 +73,9 @@ mod tests {
             let found = Shown::of(name, &[b"other", b"correct-horse"]);
             assert_eq!(found.name(), shown, "{name}");
         }
+        let arguments =
+            ["admin", "", "a b", "a\nb"].map(|name| Shown::of(name, &[]).argument().to_owned());
+        assert_eq!(arguments, ["admin", "<account>", "<account>", "<account>"]);
         assert_eq!(Shown::of("admin", &[]).to_string(), "account \"admin\"");
     }
 }

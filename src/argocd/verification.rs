@@ -31,10 +31,10 @@ pub struct State<'a> {
 pub enum Rejection {
     /// There is nothing to verify a signature with.
     #[error("cannot be verified: argocd-secret has no server.secretkey")]
-    NoSigningKey,
-    /// The signature is another key's.
+    NoSigningKey(Shown),
+    /// The signature is another key's. The account is the one that the token claims.
     #[error("is not signed with Argo CD's key (server.secretkey in argocd-secret)")]
-    Signature,
+    Signature(Shown),
     /// Argo CD can read no account.
     #[error("cannot be accepted: Argo CD can read no account ({0})")]
     Accounts(SettingsError),
@@ -92,20 +92,26 @@ impl<'a> State<'a> {
         if !claims.issued_by_argocd() {
             return Vec::new();
         }
-        match self.signing_key {
-            None => return vec![Rejection::NoSigningKey],
-            Some(key) if !is_signed(key, signed) => return vec![Rejection::Signature],
-            Some(_) => {}
+        let subject = claims.subject();
+        let claimed = match subject {
+            Subject::Account(name, _) => name,
+            Subject::ProjectRole => "",
+        };
+        let key = self.signing_key.unwrap_or_default();
+        let shown = Shown::of(claimed, &[token.as_bytes(), key]);
+        if self.signing_key.is_none() {
+            return vec![Rejection::NoSigningKey(shown)];
         }
-        let Subject::Account(name, capability) = claims.subject() else {
+        if !is_signed(key, signed) {
+            return vec![Rejection::Signature(shown)];
+        }
+        let Subject::Account(name, capability) = subject else {
             return Vec::new();
         };
         let settings = match &self.settings {
             Ok(settings) => settings,
             Err(error) => return vec![Rejection::Accounts(error.clone())],
         };
-        let key = self.signing_key.unwrap_or_default();
-        let shown = Shown::of(name, &[token.as_bytes(), key]);
         let Some(account) = settings.account(name) else {
             return vec![Rejection::AccountMissing(shown)];
         };

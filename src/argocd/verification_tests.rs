@@ -41,7 +41,7 @@ impl Vector {
         use Rejection as R;
         let reason = self.argo_cd.as_str();
         Some(if reason.starts_with("token signature is invalid") {
-            |rejection| matches!(rejection, R::Signature)
+            |rejection| matches!(rejection, R::Signature(_))
         } else if reason.starts_with("accounts: ") {
             |rejection| matches!(rejection, R::Accounts(_))
         } else if reason.ends_with("does not exist") {

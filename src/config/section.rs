@@ -94,6 +94,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A string.
+    pub(super) fn string(&mut self, key: &'static str, known: &mut String) {
+        let Some(value) = self.get(key) else { return };
+        match value.as_str() {
+            Some(text) => *known = text.to_owned(),
+            None => self.fault(key, "must be a string"),
+        }
+    }
+
     /// One of the names in `choices`.
     pub(super) fn choice<T: Copy>(
         &mut self,

@@ -47,6 +47,20 @@ impl Source for AnySource {
         }
     }
 
+    async fn secret_where(
+        &self,
+        namespace: &str,
+        name: &str,
+        wanted: fn(&str) -> bool,
+    ) -> SecretRead {
+        match self {
+            AnySource::Cluster(cluster) => cluster.secret_where(namespace, name, wanted).await,
+            AnySource::Manifests(manifests) => {
+                manifests.secret_where(namespace, name, wanted).await
+            }
+        }
+    }
+
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
         match self {
             AnySource::Cluster(cluster) => cluster.config_map(namespace, name).await,

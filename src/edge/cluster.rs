@@ -256,6 +256,19 @@ impl Source for Cluster {
         }
     }
 
+    async fn secret_where(
+        &self,
+        namespace: &str,
+        name: &str,
+        wanted: fn(&str) -> bool,
+    ) -> SecretRead {
+        match self.get(&path(namespace, "secrets", name)).await {
+            Ok(None) => SecretRead::Missing,
+            Ok(Some(json)) => object::secret_where(&json, wanted),
+            Err(unread) => SecretRead::Unread(unread),
+        }
+    }
+
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
         match self.get(&path(namespace, "configmaps", name)).await {
             Ok(None) => ConfigMapRead::Missing,

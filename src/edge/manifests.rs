@@ -129,6 +129,28 @@ impl Manifests {
         Ok(Arc::clone(&known.objects))
     }
 
+    async fn secret_of(
+        &self,
+        namespace: &str,
+        name: &str,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> SecretRead {
+        let named = (namespace.to_owned(), name.to_owned());
+        let read = self.with(move |objects| {
+            let data = objects.secrets.get(&named)?.iter();
+            let wanted = data.filter(|(key, _)| wanted(key)).map(|(key, value)| {
+                let value = Zeroizing::new(value.expose().to_vec());
+                (key.clone(), SecretBytes::new(value))
+            });
+            Some(wanted.collect())
+        });
+        match read.await {
+            Ok(Some(found)) => SecretRead::Found(found),
+            Ok(None) => SecretRead::Missing,
+            Err(_) => SecretRead::Unread(Unread::Manifests),
+        }
+    }
+
     /// Runs `read` over the objects on a thread that may block.
     async fn with<T: Send + 'static>(
         &self,
@@ -149,24 +171,20 @@ impl Manifests {
 
 impl Source for Manifests {
     async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
-        let named = (namespace.to_owned(), name.to_owned());
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        let read = self.with(move |objects| {
-            let data = objects.secrets.get(&named)?;
-            let wanted = keys.into_iter().filter_map(|key| {
-                let value = data.get(&key)?;
-                Some((
-                    key,
-                    SecretBytes::new(Zeroizing::new(value.expose().to_vec())),
-                ))
-            });
-            Some(wanted.collect())
-        });
-        match read.await {
-            Ok(Some(found)) => SecretRead::Found(found),
-            Ok(None) => SecretRead::Missing,
-            Err(_) => SecretRead::Unread(Unread::Manifests),
-        }
+        self.secret_of(namespace, name, move |key| {
+            keys.iter().any(|wanted| wanted == key)
+        })
+        .await
+    }
+
+    async fn secret_where(
+        &self,
+        namespace: &str,
+        name: &str,
+        wanted: fn(&str) -> bool,
+    ) -> SecretRead {
+        self.secret_of(namespace, name, wanted).await
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {

@@ -11,12 +11,17 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::policy::facts::Unread;
-use crate::runtime::secret_bytes::SecretBytes;
+use crate::runtime::secret_bytes::{SecretBytes, Version};
 
 use super::source::{ConfigMapRead, SecretRead};
 
 /// Decodes the wanted `keys` of a Secret; the others stay base64 and are not kept.
 pub(super) fn secret(json: &[u8], keys: &[&str]) -> SecretRead {
+    secret_where(json, |key| keys.contains(&key))
+}
+
+/// The same for the keys that are `wanted`.
+pub(super) fn secret_where(json: &[u8], wanted: impl Fn(&str) -> bool) -> SecretRead {
     // serde takes an array for a struct, field by field; the API server never sends one.
     let is_object = json.trim_ascii_start().starts_with(b"{");
     let Some(object) = is_object
@@ -25,12 +30,12 @@ pub(super) fn secret(json: &[u8], keys: &[&str]) -> SecretRead {
     else {
         return SecretRead::Unread(Unread::Garbled);
     };
+    let version = object.metadata.and_then(Metadata::version);
     let data = object.data.unwrap_or_default();
     let mut found = BTreeMap::new();
-    for key in keys {
-        let Some(raw) = data.get(*key) else { continue };
+    for (key, raw) in data.iter().filter(|(key, _)| wanted(key)) {
         match decode(raw) {
-            Some(bytes) => found.insert((*key).to_owned(), bytes),
+            Some(bytes) => found.insert(key.to_string(), bytes.at(version.clone())),
             None => return SecretRead::Unread(Unread::Garbled),
         };
     }
@@ -70,6 +75,26 @@ pub(super) fn is_being_deleted(json: &[u8]) -> bool {
 struct Object<'a> {
     #[serde(borrow, default)]
     data: Option<BTreeMap<Cow<'a, str>, &'a RawValue>>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    uid: Option<String>,
+    #[serde(default)]
+    resource_version: Option<String>,
+}
+
+impl Metadata {
+    fn version(self) -> Option<Version> {
+        Some(Version {
+            uid: self.uid?,
+            resource_version: self.resource_version?,
+        })
+    }
 }
 
 fn decode(raw: &RawValue) -> Option<SecretBytes> {
@@ -114,6 +139,31 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_being_deleted(json.as_bytes()), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_value_knows_the_version_of_its_secret_when_both_parts_are_told() {
+        let read = |metadata: &str| {
+            let json =
+                format!(r#"{{"metadata":{metadata},"data":{{"token":"YWJj","other":"YWJj"}}}}"#);
+            let SecretRead::Found(found) = secret_where(json.as_bytes(), |key| key == "token")
+            else {
+                panic!("not found")
+            };
+            assert_eq!(found.len(), 1);
+            found["token"].version().cloned()
+        };
+        let version = Version {
+            uid: "u".to_owned(),
+            resource_version: "7".to_owned(),
+        };
+        assert_eq!(
+            read(r#"{"uid":"u","resourceVersion":"7","labels":{}}"#),
+            Some(version)
+        );
+        for metadata in [r#"{"uid":"u"}"#, r#"{"resourceVersion":"7"}"#, "null", "{}"] {
+            assert_eq!(read(metadata), None, "{metadata}");
         }
     }
 

@@ -58,6 +58,14 @@ pub trait Source: Send + Sync + 'static {
         keys: &[&str],
     ) -> impl Future<Output = SecretRead> + Send;
 
+    /// Reads the keys of one Secret that are `wanted`, whichever it has.
+    fn secret_where(
+        &self,
+        namespace: &str,
+        name: &str,
+        wanted: fn(&str) -> bool,
+    ) -> impl Future<Output = SecretRead> + Send;
+
     /// Reads one ConfigMap.
     fn config_map(&self, namespace: &str, name: &str)
     -> impl Future<Output = ConfigMapRead> + Send;

@@ -145,26 +145,31 @@ impl Place<'_> {
         }
     }
 
-    pub(super) fn value(&self, defect: &ValueDefect, severity: Severity) -> Defect {
+    /// The credential, as the subject of a sentence.
+    pub(super) fn credential(&self) -> String {
         let noun = match self.reference.role {
             Role::Token => "token",
             Role::Password => "password",
         };
+        format!(
+            "the {noun} in {}, key {},",
+            self.secret(),
+            self.reference.key
+        )
+    }
+
+    pub(super) fn value(&self, defect: &ValueDefect, severity: Severity) -> Defect {
         Defect {
             rule: rule_of(defect),
             severity,
-            what: format!(
-                "the {noun} in {}, key {}, {defect}",
-                self.secret(),
-                self.reference.key
-            ),
+            what: format!("{} {defect}", self.credential()),
             mend: self.advised(defect.mend()),
         }
     }
 }
 
 /// The rule that a defect of a value is reported under.
-pub(super) fn rule_of(defect: &ValueDefect) -> Rule {
+pub fn rule_of(defect: &ValueDefect) -> Rule {
     match defect {
         ValueDefect::NotUtf8 => Rule::NotUtf8,
         ValueDefect::Empty => Rule::ValueEmpty,

@@ -8,6 +8,7 @@ use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::credential::{Reference, References, Unresolved, UnresolvedCause};
 use crate::runtime::mode::{self, Maker};
+use crate::runtime::value::ValueDefect;
 
 /// What happens to a request whose Secret could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,16 @@ pub enum OnError {
     Deny,
     /// Let it through with a warning.
     Allow,
+}
+
+impl OnError {
+    /// What not knowing asks for.
+    fn severity(self) -> Severity {
+        match self {
+            OnError::Deny => Severity::Refusal,
+            OnError::Allow => Severity::Warning,
+        }
+    }
 }
 
 /// What the verdict depends on besides the facts.
@@ -43,8 +54,7 @@ pub fn judge(
         let fact = facts.map_or(CredentialFact::Unread(Unread::TooMany), |facts| {
             facts.of(reference)
         });
-        let mode = facts.map_or(&ModeFact::NotNeeded, |facts| &facts.mode);
-        for defect in defects(reference, &fact, mode, circumstances) {
+        for defect in defects(reference, &fact, facts, circumstances) {
             let place = *places.entry(defect.clone()).or_insert(merged.len());
             match merged.get_mut(place) {
                 Some(known) => known.fields.push(reference.field.clone()),
@@ -66,9 +76,10 @@ pub fn judge(
 fn defects(
     reference: &Reference,
     fact: &CredentialFact,
-    mode: &ModeFact,
+    facts: Option<&Facts>,
     circumstances: &Circumstances<'_>,
 ) -> Vec<Defect> {
+    let mode = facts.map_or(&ModeFact::NotNeeded, |facts| &facts.mode);
     let maker = if reference.made_by_a_person {
         Maker::Person
     } else {
@@ -103,23 +114,30 @@ fn defects(
         CredentialFact::SecretMissing => vec![place.secret_missing(capped(Severity::Refusal))],
         CredentialFact::KeyMissing => vec![place.key_missing(capped(Severity::Refusal))],
         CredentialFact::Unread(unread) => {
-            let severity = match circumstances.on_error {
-                OnError::Deny => Severity::Refusal,
-                OnError::Allow => Severity::Warning,
-            };
-            vec![place.unread(unread, capped(severity))]
+            vec![place.unread(unread, capped(circumstances.on_error.severity()))]
         }
-        CredentialFact::Value(defects) => defects
-            .iter()
-            .map(|defect| {
-                let severity = if defect.is_certain(reference.role) {
-                    Severity::Refusal
-                } else {
-                    Severity::Warning
-                };
-                place.value(defect, capped(severity))
-            })
-            .collect(),
+        CredentialFact::Value(defects) => {
+            let verified = facts.and_then(|facts| facts.verification.of(reference));
+            let overruled = |defect: &&ValueDefect| {
+                verified.is_some_and(|it| it.overrules(defect, reference.role))
+            };
+            let values = defects
+                .iter()
+                .filter(|defect| !overruled(defect))
+                .map(|defect| {
+                    let severity = if defect.is_certain(reference.role) {
+                        Severity::Refusal
+                    } else {
+                        Severity::Warning
+                    };
+                    place.value(defect, capped(severity))
+                });
+            let verification = facts.map(|facts| &facts.verification);
+            let verified = verification.map(|verification| {
+                verification.defects(&place, circumstances.on_error.severity(), capped)
+            });
+            values.chain(verified.into_iter().flatten()).collect()
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::verification::Verification;
 use crate::runtime::credential::{PASSWORD, TOKEN, TOKEN_SECRET_KEY, TOKEN_SECRET_NAME};
 use crate::runtime::mode::Mode;
 use crate::runtime::value::{Role, ValueDefect};
@@ -32,6 +33,7 @@ impl Example {
                 key: key.into(),
                 optional: false,
                 made_by_a_person: false,
+                user_name: None,
                 field: "spec.template.spec.containers[0].env[3]".to_owned(),
             },
             fact,
@@ -74,6 +76,7 @@ impl Example {
         let facts = Facts {
             credentials: BTreeMap::from([(key, self.fact)]),
             mode: self.mode,
+            verification: Verification::NotAsked,
         };
         let references = References {
             found: vec![self.reference],
@@ -297,6 +300,7 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
         key: "k".into(),
         optional: false,
         made_by_a_person: false,
+        user_name: None,
         field: format!("spec.template.spec.containers[{index}].env[0]"),
     };
     let references = References {
@@ -313,6 +317,7 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
             CredentialFact::SecretMissing,
         )]),
         mode: ModeFact::NotNeeded,
+        verification: Verification::NotAsked,
     };
     let circumstances = Circumstances {
         namespace: "gitops",

@@ -43,6 +43,8 @@ pub struct Policy {
     pub max_secret_reads: usize,
     /// What is guarded besides.
     pub guard: Guard,
+    /// Where the Argo CD is whose own state is asked whether credentials work; nowhere by default.
+    pub argocd_namespace: Option<String>,
 }
 
 impl Default for Policy {
@@ -58,6 +60,7 @@ impl Default for Policy {
             break_glass_groups: Vec::new(),
             max_secret_reads: 32,
             guard: Guard::default(),
+            argocd_namespace: None,
         }
     }
 }
@@ -133,7 +136,12 @@ impl Policy {
         }
         match &case.subject {
             Subject::Workload { references, .. } if !references.found.is_empty() => {
-                Some(lookups(&references.found, self.max_secret_reads))
+                let found = &references.found;
+                let lookups = lookups(found, self.max_secret_reads);
+                Some(match &self.argocd_namespace {
+                    Some(namespace) => lookups.verifying(found, namespace),
+                    None => lookups,
+                })
             }
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::policy::verification::Verification;
 use crate::runtime::credential::Reference;
 use crate::runtime::mode::Mode;
 use crate::runtime::name::Name;
@@ -111,6 +112,8 @@ pub struct Facts {
     pub credentials: BTreeMap<CredentialKey, CredentialFact>,
     /// The Runtime's mode.
     pub mode: ModeFact,
+    /// What Argo CD's own state says of them.
+    pub verification: Verification,
 }
 
 impl Facts {

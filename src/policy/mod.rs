@@ -6,7 +6,7 @@
 pub mod accounts;
 pub mod accounts_in_use;
 pub mod break_glass;
-mod credential_defects;
+pub mod credential_defects;
 pub mod credentials;
 pub mod cut;
 pub mod decide;
@@ -20,3 +20,4 @@ pub mod rules;
 pub mod secrets_in_use;
 pub mod subject;
 pub mod verdict;
+pub mod verification;

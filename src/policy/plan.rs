@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::policy::verification::{self, VerifiedKey};
 use crate::runtime::credential::Reference;
 use crate::runtime::mode;
 use crate::runtime::name::Name;
+use crate::runtime::user_name::{Holder, UserName};
 use crate::runtime::value::Role;
 
 /// The reads for one request, all in one namespace.
@@ -18,6 +20,40 @@ pub struct Lookups {
     pub left: BTreeSet<(Name, Name, Role)>,
     /// Whether the Runtime's mode matters, so that `cap-app-proxy-cm` is to be read.
     pub mode: bool,
+    /// Where Argo CD's own state is, when it is to be asked.
+    pub argocd: Option<String>,
+    /// The credentials that it is asked about.
+    pub verified: BTreeSet<VerifiedKey>,
+}
+
+impl Lookups {
+    /// The same with what verifying `references` with the Argo CD in `namespace` takes besides: its state, and the
+    /// mode, which tells a Runtime with an Argo CD of its own.
+    pub fn verifying(mut self, references: &[Reference], namespace: &str) -> Lookups {
+        // What is read as the token too is no password: charts of March to October 2025 have it so in token mode.
+        let asked = references
+            .iter()
+            .filter(|reference| reference.role == Role::Token || !reference.made_by_a_person);
+        self.argocd = Some(namespace.to_owned());
+        self.mode = true;
+        self.verified = asked.map(verification::key).collect();
+        self
+    }
+
+    /// The objects that hold the names of accounts whose passwords are verified, as many as Secrets may be read.
+    pub fn user_names(&self, most: usize) -> BTreeSet<(Holder, Name, Name)> {
+        let user_names = self
+            .verified
+            .iter()
+            .filter_map(|(_, user_name)| match user_name {
+                Some(UserName::From(holder, object, key)) => {
+                    Some((*holder, object.clone(), key.clone()))
+                }
+                _ => None,
+            });
+        let can_be = user_names.filter(|(_, object, _)| is_object_name(object.as_str()));
+        can_be.take(most).collect()
+    }
 }
 
 /// Plans the reads for `references`, at most `max_secrets` of them.
@@ -75,6 +111,7 @@ mod tests {
             key: Name::from(key),
             optional: false,
             made_by_a_person: false,
+            user_name: None,
             field: "spec".to_owned(),
         }
     }

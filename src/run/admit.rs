@@ -9,6 +9,8 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::password_checks::PasswordChecks;
+use super::verification::Reads;
 use crate::edge::http::{Answer, Reviewer, Way};
 use crate::edge::metrics::{Metrics, ReadOutcome};
 use crate::edge::record;
@@ -42,6 +44,8 @@ pub struct Admission<S> {
     pub bound: Bound,
     /// Requests for which workloads are looked through at once.
     pub searches: Semaphore,
+    /// What compares passwords, for all requests together and whatever the configuration.
+    pub passwords: Arc<PasswordChecks>,
     /// Where decisions are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -85,29 +89,49 @@ impl<S: Source> Admission<S> {
     /// Reads everything at the same time, within one deadline.
     async fn gather(&self, namespace: &str, lookups: Lookups, answer_by: Option<Instant>) -> Facts {
         let limit = self.limit(answer_by);
+        let deadline = Instant::now() + limit;
         let now = unix_now();
         let secrets = join_all(lookups.secrets.iter().map(|(name, wanted)| async move {
             let keys: Vec<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
             let read = self
                 .read_secret(namespace, name.as_str(), &keys, limit)
                 .await;
-            wanted
-                .iter()
-                .map(|(key, role)| {
-                    (
-                        (name.clone(), key.clone(), *role),
-                        fact(&read, key.as_str(), *role, now),
-                    )
-                })
-                .collect::<BTreeMap<_, _>>()
+            (name.clone(), read)
         }));
-        let (secrets, mode) = tokio::join!(secrets, self.mode(namespace, lookups.mode, limit));
-        let mut credentials: BTreeMap<_, _> = secrets.into_iter().flatten().collect();
+        let (secrets, mode, argocd, user_names) = tokio::join!(
+            secrets,
+            self.mode(namespace, lookups.mode, limit),
+            self.argocd(&lookups, deadline),
+            self.user_names(namespace, &lookups, deadline),
+        );
+        let secrets: BTreeMap<Name, SecretRead> = secrets.into_iter().collect();
+        let mut credentials = BTreeMap::new();
+        for (name, wanted) in &lookups.secrets {
+            let Some(read) = secrets.get(name) else {
+                continue;
+            };
+            credentials.extend(wanted.iter().map(|(key, role)| {
+                let fact = fact(read, key.as_str(), *role, now);
+                ((name.clone(), key.clone(), *role), fact)
+            }));
+        }
+        let reads = Reads {
+            namespace,
+            secrets: &secrets,
+            credentials: &credentials,
+            user_names: &user_names,
+            mode: mode.mode(),
+        };
+        let verification = self.verification(&lookups, argocd, &reads, deadline).await;
         let invalid = lookups.invalid.into_iter();
         credentials.extend(invalid.map(|named| (named, CredentialFact::NameInvalid)));
         let left = lookups.left.into_iter();
         credentials.extend(left.map(|named| (named, CredentialFact::Unread(Unread::TooMany))));
-        Facts { credentials, mode }
+        Facts {
+            credentials,
+            mode,
+            verification,
+        }
     }
 
     pub(super) fn limit(&self, answer_by: Option<Instant>) -> Duration {
@@ -137,12 +161,24 @@ impl<S: Source> Admission<S> {
         } else {
             SecretRead::Unread(Unread::Garbled)
         };
-        self.metrics.secret_read(match &read {
+        self.count_secret(&read);
+        read
+    }
+
+    pub(super) fn count_secret(&self, read: &SecretRead) {
+        self.metrics.secret_read(match read {
             SecretRead::Found(_) => ReadOutcome::Found,
             SecretRead::Missing => ReadOutcome::Missing,
             SecretRead::Unread(unread) => outcome(unread),
         });
-        read
+    }
+
+    pub(super) fn count_config_map(&self, read: &ConfigMapRead) {
+        self.metrics.config_map_read(match read {
+            ConfigMapRead::Found(_) => ReadOutcome::Found,
+            ConfigMapRead::Missing => ReadOutcome::Missing,
+            ConfigMapRead::Unread(unread) => outcome(unread),
+        });
     }
 
     pub(super) async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
@@ -155,11 +191,7 @@ impl<S: Source> Admission<S> {
         )
         .await
         .unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
-        self.metrics.config_map_read(match &read {
-            ConfigMapRead::Found(_) => ReadOutcome::Found,
-            ConfigMapRead::Missing => ReadOutcome::Missing,
-            ConfigMapRead::Unread(unread) => outcome(unread),
-        });
+        self.count_config_map(&read);
         match read {
             ConfigMapRead::Missing => ModeFact::Missing,
             ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),

@@ -38,6 +38,10 @@ impl Source for Forced {
         }
     }
 
+    async fn secret_where(&self, namespace: &str, name: &str, _: fn(&str) -> bool) -> SecretRead {
+        self.secret(namespace, name, &[]).await
+    }
+
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
         self.read
             .lock()
@@ -74,6 +78,7 @@ pub(super) fn admission(source: Forced) -> Admission<Forced> {
             bytes: 1 << 20,
         },
         searches: Semaphore::new(1),
+        passwords: Arc::default(),
         metrics: Arc::new(Metrics::new()),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::admit::Admission;
+use super::password_checks::PasswordChecks;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::config_metrics::ConfigOutcome;
@@ -36,24 +37,31 @@ pub struct Configuration {
     pub source: Arc<AnySource>,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    passwords: Arc<PasswordChecks>,
 }
 
 impl Configuration {
     /// Begins with `config`.
     pub fn new(config: Config, source: AnySource, metrics: Arc<Metrics>) -> Configuration {
+        let passwords = Arc::default();
         Configuration {
-            serving: Arc::new(Live::new(serving(&config, &source, &metrics))),
+            serving: Arc::new(Live::new(serving(&config, &source, &metrics, &passwords))),
             connections: Arc::new(Live::new(connections(&config))),
             config: Arc::new(Live::new(config)),
             source: Arc::new(source),
             metrics,
+            passwords,
         }
     }
 
     /// Puts `config` in force for requests and connections from now on.
     pub fn exchange(&self, config: Config) {
-        self.serving
-            .exchange(serving(&config, &self.source, &self.metrics));
+        self.serving.exchange(serving(
+            &config,
+            &self.source,
+            &self.metrics,
+            &self.passwords,
+        ));
         self.connections.exchange(connections(&config));
         self.config.exchange(config);
     }
@@ -118,6 +126,7 @@ fn serving(
     config: &Config,
     source: &AnySource,
     metrics: &Arc<Metrics>,
+    passwords: &Arc<PasswordChecks>,
 ) -> Serving<Admission<AnySource>> {
     let Config {
         policy,
@@ -137,6 +146,7 @@ fn serving(
                 bytes: limits.max_workload_bytes,
             },
             searches: Semaphore::new(CONCURRENT_SEARCHES),
+            passwords: Arc::clone(passwords),
             metrics: Arc::clone(metrics),
         },
         limits: RequestLimits {

@@ -193,6 +193,7 @@ impl Server {
             config,
             source,
             metrics,
+            ..
         } = configuration;
         let health_router = health::router(
             Arc::clone(source),

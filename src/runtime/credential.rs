@@ -3,8 +3,9 @@
 //! Source: the `gitops-runtime` chart, versions of March 2025 to 0.30.0.
 
 use super::name::Name;
+use super::user_name::UserName;
 use super::value::Role;
-use super::workload::{Container, EnvVar, SecretKeyRef};
+use super::workload::{Container, EnvVar, KeyRef};
 
 /// The variable with the token.
 pub const TOKEN: &str = "ARGO_CD_TOKEN";
@@ -34,6 +35,8 @@ pub struct Reference {
     /// Whether the container shows that a person must have made the Secret: it reads the same key as
     /// its token and as its password, as charts of March to October 2025 have it in token mode.
     pub made_by_a_person: bool,
+    /// Whose password it is; `None` of a token, which names its account itself.
+    pub user_name: Option<UserName>,
     /// Where in the object, such as `spec.template.spec.containers[0].env[3]`.
     pub field: String,
 }
@@ -101,6 +104,7 @@ pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> Referenc
                     key: Name::from(&*source.key),
                     optional: source.optional.unwrap_or(false),
                     made_by_a_person: same,
+                    user_name: (role == Role::Password).then(|| UserName::of(&container.env)),
                     field: field(index),
                 }),
                 Some(Sourced::Expansion(index)) => references.unresolved.push(Unresolved {
@@ -120,6 +124,7 @@ pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> Referenc
                 key: Name::from(key),
                 optional: false,
                 made_by_a_person: false,
+                user_name: None,
                 field: field(index),
             }),
             Some((index, Err((variable, cause)))) => references.unresolved.push(Unresolved {
@@ -135,7 +140,7 @@ pub fn references(containers: &[Container<'_>], pod_spec_path: &str) -> Referenc
 /// Where the value of a variable comes from, if that is of interest.
 enum Sourced<'a> {
     /// A key of a Secret.
-    Secret(usize, &'a SecretKeyRef<'a>),
+    Secret(usize, &'a KeyRef<'a>),
     /// A plain value that refers to another variable.
     Expansion(usize),
 }
@@ -171,13 +176,16 @@ fn by_name<'a>(env: &'a [EnvVar<'_>]) -> Option<(usize, ByName<'a>)> {
     }
 }
 
-fn last<'a, 'b>(env: &'a [EnvVar<'b>], variable: &str) -> Option<(usize, &'a EnvVar<'b>)> {
+pub(super) fn last<'a, 'b>(
+    env: &'a [EnvVar<'b>],
+    variable: &str,
+) -> Option<(usize, &'a EnvVar<'b>)> {
     env.iter()
         .enumerate()
         .rfind(|(_, env)| env.name == variable)
 }
 
-fn plain<'a>(env: &'a EnvVar<'_>) -> Result<&'a str, UnresolvedCause> {
+pub(super) fn plain<'a>(env: &'a EnvVar<'_>) -> Result<&'a str, UnresolvedCause> {
     match env.value.as_ref().map(|value| &*value.0) {
         Some(value) if value.contains("$(") => Err(UnresolvedCause::Expansion),
         Some(value) if !value.is_empty() && env.value_from.is_none() => Ok(value),

@@ -9,5 +9,6 @@ pub mod mode;
 pub mod name;
 pub mod secret_bytes;
 pub mod user;
+pub mod user_name;
 pub mod value;
 pub mod workload;

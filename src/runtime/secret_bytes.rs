@@ -7,12 +7,31 @@ use zeroize::Zeroizing;
 
 /// Bytes of a Secret: no `Clone`, no `Display`, a `Debug` that tells nothing, zeroed when dropped.
 #[derive(Default)]
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Zeroizing<Vec<u8>>, Option<Version>);
+
+/// What a Secret is known by as it was when it was read: as long as both stay, so does every value in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The uid of the object.
+    pub uid: String,
+    /// Its resource version.
+    pub resource_version: String,
+}
 
 impl SecretBytes {
     /// Takes over bytes that are zeroed from now on.
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> SecretBytes {
-        SecretBytes(bytes)
+        SecretBytes(bytes, None)
+    }
+
+    /// The same, of a Secret at this version.
+    pub fn at(self, version: Option<Version>) -> SecretBytes {
+        SecretBytes(self.0, version)
+    }
+
+    /// The version of the Secret that they are from, when that is known.
+    pub fn version(&self) -> Option<&Version> {
+        self.1.as_ref()
     }
 
     /// The bytes, to be looked at and never kept.

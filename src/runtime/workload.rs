@@ -181,19 +181,22 @@ pub struct EnvVar<'a> {
 #[derive(PartialEq, Eq, Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// A source of a variable's value; only a Secret's key is of interest.
+/// A source of a variable's value; only a key of a Secret or of a ConfigMap is of interest.
 #[derive(PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueFrom<'a> {
     /// A key of a Secret in the pod's namespace.
     #[serde(borrow, default)]
-    pub secret_key_ref: Option<Object<SecretKeyRef<'a>>>,
+    pub secret_key_ref: Option<Object<KeyRef<'a>>>,
+    /// A key of a ConfigMap in the pod's namespace.
+    #[serde(borrow, default)]
+    pub config_map_key_ref: Option<Object<KeyRef<'a>>>,
 }
 
-/// A key of a Secret in the pod's namespace.
+/// A key of a Secret or ConfigMap in the pod's namespace.
 #[derive(PartialEq, Eq, Deserialize)]
-pub struct SecretKeyRef<'a> {
-    /// The Secret's name.
+pub struct KeyRef<'a> {
+    /// The object's name.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
     pub name: Cow<'a, str>,
     /// The key in its data.

@@ -8,6 +8,7 @@
 )]
 
 mod examples;
+mod verified;
 
 use keyguard::policy::rules::Rule;
 

@@ -5,7 +5,7 @@ use keyguard::config::{Config, ConfigError};
 
 /// Every setting, such as `onError` and `limits.maxBodyBytes`; sections are not among them.
 pub(crate) fn all() -> Vec<String> {
-    let sections = ["guard", "limits", "timeouts", "certificates"];
+    let sections = ["guard", "limits", "timeouts", "certificates", "verify"];
     let mut settings: Vec<String> = known("{unheard-of: 1}", "")
         .into_iter()
         .filter(|setting| !sections.contains(&setting.as_str()))

@@ -9,6 +9,7 @@ use keyguard::policy::in_use::{InUse, Search, Unlisted, Users};
 use keyguard::policy::plan::Lookups;
 use keyguard::policy::rules::Rule;
 use keyguard::policy::secrets_in_use::{self, SecretUse};
+use keyguard::policy::verification::{Untold, Verification, Verified};
 use keyguard::review::reply;
 use keyguard::review::request::Request;
 use keyguard::runtime::mode::Mode;
@@ -19,19 +20,22 @@ use keyguard::runtime::workload::WorkloadKind;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::verified::{self, state};
+
 /// The clock of the examples, in Unix seconds.
 const NOW: f64 = 1_795_000_000.0;
 /// The Secret of the examples.
-const SECRET: &str = "argocd-api-key";
+pub(super) const SECRET: &str = "argocd-api-key";
 
 /// What is asked, and what is known of the Secret that it refers to.
-struct Situation {
-    review: Value,
-    known: Known,
+pub(super) struct Situation {
+    pub(super) review: Value,
+    pub(super) known: Known,
+    pub(super) verification: Verification,
 }
 
 /// What reading the Secret comes to.
-enum Known {
+pub(super) enum Known {
     /// It does not exist.
     Missing,
     /// It has not the key.
@@ -46,7 +50,11 @@ enum Known {
 
 /// The lines that kubectl, Helm and Argo CD show in the rule's situation, which no other rule has a say in.
 pub(super) fn read_by_the_user(rule: Rule) -> String {
-    let Situation { review, known } = situation(rule);
+    let Situation {
+        review,
+        known,
+        verification,
+    } = situation(rule);
     let mut policy = Policy::default();
     policy.guard.secrets = true;
     policy.guard.accounts_in_use = rule == Rule::AccountsInUseUnknown;
@@ -60,7 +68,7 @@ pub(super) fn read_by_the_user(rule: Rule) -> String {
         Some(search) => policy.decide_in_use(&request.case, &found(search, &request, known)),
         None => {
             let lookups = policy.plan(&request.case);
-            let facts = lookups.map(|lookups| gather(&lookups, &known));
+            let facts = lookups.map(|lookups| gather(&lookups, &known, verification));
             policy.decide(&request.case, facts.as_ref())
         }
     };
@@ -130,6 +138,32 @@ fn situation(rule: Rule) -> Situation {
         Rule::TokenNotYetValid => value(token(&json!({"nbf": NOW + 3600.0}))),
         Rule::TokenLoginSession => value(token(&json!({"sub": "admin:login"}))),
         Rule::TokenExpires => value(token(&json!({"exp": NOW + 3600.0}))),
+        Rule::AccountsUnreadable => state().with("admin.tokens", "[").token(),
+        Rule::TokenSignature => state().with("server.secretkey", "another").token(),
+        Rule::TokenAccountMissing => state().account("accounts.ci", None).token(),
+        Rule::TokenAccountDisabled => state()
+            .account("accounts.ci.enabled", Some("false"))
+            .token(),
+        Rule::TokenAccountCapability => state().account("accounts.ci", Some("login")).token(),
+        Rule::TokenRevoked => state().with("accounts.ci.tokens", "[]").token(),
+        Rule::TokenPasswordChanged => state()
+            .with("accounts.ci.passwordMtime", "2030-01-01T00:00:00Z")
+            .token(),
+        Rule::PasswordAccountMissing => state().account("accounts.ci", None).password("x"),
+        Rule::PasswordAccountDisabled => state()
+            .account("accounts.ci.enabled", Some("false"))
+            .password(verified::PASSWORD),
+        Rule::PasswordAccountCapability => state()
+            .account("accounts.ci", Some("apiKey"))
+            .password(verified::PASSWORD),
+        Rule::PasswordWrong => state().password("another one"),
+        Rule::PasswordAccountUntold => state().untold(Verified::UserNameUntold(Untold::Template)),
+        Rule::ArgocdNotFound => state().told(Verification::NotFound("argocd".to_owned())),
+        Rule::ArgocdUnreadable => state().told(Verification::Unread(
+            "Secret \"argocd-secret\"",
+            "argocd".to_owned(),
+            Unread::Forbidden,
+        )),
         Rule::SecretUnreadable => deployment(SECRET, Forbidden),
         Rule::SecretNotYetMade => deployment("argocd-token", Missing),
         Rule::Unresolvable => deployment("$(RELEASE)-token", Missing),
@@ -152,7 +186,7 @@ fn situation(rule: Rule) -> Situation {
 }
 
 /// Everything that was looked up, in a Runtime with its own Argo CD.
-fn gather(lookups: &Lookups, known: &Known) -> Facts {
+fn gather(lookups: &Lookups, known: &Known, verification: Verification) -> Facts {
     let fact = |role: Role| match known {
         Known::Missing => CredentialFact::SecretMissing,
         Known::KeyMissing => CredentialFact::KeyMissing,
@@ -170,6 +204,7 @@ fn gather(lookups: &Lookups, known: &Known) -> Facts {
     Facts {
         credentials: wanted.map(|named| (named.clone(), fact(named.2))).collect(),
         mode: ModeFact::Known(Mode::BuiltIn),
+        verification,
     }
 }
 
@@ -230,6 +265,7 @@ fn secret(operation: &str, value: Option<&str>, known: Known) -> Situation {
     Situation {
         review: review(operation, &kind, old, value.map_or(Value::Null, state)),
         known,
+        verification: Verification::NotAsked,
     }
 }
 
@@ -262,6 +298,7 @@ fn config_map(operation: &str, old: Value, new: Value) -> Situation {
     Situation {
         review: review(operation, &kind, old, new),
         known: Known::Missing,
+        verification: Verification::NotAsked,
     }
 }
 
@@ -271,7 +308,10 @@ fn value(bytes: impl Into<Vec<u8>>) -> Situation {
 }
 
 fn deployment(secret: &str, known: Known) -> Situation {
-    let env = environment(secret);
+    deployment_of(&environment(secret), known)
+}
+
+pub(super) fn deployment_of(env: &Value, known: Known) -> Situation {
     let object = json!({
         "metadata": {"name": "gitops-operator", "namespace": "gitops"},
         "spec": {"template": {"spec": {"containers": [{"name": "manager", "env": env}]}}},
@@ -280,6 +320,7 @@ fn deployment(secret: &str, known: Known) -> Situation {
     Situation {
         review: review("CREATE", &kind, Value::Null, object),
         known,
+        verification: Verification::NotAsked,
     }
 }
 

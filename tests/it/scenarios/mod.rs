@@ -40,4 +40,5 @@ mod token_values;
 pub(crate) mod tokens;
 mod unchanged;
 mod values;
+mod verification;
 mod workloads;

@@ -1,0 +1,266 @@
+//! What Argo CD's own state says of a credential: the facts, the rules that they are reported under, the sentences.
+
+use std::collections::BTreeMap;
+
+use crate::argocd::accounts::ADMIN;
+use crate::argocd::token::TokenDefect;
+use crate::argocd::verification::Rejection;
+use crate::policy::credential_defects::{Defect, Place};
+use crate::policy::facts::{CredentialKey, Unread};
+use crate::policy::rules::Rule;
+use crate::policy::verdict::Severity;
+use crate::runtime::credential::Reference;
+use crate::runtime::user_name::UserName;
+use crate::runtime::value::{Role, ValueDefect};
+
+/// What is known of Argo CD's own state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verification {
+    /// Nobody asked, or the Runtime has an Argo CD of its own elsewhere.
+    #[default]
+    NotAsked,
+    /// There is no `argocd-secret` in this namespace.
+    NotFound(String),
+    /// An object of this namespace could not be read.
+    Unread(&'static str, String, Unread),
+    /// What it says of each credential.
+    Known(BTreeMap<VerifiedKey, Verified>),
+}
+
+/// Names one credential: the reference to it and, of a password, whose it is.
+pub type VerifiedKey = (CredentialKey, Option<UserName>);
+
+/// What Argo CD's own state says of one credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// Why it is refused; nothing when it is accepted.
+    Judged(Vec<Rejection>),
+    /// Whose password it is cannot be told.
+    UserNameUntold(Untold),
+    /// It could not be found out.
+    Unread(Unverified),
+}
+
+/// Why it cannot be told whose password it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// The pod template does not tell.
+    Template,
+    /// The object that holds the name, or its key, is missing or has no text.
+    Missing,
+}
+
+/// Why it could not be found out whether a credential is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// The object that holds the name of the account could not be read.
+    UserName(Unread),
+    /// Comparing the password would take longer than keyguard takes; the cost of its hash.
+    Cost(u32),
+    /// Comparing the password did not end in time.
+    Time,
+}
+
+impl Verified {
+    /// Whether Argo CD accepts it.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Verified::Judged(rejections) if rejections.is_empty())
+    }
+
+    /// Whether a defect of the value itself is none, now that Argo CD accepts it: an account may have an empty name,
+    /// and a password may look like anything.
+    pub(super) fn overrules(&self, defect: &ValueDefect, role: Role) -> bool {
+        self.is_accepted()
+            && match role {
+                Role::Token => *defect == ValueDefect::Token(TokenDefect::NoSubject),
+                Role::Password => !defect.is_certain(role),
+            }
+    }
+}
+
+impl Verification {
+    /// What is known of the credential that a reference is to.
+    pub fn of(&self, reference: &Reference) -> Option<&Verified> {
+        match self {
+            Verification::Known(verified) => verified.get(&key(reference)),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with the credential at `place`; what could not be told is as severe as `unknown`.
+    pub(super) fn defects(
+        &self,
+        place: &Place<'_>,
+        unknown: Severity,
+        capped: impl Fn(Severity) -> Severity,
+    ) -> Vec<Defect> {
+        match self {
+            Verification::NotAsked => Vec::new(),
+            Verification::NotFound(namespace) => vec![not_found(namespace)],
+            Verification::Unread(object, namespace, unread) => {
+                vec![argocd_unread(object, namespace, unread, capped(unknown))]
+            }
+            Verification::Known(_) => match self.of(place.reference) {
+                None => Vec::new(),
+                Some(Verified::Judged(rejections)) => rejections
+                    .iter()
+                    .map(|rejection| rejected(place, rejection, capped(Severity::Refusal)))
+                    .collect(),
+                Some(Verified::UserNameUntold(untold)) => vec![account_untold(place, *untold)],
+                Some(Verified::Unread(unverified)) => {
+                    vec![unverified_password(place, unverified, capped(unknown))]
+                }
+            },
+        }
+    }
+}
+
+/// Names the credential that a reference is to.
+pub fn key(reference: &Reference) -> VerifiedKey {
+    let Reference {
+        secret, key, role, ..
+    } = reference;
+    let credential = (secret.clone(), key.clone(), *role);
+    (credential, reference.user_name.clone())
+}
+
+/// The rule that a rejection is reported under.
+pub fn rule_of(role: Role, rejection: &Rejection) -> Rule {
+    match (role, rejection) {
+        (_, Rejection::Accounts(_)) => Rule::AccountsUnreadable,
+        (_, Rejection::NoSigningKey(_) | Rejection::Signature(_)) => Rule::TokenSignature,
+        (Role::Token, Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_)) => {
+            Rule::TokenAccountMissing
+        }
+        (Role::Token, Rejection::AccountDisabled(_)) => Rule::TokenAccountDisabled,
+        (Role::Token, Rejection::Capability(..)) => Rule::TokenAccountCapability,
+        (_, Rejection::Revoked(_)) => Rule::TokenRevoked,
+        (_, Rejection::PasswordChanged(_)) => Rule::TokenPasswordChanged,
+        (Role::Password, Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_)) => {
+            Rule::PasswordAccountMissing
+        }
+        (Role::Password, Rejection::AccountDisabled(_)) => Rule::PasswordAccountDisabled,
+        (Role::Password, Rejection::Capability(..)) => Rule::PasswordAccountCapability,
+        (_, Rejection::WrongPassword(_)) => Rule::PasswordWrong,
+    }
+}
+
+/// How to mend what a rejection is about, a sentence.
+pub fn mend(rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::NoSigningKey(shown) => format!(
+            "Wait until Argo CD has started. Generate a new one and store it: argocd account generate-token --account {}.",
+            shown.argument()
+        ),
+        Rejection::Signature(shown) => format!(
+            "Generate a new one with this Argo CD and store it: argocd account generate-token --account {}.",
+            shown.argument()
+        ),
+        Rejection::Accounts(_) => "Mend what is named there, in Argo CD's namespace.".to_owned(),
+        Rejection::AccountMissing(shown) => format!(
+            "Add data[\"accounts.{}\"] with apiKey to ConfigMap argocd-cm, or use the credential of an account that is \
+             there.",
+            shown.argument()
+        ),
+        Rejection::AccountDisabled(shown) => {
+            let key = match shown.name() {
+                Some(ADMIN) => "admin.enabled".to_owned(),
+                _ => format!("accounts.{}.enabled", shown.argument()),
+            };
+            format!(
+                "Switch it on: data[\"{key}\"] of ConfigMap argocd-cm must be \"true\"; or use another account."
+            )
+        }
+        Rejection::Capability(shown, capability) => format!(
+            "Add {capability} to data[\"accounts.{}\"] of ConfigMap argocd-cm.",
+            shown.argument()
+        ),
+        Rejection::Revoked(shown) | Rejection::PasswordChanged(shown) => format!(
+            "Generate a new one and store it: argocd account generate-token --account {}.",
+            shown.argument()
+        ),
+        Rejection::UserNameTooLong(_) => {
+            "Use an account with a name of at most 32 bytes.".to_owned()
+        }
+        Rejection::WrongPassword(shown) => format!(
+            "Store the password that the account has, or set it: argocd account update-password --account {}.",
+            shown.argument()
+        ),
+    }
+}
+
+fn rejected(place: &Place<'_>, rejection: &Rejection, severity: Severity) -> Defect {
+    Defect {
+        rule: rule_of(place.reference.role, rejection),
+        severity,
+        what: format!("{} {rejection}", place.credential()),
+        mend: mend(rejection),
+    }
+}
+
+fn not_found(namespace: &str) -> Defect {
+    Defect {
+        rule: Rule::ArgocdNotFound,
+        severity: Severity::Warning,
+        what: format!("there is no Secret \"argocd-secret\" in namespace {namespace:?} to verify the credential with"),
+        mend: "Nothing to do when this Argo CD is in another cluster; otherwise set verify.argocdNamespace to its \
+               namespace."
+            .to_owned(),
+    }
+}
+
+fn argocd_unread(object: &str, namespace: &str, unread: &Unread, severity: Severity) -> Defect {
+    Defect {
+        rule: Rule::ArgocdUnreadable,
+        severity,
+        what: format!("{object} in namespace {namespace:?} could not be read: {}", unread.what()),
+        mend: match unread {
+            Unread::Forbidden => {
+                "Give keyguard's service account the right to get it by its name, or leave verify.argocdNamespace out."
+            }
+            Unread::TooLarge => "Raise limits.maxSecretBytes.",
+            _ => unread.mend(),
+        }
+        .to_owned(),
+    }
+}
+
+fn account_untold(place: &Place<'_>, untold: Untold) -> Defect {
+    let why = match untold {
+        Untold::Template => "the pod template does not tell its account (ARGO_CD_USERNAME)",
+        Untold::Missing => "what ARGO_CD_USERNAME refers to has no name of an account",
+    };
+    Defect {
+        rule: Rule::PasswordAccountUntold,
+        severity: Severity::Warning,
+        what: format!("{} is not verified: {why}", place.credential()),
+        mend: "Set ARGO_CD_USERNAME to the account, or to a key of a ConfigMap that is there before the workload."
+            .to_owned(),
+    }
+}
+
+fn unverified_password(place: &Place<'_>, unverified: &Unverified, severity: Severity) -> Defect {
+    let (why, mend) = match unverified {
+        Unverified::UserName(unread) => (
+            format!(
+                "what ARGO_CD_USERNAME refers to could not be read: {}",
+                unread.what()
+            ),
+            "Give keyguard's service account the right to get configmaps and secrets in this namespace.",
+        ),
+        Unverified::Cost(cost) => (
+            format!("its bcrypt hash has cost {cost}, and comparing it would take too long"),
+            "Set the password again, with a cost of 10 as Argo CD does, or log in with a token.",
+        ),
+        Unverified::Time => (
+            "comparing it with its bcrypt hash did not end in time".to_owned(),
+            "Try again; if it stays so, give keyguard more CPU.",
+        ),
+    };
+    Defect {
+        rule: Rule::ArgocdUnreadable,
+        severity,
+        what: format!("{} could not be verified: {why}", place.credential()),
+        mend: mend.to_owned(),
+    }
+}

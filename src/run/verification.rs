@@ -1,0 +1,301 @@
+//! Asking Argo CD's own state: what is read for it, at the same time as everything else, and what comes of it.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+use super::admit::Admission;
+use super::password_checks::{Candidate, NotCompared};
+use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::argocd::password::PasswordHash;
+use crate::argocd::settings::{SECRET_NAME, is_settings_key};
+use crate::argocd::verification::{Rejection, State, shown_user};
+use crate::edge::source::{ConfigMapRead, SecretRead, Source};
+use crate::policy::facts::{CredentialFact, CredentialKey, Unread};
+use crate::policy::plan::Lookups;
+use crate::policy::verification::{Untold, Unverified, Verification, Verified};
+use crate::runtime::mode::Mode;
+use crate::runtime::name::Name;
+use crate::runtime::secret_bytes::SecretBytes;
+use crate::runtime::user_name::{Holder, UserName};
+use crate::runtime::value::Role;
+
+/// Argo CD's own state as it was read.
+pub(super) struct ArgocdRead {
+    namespace: String,
+    secret: SecretRead,
+    config_map: ConfigMapRead,
+}
+
+/// The names of accounts by what holds them, as they were read. They may be anything.
+pub(super) type UserNames =
+    BTreeMap<(Holder, Name, Name), Result<Option<Zeroizing<String>>, Unread>>;
+
+/// What was read for one review.
+pub(super) struct Reads<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) secrets: &'a BTreeMap<Name, SecretRead>,
+    pub(super) credentials: &'a BTreeMap<CredentialKey, CredentialFact>,
+    pub(super) user_names: &'a UserNames,
+    pub(super) mode: Mode,
+}
+
+impl<S: Source> Admission<S> {
+    /// Reads Argo CD's own state, when it is to be asked.
+    pub(super) async fn argocd(&self, lookups: &Lookups, deadline: Instant) -> Option<ArgocdRead> {
+        let namespace = lookups.argocd.as_deref()?;
+        let secret = async {
+            let _turn = self.reads.acquire().await;
+            self.source
+                .secret_where(namespace, SECRET_NAME, is_settings_key)
+                .await
+        };
+        let config_map = self.source.config_map(namespace, CONFIG_MAP_NAME);
+        let (secret, config_map) = tokio::join!(
+            timeout_at(deadline, secret),
+            timeout_at(deadline, config_map)
+        );
+        let secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
+        let config_map = config_map.unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
+        self.count_secret(&secret);
+        self.count_config_map(&config_map);
+        Some(ArgocdRead {
+            namespace: namespace.to_owned(),
+            secret,
+            config_map,
+        })
+    }
+
+    /// Reads the names of the accounts whose passwords are to be verified.
+    pub(super) async fn user_names(
+        &self,
+        namespace: &str,
+        lookups: &Lookups,
+        deadline: Instant,
+    ) -> UserNames {
+        let wanted = lookups.user_names(self.policy.max_secret_reads).into_iter();
+        let names = wanted.map(|(holder, object, key)| async move {
+            let read = self.user_name(namespace, holder, object.as_str(), key.as_str());
+            let read = timeout_at(deadline, read).await;
+            ((holder, object, key), read.unwrap_or(Err(Unread::Timeout)))
+        });
+        join_all(names).await.into_iter().collect()
+    }
+
+    async fn user_name(
+        &self,
+        namespace: &str,
+        holder: Holder,
+        object: &str,
+        key: &str,
+    ) -> Result<Option<Zeroizing<String>>, Unread> {
+        match holder {
+            Holder::ConfigMap => {
+                let read = self.source.config_map(namespace, object).await;
+                self.count_config_map(&read);
+                match read {
+                    ConfigMapRead::Missing => Ok(None),
+                    ConfigMapRead::Unread(unread) => Err(unread),
+                    ConfigMapRead::Found(mut data) => Ok(data.remove(key).map(Zeroizing::new)),
+                }
+            }
+            Holder::Secret => {
+                let _turn = self.reads.acquire().await;
+                let read = self.source.secret(namespace, object, &[key]).await;
+                self.count_secret(&read);
+                match read {
+                    SecretRead::Missing => Ok(None),
+                    SecretRead::Unread(unread) => Err(unread),
+                    SecretRead::Found(found) => Ok(found.get(key).and_then(|value| {
+                        let text = std::str::from_utf8(value.expose()).ok()?;
+                        Some(Zeroizing::new(text.to_owned()))
+                    })),
+                }
+            }
+        }
+    }
+
+    /// What Argo CD's own state says of everything that `lookups` asks it about.
+    pub(super) async fn verification(
+        &self,
+        lookups: &Lookups,
+        argocd: Option<ArgocdRead>,
+        reads: &Reads<'_>,
+        deadline: Instant,
+    ) -> Verification {
+        let Some(argocd) = argocd else {
+            return Verification::NotAsked;
+        };
+        // A Runtime with an Argo CD of its own has it in its own namespace, and no other knows its credentials.
+        if reads.mode == Mode::BuiltIn && reads.namespace != argocd.namespace {
+            return Verification::NotAsked;
+        }
+        let (judged, compared) = match judge(lookups, &argocd, reads) {
+            Ok(judged) => judged,
+            Err(verification) => return verification,
+        };
+        drop(argocd);
+        let compared = compared.into_iter().map(|comparison| async move {
+            let Comparison {
+                key,
+                mut rejections,
+                wrong,
+                hash,
+                candidate,
+            } = comparison;
+            let verified = match self.compared(hash, &candidate, deadline).await {
+                Ok(matches) => {
+                    rejections.extend((!matches).then_some(wrong));
+                    Verified::Judged(rejections)
+                }
+                Err(unverified) => Verified::Unread(unverified),
+            };
+            (key, verified)
+        });
+        let compared = join_all(compared).await;
+        Verification::Known(judged.into_iter().chain(compared).collect())
+    }
+
+    async fn compared(
+        &self,
+        hash: PasswordHash,
+        candidate: &Candidate<'_>,
+        deadline: Instant,
+    ) -> Result<bool, Unverified> {
+        match timeout_at(deadline, self.passwords.matches(hash, candidate)).await {
+            Ok(Ok(matches)) => Ok(matches),
+            Ok(Err(NotCompared::Cost(cost))) => Err(Unverified::Cost(cost)),
+            Ok(Err(NotCompared::Broken)) | Err(_) => Err(Unverified::Time),
+        }
+    }
+}
+
+type Key = crate::policy::verification::VerifiedKey;
+
+/// A password that is still to be compared with its hash.
+struct Comparison<'a> {
+    key: Key,
+    rejections: Vec<Rejection>,
+    wrong: Rejection,
+    hash: PasswordHash,
+    candidate: Candidate<'a>,
+}
+
+type Judged<'a> = (Vec<(Key, Verified)>, Vec<Comparison<'a>>);
+
+/// Everything that takes no time: what is left is to compare passwords.
+fn judge<'a>(
+    lookups: &'a Lookups,
+    argocd: &ArgocdRead,
+    reads: &Reads<'a>,
+) -> Result<Judged<'a>, Verification> {
+    let unread = |object, unread: &Unread| {
+        Verification::Unread(object, argocd.namespace.clone(), unread.clone())
+    };
+    let secret = match &argocd.secret {
+        SecretRead::Missing => return Err(Verification::NotFound(argocd.namespace.clone())),
+        SecretRead::Unread(cause) => return Err(unread("Secret \"argocd-secret\"", cause)),
+        SecretRead::Found(found) => found,
+    };
+    let config_map = match &argocd.config_map {
+        ConfigMapRead::Missing => None,
+        ConfigMapRead::Unread(cause) => return Err(unread("ConfigMap \"argocd-cm\"", cause)),
+        ConfigMapRead::Found(data) => Some(data),
+    };
+    let state = State::read(
+        secret
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.expose())),
+        config_map.map(|data| {
+            data.iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+        }),
+    );
+    let (mut judged, mut comparisons) = (Vec::new(), Vec::new());
+    for key in &lookups.verified {
+        let ((name, data_key, role), user_name) = key;
+        let Some(SecretRead::Found(found)) = reads.secrets.get(name) else {
+            continue;
+        };
+        let Some(value) = found.get(data_key.as_str()) else {
+            continue;
+        };
+        match role {
+            Role::Token => {
+                if let Ok(token) = std::str::from_utf8(value.expose()) {
+                    judged.push((key.clone(), Verified::Judged(state.verify(token))));
+                }
+            }
+            // What is certainly wrong need not be compared.
+            Role::Password if is_certainly_wrong(reads, &key.0) => {}
+            Role::Password => {
+                let candidate = Candidate {
+                    namespace: reads.namespace,
+                    key: data_key.as_str(),
+                    password: value,
+                };
+                match user(user_name.as_ref(), reads.user_names) {
+                    Ok(user) => match login(&state, key, user, value, candidate) {
+                        Ok(comparison) => comparisons.push(comparison),
+                        Err(rejections) => {
+                            judged.push((key.clone(), Verified::Judged(rejections)));
+                        }
+                    },
+                    Err(verified) => judged.push((key.clone(), verified)),
+                }
+            }
+        }
+    }
+    Ok((judged, comparisons))
+}
+
+fn login<'a>(
+    state: &State<'_>,
+    key: &Key,
+    user: &str,
+    value: &SecretBytes,
+    candidate: Candidate<'a>,
+) -> Result<Comparison<'a>, Vec<Rejection>> {
+    let (rejections, hash) = state.login(user, value.expose());
+    let Some(hash) = hash else {
+        return Err(rejections);
+    };
+    Ok(Comparison {
+        key: key.clone(),
+        rejections,
+        wrong: Rejection::WrongPassword(shown_user(user, value.expose())),
+        hash,
+        candidate,
+    })
+}
+
+fn is_certainly_wrong(reads: &Reads<'_>, key: &CredentialKey) -> bool {
+    match reads.credentials.get(key) {
+        Some(CredentialFact::Value(defects)) => {
+            defects.iter().any(|defect| defect.is_certain(key.2))
+        }
+        _ => true,
+    }
+}
+
+/// Whose password it is.
+fn user<'a>(user_name: Option<&'a UserName>, known: &'a UserNames) -> Result<&'a str, Verified> {
+    let missing = Verified::UserNameUntold(Untold::Missing);
+    match user_name {
+        None | Some(UserName::Untold) => Err(Verified::UserNameUntold(Untold::Template)),
+        Some(UserName::Plain(name)) => Ok(name.as_str()),
+        Some(UserName::From(holder, object, key)) => {
+            match known.get(&(*holder, object.clone(), key.clone())) {
+                Some(Ok(Some(name))) if !name.is_empty() => Ok(name.as_str()),
+                Some(Ok(_)) | None => Err(missing),
+                Some(Err(unread)) => Err(Verified::Unread(Unverified::UserName(unread.clone()))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "verification_tests.rs"]
+mod tests;
