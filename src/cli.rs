@@ -1,5 +1,7 @@
 //! What was typed. Nothing is opened or checked here.
 
+pub mod token;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,6 +48,8 @@ pub enum Command {
     /// to create ConfigMaps and Deployments in the namespace. Nothing is stored. Tries again until both
     /// are answered as they should be or --timeout has passed; then ends with 1.
     SelfTest(SelfTest),
+    /// Look at a token without risk
+    Token(token::Token),
     /// Show, on a machine with no cluster, what is refused and what is not
     ///
     /// Makes a CA and a certificate under certs/, starts the real server on loopback over a folder of

@@ -3,11 +3,25 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use keyguard::cli::token::{self, TokenCommand};
 use keyguard::cli::{Cli, Command};
 use keyguard::run;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What clap says repeats what was typed.
+        Err(error) if error.use_stderr() && token::may_be_among(std::env::args_os()) => {
+            complain(&format!("keyguard: {}", token::TYPED));
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
+    let result = match cli.command {
+        Command::Token(token) => {
+            let TokenCommand::Inspect(arguments) = token.command;
+            return inspect(&arguments);
+        }
         Command::Serve(arguments) => run::serve::run(&arguments).map_err(anyhow::Error::from),
         Command::WebhookConfig(arguments) => run::webhook_config::render(&arguments)
             .map_err(anyhow::Error::from)
@@ -20,9 +34,24 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-            complain(&format!("keyguard: {}", chain.join(": ")));
+            complain_of(&error);
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// 0: good, 1: defective, 2: could not tell.
+fn inspect(arguments: &token::Inspect) -> ExitCode {
+    let inspected = run::inspect::run(arguments).map_err(anyhow::Error::from);
+    let printed = inspected.and_then(|inspection| {
+        print(&inspection.report)?;
+        Ok(inspection.outcome)
+    });
+    match printed {
+        Ok(outcome) => ExitCode::from(outcome as u8),
+        Err(error) => {
+            complain_of(&error);
+            ExitCode::from(2)
         }
     }
 }
@@ -31,6 +60,11 @@ fn main() -> ExitCode {
 fn print(text: &str) -> std::io::Result<()> {
     use std::io::Write;
     std::io::stdout().write_all(text.as_bytes())
+}
+
+fn complain_of(error: &anyhow::Error) {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    complain(&format!("keyguard: {}", chain.join(": ")));
 }
 
 #[expect(

@@ -160,7 +160,7 @@ impl Place<'_> {
 
     pub(super) fn value(&self, defect: &ValueDefect, severity: Severity) -> Defect {
         Defect {
-            rule: rule_of(defect),
+            rule: rule_of_value(defect),
             severity,
             what: format!("{} {defect}", self.credential()),
             mend: self.advised(defect.mend()),
@@ -169,7 +169,7 @@ impl Place<'_> {
 }
 
 /// The rule that a defect of a value is reported under.
-pub fn rule_of(defect: &ValueDefect) -> Rule {
+pub fn rule_of_value(defect: &ValueDefect) -> Rule {
     match defect {
         ValueDefect::NotUtf8 => Rule::NotUtf8,
         ValueDefect::Empty => Rule::ValueEmpty,

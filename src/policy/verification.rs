@@ -69,7 +69,7 @@ impl Verified {
 
     /// Whether a defect of the value itself is none, now that Argo CD accepts it: an account may have an empty name,
     /// and a password may look like anything.
-    pub(super) fn overrules(&self, defect: &ValueDefect, role: Role) -> bool {
+    pub fn overrules(&self, defect: &ValueDefect, role: Role) -> bool {
         self.is_accepted()
             && match role {
                 Role::Token => *defect == ValueDefect::Token(TokenDefect::NoSubject),

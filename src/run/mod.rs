@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod clients;
 pub mod configuration;
 pub mod demo;
+pub mod inspect;
 pub mod match_conditions;
 pub mod password_checks;
 pub mod self_test;

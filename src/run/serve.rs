@@ -101,7 +101,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             Arc::clone(&certificates.report),
         )
         .await?;
-        let source = source(arguments, config.limits.max_secret_bytes).await?;
+        let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
+        let source = source(kubeconfig, state, config.limits.max_secret_bytes).await?;
         let (terminate, interrupt) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
@@ -130,9 +131,13 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     })
 }
 
-async fn source(arguments: &cli::Serve, max_object_bytes: usize) -> Result<AnySource, ServeError> {
-    let kubeconfig: Option<&Path> = arguments.kubeconfig.as_deref();
-    Ok(match (kubeconfig, &arguments.state) {
+/// The cluster that was typed, or the one that keyguard runs in.
+pub(super) async fn source(
+    kubeconfig: Option<&Path>,
+    state: Option<&Path>,
+    max_object_bytes: usize,
+) -> Result<AnySource, ServeError> {
+    Ok(match (kubeconfig, state) {
         (_, Some(folder)) => AnySource::Manifests(Manifests::open(folder)?),
         (Some(path), None) => {
             AnySource::Cluster(Cluster::from_kubeconfig(path, max_object_bytes).await?)

@@ -10,3 +10,4 @@ mod operations_document;
 mod rules_document;
 mod scenarios;
 mod settings;
+mod token_inspect;

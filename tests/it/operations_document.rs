@@ -17,7 +17,11 @@ const DOCUMENT: &str = include_str!("../../docs/operations.md");
 fn every_flag_and_its_variable_are_there() {
     let cli = Cli::command();
     let mut wanted = Vec::new();
-    for argument in cli.get_subcommands().flat_map(clap::Command::get_arguments) {
+    let nested = cli
+        .get_subcommands()
+        .flat_map(clap::Command::get_subcommands);
+    let commands = cli.get_subcommands().chain(nested);
+    for argument in commands.flat_map(clap::Command::get_arguments) {
         wanted.extend(argument.get_long().map(|long| format!("--{long}")));
         let variable = argument.get_env().and_then(|name| name.to_str());
         wanted.extend(variable.map(str::to_owned));

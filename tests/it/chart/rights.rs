@@ -211,6 +211,37 @@ fn what_is_guarded_besides_brings_the_rights_that_the_document_has() {
 }
 
 #[test]
+fn verifying_brings_the_rights_to_argo_cds_own_state_that_the_document_has() {
+    let document = include_str!("../../../docs/operations.md");
+    let (_, documented) = document
+        .split_once("  name: keyguard-argocd\n  namespace: argocd\n")
+        .expect("the document has the Role");
+    let (documented, _) = documented.split_once("\n---").expect("the Role ends");
+    let documented: Value = serde_saphyr::from_str(documented).expect("it is YAML");
+    let named = |values: &str| -> Vec<Value> {
+        let objects = render(values).into_iter();
+        objects
+            .filter(|object| object["metadata"]["name"] == "keyguard-argocd")
+            .collect()
+    };
+    let narrowed = named("{namespaces: [runtime], config: {verify: {argocdNamespace: argocd}}}");
+    let kinds: Vec<&Value> = narrowed.iter().map(|object| &object["kind"]).collect();
+    assert_eq!(kinds, ["Role", "RoleBinding"]);
+    assert_eq!(narrowed[0]["rules"], documented["rules"]);
+    for object in &narrowed {
+        assert_eq!(object["metadata"]["namespace"], "argocd");
+    }
+    // Where keyguard may read everything there is to verify, or is not to verify, there is nothing to add.
+    for values in [
+        "{config: {verify: {argocdNamespace: argocd}}}",
+        "{namespaces: [runtime, argocd], config: {verify: {argocdNamespace: argocd}}}",
+        "namespaces: [runtime]",
+    ] {
+        assert_eq!(named(values), [] as [Value; 0], "{values}");
+    }
+}
+
+#[test]
 fn one_right_less_is_told_by_name_and_given_back_is_enough() {
     let plane = ControlPlane::bare();
     let namespace = plane.fresh_namespace("runtime");

@@ -1,0 +1,128 @@
+//! What was typed after `keyguard token`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+/// Arguments of `keyguard token`.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+/// What keyguard can do with a token.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print what a token says of itself and everything that is wrong with it, and never the token
+    ///
+    /// Account, capability, id, times and algorithm, then each defect with the rule that refuses it and how
+    /// to mend it. With --argocd-namespace the Argo CD there is asked too, by its own Secret and ConfigMap.
+    ///
+    /// Ends with 0 when nothing is wrong, with 1 when something is, and with 2 when that cannot be told.
+    Inspect(Inspect),
+}
+
+/// Arguments of `keyguard token inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE, group = ArgGroup::new("token").required(true))]
+pub struct Inspect {
+    /// A key of a Secret
+    #[arg(long, value_name = "NAMESPACE/NAME/KEY", group = "token")]
+    pub secret: Option<String>,
+    /// A file with the token and nothing else
+    #[arg(long, value_name = "FILE", group = "token")]
+    pub file: Option<PathBuf>,
+    /// Read the token from standard input
+    #[arg(value_name = "-", group = "token", num_args = 0..)]
+    pub typed: Vec<OsString>,
+    /// The namespace of the Argo CD that the token is for, whose own state is to tell whether it is accepted
+    #[arg(long, value_name = "NAMESPACE", env = "KEYGUARD_ARGOCD_NAMESPACE")]
+    pub argocd_namespace: Option<String>,
+    /// The cluster to read, instead of the one keyguard runs in
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_KUBECONFIG",
+        conflicts_with = "state"
+    )]
+    pub kubeconfig: Option<PathBuf>,
+    /// A folder of Kubernetes manifests, YAML or JSON, that is the cluster to read
+    #[arg(long, value_name = "DIR", env = "KEYGUARD_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+const EXAMPLE: &str = "Example:
+  keyguard token inspect --secret gitops/argocd-api-key/token --argocd-namespace argocd \\
+    --kubeconfig ~/.kube/config";
+
+/// What is said to who typed a token.
+pub const TYPED: &str = "a token on the command line is in the shell's history and in the list of processes: it is \
+    not looked at; generate another one and pass it by --secret, --file or standard input (-)";
+
+/// Whether one of the arguments may hold a token, so that nothing of them may be repeated.
+pub fn may_be_among(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    let mut arguments = arguments.into_iter().skip(1);
+    arguments.any(|argument| argument.to_string_lossy().contains("eyJ"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn inspect(line: &[&str]) -> Result<Inspect, clap::Error> {
+        let line = ["keyguard", "token", "inspect"].iter().chain(line);
+        match Cli::try_parse_from(line)?.command {
+            Command::Token(Token {
+                command: TokenCommand::Inspect(inspect),
+            }) => Ok(inspect),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_token_comes_from_one_place() {
+        for good in [
+            &["--secret", "a/b/c"][..],
+            &["--file", "f"],
+            &["-"],
+            &["-", "--argocd-namespace", "argocd", "--state", "s"],
+        ] {
+            assert!(inspect(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &[][..],
+            &["--secret", "a/b/c", "--file", "f"],
+            &["--secret", "a/b/c", "-"],
+            &["-", "--state", "s", "--kubeconfig", "k"],
+        ] {
+            assert!(inspect(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_typed_as_a_token_is_taken_so_that_it_can_be_refused() {
+        for typed in ["eyJ.eyJ.x", "anything"] {
+            let inspect = inspect(&[typed]).unwrap();
+            assert_eq!(inspect.typed, [typed]);
+        }
+    }
+
+    #[test]
+    fn a_token_among_the_arguments_is_seen_wherever_it_stands() {
+        let among = |line: &str| may_be_among(line.split(' ').map(OsString::from));
+        for line in [
+            "keyguard token eyJx.eyJy.z",
+            "keyguard serve --config=eyJx.eyJy.z",
+        ] {
+            assert!(among(line), "{line}");
+        }
+        for line in ["keyguard token inspect", "/home/eyJ/keyguard serve"] {
+            assert!(!among(line), "{line}");
+        }
+    }
+}
