@@ -211,7 +211,7 @@ breakGlassGroups: [on-call]
 exemptNamespaces: [sandbox]
 exemptNamespaceLabels: [team=sandbox]
 limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000, maxWorkloads: 6, maxWorkloadBytes: 7000}
-guard: {secrets: true, accountsInUse: true, runtimeNamespaces: [gitops]}
+guard: {secrets: true, accountsInUse: true, argocdSecret: true, runtimeNamespaces: [gitops]}
 verify: {argocdNamespace: argocd}
 timeouts: {tlsHandshake: 1s, header: 2s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
@@ -235,6 +235,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         let guard = Guard {
             secrets: true,
             accounts_in_use: true,
+            argocd_secret: true,
             runtime_namespaces: vec!["gitops".to_owned()],
         };
         assert_eq!(config.policy.guard, guard);

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod claims;
 mod json;
 pub mod password;
+pub mod revocation;
 pub mod settings;
 pub mod shown;
 pub mod time;

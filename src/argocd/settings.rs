@@ -15,8 +15,9 @@ use super::token_list::TokenList;
 /// The Secret that Argo CD keeps its own state in, in whatever namespace it runs.
 pub const SECRET_NAME: &str = "argocd-secret";
 
-const SIGNING_KEY: &str = "server.secretkey";
-const ADMIN_TOKENS: &str = "admin.tokens";
+/// The key of [`SECRET_NAME`] that tokens are signed with.
+pub const SIGNING_KEY: &str = "server.secretkey";
+pub(super) const ADMIN_TOKENS: &str = "admin.tokens";
 
 /// Whether Argo CD reads accounts or the signing key from this key of [`SECRET_NAME`].
 pub fn is_settings_key(key: &str) -> bool {
@@ -139,7 +140,8 @@ pub fn signing_key<'a>(secret: &BTreeMap<&str, &'a [u8]>) -> Option<&'a [u8]> {
     secret.get(SIGNING_KEY).copied()
 }
 
-fn key(account: &str, suffix: &str) -> String {
+/// The key of `argocd-secret` that has something of an account, such as its `tokens`.
+pub fn key(account: &str, suffix: &str) -> String {
     if account == ADMIN {
         format!("admin.{suffix}")
     } else {

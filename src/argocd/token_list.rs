@@ -50,6 +50,11 @@ impl TokenList {
         self.ids.iter().any(|known| known.as_str() == id)
     }
 
+    /// Whether no id of `other` is missing.
+    pub fn has_all_of(&self, other: &TokenList) -> bool {
+        other.ids.iter().all(|id| self.contains(id))
+    }
+
     /// Whether Go reads it without an error.
     pub fn is_whole(&self) -> bool {
         self.whole

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::argocd::accounts::{
     ADMIN, API_KEY, Account, Accounts, LOGIN, capabilities, capability_keys,
 };
+use crate::policy::cut::quoted;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 
@@ -386,15 +387,6 @@ fn accounts(names: &[&str]) -> String {
         "accounts"
     };
     format!("{noun} {}", names.join(", "))
-}
-
-/// In quotes, with control characters escaped, and cut where it would drown the message.
-pub(super) fn quoted(text: &str) -> String {
-    const MOST: usize = 64;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
-        None => format!("{text:?}"),
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use crate::argocd::claims::{Capability, Subject};
 use crate::argocd::token::Token;
 use crate::policy::accounts::{self, Change, State};
 use crate::policy::credentials::OnError;
+use crate::policy::cut::quoted;
 use crate::policy::facts::Unread;
-use crate::policy::in_use::{Unlisted, named_with_namespace};
+use crate::policy::in_use::{Gap, Unlisted, named_with_namespace};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::secret_bytes::SecretBytes;
@@ -112,37 +113,13 @@ fn name_users(finding: &mut Finding, change: Change<'_>, used: &BTreeMap<&String
 }
 
 fn unknown_use(losers: &[&String], known: &AccountsUse, on_error: OnError) -> Option<Finding> {
-    let (what, mend, beyond) = match (known.unlisted.first(), &known.unread) {
-        (Some(unlisted), _) => (
-            unlisted.what(),
-            unlisted.mend(),
-            known.unlisted.iter().all(Unlisted::is_beyond_the_bound),
-        ),
-        (None, Some(Unread::TooMany)) => (
-            "workloads refer to more Secrets than limits.maxSecretReads".to_owned(),
-            "Raise limits.maxSecretReads, or add the accounts to protectedAccounts.",
-            true,
-        ),
-        (None, Some(unread)) => (
-            format!(
-                "a Secret that a workload refers to could not be read ({})",
-                unread.what()
-            ),
-            unread.mend(),
-            false,
-        ),
-        (None, None) => return None,
-    };
-    let names: Vec<String> = losers
-        .iter()
-        .take(NAMED)
-        .map(|name| accounts::quoted(name))
-        .collect();
+    let gap = Gap::of(&known.unlisted, known.unread.as_ref())?;
+    let names: Vec<String> = losers.iter().take(NAMED).map(|name| quoted(name)).collect();
     let more = match losers.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let refused = !beyond && on_error == OnError::Deny;
+    let refused = !gap.is_beyond_the_bound && on_error == OnError::Deny;
     (!losers.is_empty()).then(|| Finding {
         rule: Rule::AccountsInUseUnknown,
         severity: if refused {
@@ -151,14 +128,15 @@ fn unknown_use(losers: &[&String], known: &AccountsUse, on_error: OnError) -> Op
             Severity::Warning
         },
         what: format!(
-            "API keys of {}{more} would stop to work, and {what}",
-            names.join(", ")
+            "API keys of {}{more} would stop to work, and {}",
+            names.join(", "),
+            gap.what
         ),
-        mend: mend.to_owned(),
+        mend: gap.mend.to_owned(),
         fields: losers
             .iter()
             .take(NAMED)
-            .map(|name| format!("data[{}]", accounts::quoted(&format!("accounts.{name}"))))
+            .map(|name| format!("data[{}]", quoted(&format!("accounts.{name}"))))
             .collect(),
     })
 }

@@ -19,6 +19,15 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// In quotes, with control characters escaped, and cut where it would drown the message.
+pub(super) fn quoted(text: &str) -> String {
+    const MOST: usize = 64;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

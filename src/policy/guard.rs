@@ -7,6 +7,8 @@ pub struct Guard {
     pub secrets: bool,
     /// Accounts that the token of a workload names, in `argocd-cm`.
     pub accounts_in_use: bool,
+    /// Argo CD's own Secret, as far as the tokens of workloads depend on it.
+    pub argocd_secret: bool,
     /// The namespaces of the Runtimes; when there are none, every namespace is looked through.
     pub runtime_namespaces: Vec<String>,
 }

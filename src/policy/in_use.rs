@@ -3,8 +3,11 @@
 use std::fmt::Display;
 
 use crate::policy::accounts_in_use::AccountsUse;
+use crate::policy::argocd_secret::ArgocdSecretUse;
 use crate::policy::facts::Unread;
 use crate::policy::secrets_in_use::SecretUse;
+use crate::runtime::credential::Reference;
+use crate::runtime::mode::{self, Maker, Mode};
 use crate::runtime::name::Name;
 use crate::runtime::user::User;
 use crate::runtime::workload::WorkloadKind;
@@ -24,6 +27,8 @@ pub enum Search {
     },
     /// Whose token names which account.
     Accounts,
+    /// Whose token Argo CD accepts, and will not after.
+    ArgocdSecret,
 }
 
 /// What was found out.
@@ -33,6 +38,8 @@ pub enum InUse {
     Secret(SecretUse),
     /// Of accounts.
     Accounts(AccountsUse),
+    /// Of Argo CD's own Secret.
+    ArgocdSecret(ArgocdSecretUse),
 }
 
 impl InUse {
@@ -40,8 +47,43 @@ impl InUse {
     pub fn secret(&self) -> Option<&SecretUse> {
         match self {
             InUse::Secret(known) => Some(known),
-            InUse::Accounts(_) => None,
+            InUse::Accounts(_) | InUse::ArgocdSecret(_) => None,
         }
+    }
+
+    /// What is known of the tokens that Argo CD's own Secret decides on.
+    pub fn argocd_secret(&self) -> Option<&ArgocdSecretUse> {
+        match self {
+            InUse::ArgocdSecret(known) => Some(known),
+            InUse::Accounts(_) | InUse::Secret(_) => None,
+        }
+    }
+}
+
+/// How much a reference needs what it refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// It may do without, or it cannot be told.
+    Uncertain,
+    /// Nothing works without, and nobody makes it again.
+    Certain,
+}
+
+/// How much a reference needs what it refers to, in this mode; `None` when App Proxy makes it again by itself, or the
+/// same reference stands there as a token's already.
+pub fn need(reference: &Reference, mode: Mode) -> Option<Need> {
+    let Reference { secret, key, .. } = reference;
+    let maker = |mode| mode::maker(mode, secret.as_str(), key.as_str());
+    if reference.made_by_a_person {
+        // As a password it is only there beside the token.
+        return (!reference.optional).then_some(Need::Certain);
+    }
+    let is_app_proxys = maker(Mode::BuiltIn) == Maker::AppProxy;
+    match maker(mode) {
+        Maker::AppProxy => None,
+        Maker::Unknown if is_app_proxys => Some(Need::Uncertain),
+        _ if reference.optional => Some(Need::Uncertain),
+        _ => Some(Need::Certain),
     }
 }
 
@@ -109,6 +151,43 @@ impl Unlisted {
                 "Raise limits.maxWorkloadBytes, or name the namespaces of your Runtimes in guard.runtimeNamespaces."
             }
             ref why => why.mend(),
+        }
+    }
+}
+
+/// Why not everybody was found who uses something.
+pub(super) struct Gap {
+    /// What happened, a clause.
+    pub(super) what: String,
+    /// How to mend it, a sentence.
+    pub(super) mend: &'static str,
+    /// Whether there is only more than is looked at, rather than something being wrong.
+    pub(super) is_beyond_the_bound: bool,
+}
+
+impl Gap {
+    /// What was not looked through comes before what could not be read; `None` when there was neither.
+    pub(super) fn of(unlisted: &[Unlisted], unread: Option<&Unread>) -> Option<Gap> {
+        match (unlisted.first(), unread) {
+            (Some(first), _) => Some(Gap {
+                what: first.what(),
+                mend: first.mend(),
+                is_beyond_the_bound: unlisted.iter().all(Unlisted::is_beyond_the_bound),
+            }),
+            (None, Some(Unread::TooMany)) => Some(Gap {
+                what: "workloads refer to more Secrets than limits.maxSecretReads".to_owned(),
+                mend: "Raise limits.maxSecretReads.",
+                is_beyond_the_bound: true,
+            }),
+            (None, Some(unread)) => Some(Gap {
+                what: format!(
+                    "a Secret that a workload refers to could not be read ({})",
+                    unread.what()
+                ),
+                mend: unread.mend(),
+                is_beyond_the_bound: false,
+            }),
+            (None, None) => None,
         }
     }
 }

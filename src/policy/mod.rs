@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod accounts_in_use;
+pub mod argocd_secret;
 pub mod break_glass;
 pub mod credential_defects;
 pub mod credentials;

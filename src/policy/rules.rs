@@ -123,6 +123,18 @@ rules! {
         "the GitOps Runtime reads its Argo CD credential from it and cannot work with what is left"
     SecretInUseUnknown "secrets/in-use-unknown"
         "keyguard cannot tell whether a GitOps Runtime reads its Argo CD credential from it"
+    ArgocdSecretTokenRevoked "argocd-secret/token-revoked"
+        "Argo CD refuses an API key whose id is not listed, and the GitOps Runtime would stop at once"
+    ArgocdSecretKeyChanged "argocd-secret/signing-key-changed"
+        "Argo CD refuses every token that another key signed, and the GitOps Runtime would stop at once"
+    ArgocdSecretPasswordChanged "argocd-secret/password-changed"
+        "Argo CD refuses tokens older than the password of their account, and the GitOps Runtime would stop at once"
+    ArgocdSecretUnreadable "argocd-secret/unreadable"
+        "Argo CD can then read no account at all, and every login and every API key of every account fails"
+    ArgocdSecretDeleted "argocd-secret/deleted"
+        "Argo CD makes itself another key then, accepts no token that it signed before, and the GitOps Runtime would stop"
+    ArgocdSecretUnknown "argocd-secret/in-use-unknown"
+        "keyguard cannot tell whether a GitOps Runtime uses a token that Argo CD would then refuse"
 }
 
 impl Rule {

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::credentials::OnError;
 use crate::policy::facts::{CredentialFact, ModeFact};
-use crate::policy::in_use::{Unlisted, Users, named};
+use crate::policy::in_use::{Need, Unlisted, Users, named, need};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
-use crate::runtime::credential::Reference;
-use crate::runtime::mode::{self, Maker, Mode};
+use crate::runtime::mode;
 use crate::runtime::name::Name;
 use crate::runtime::secret_bytes::SecretData;
 use crate::runtime::user::User;
@@ -252,7 +251,7 @@ impl Change<'_> {
             let references =
                 references.filter(|reference| reference.key == *key && reference.role == role);
             match references
-                .filter_map(|reference| need(reference, facts))
+                .filter_map(|reference| need(reference, facts.mode.mode()))
                 .max()
             {
                 Some(Need::Certain) => strict.push(user),
@@ -287,32 +286,6 @@ impl Change<'_> {
             mend: unlisted.mend().to_owned(),
             fields,
         }
-    }
-}
-
-/// How much a reference needs what it refers to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Need {
-    /// It may do without, or it cannot be told.
-    Uncertain,
-    /// Nothing works without, and nobody makes it again.
-    Certain,
-}
-
-/// `None` when App Proxy makes it again by itself, or the same reference stands there as a token's already.
-fn need(reference: &Reference, facts: &SecretUse) -> Option<Need> {
-    let Reference { secret, key, .. } = reference;
-    let maker = |mode| mode::maker(mode, secret.as_str(), key.as_str());
-    if reference.made_by_a_person {
-        // As a password it is only there beside the token.
-        return (!reference.optional).then_some(Need::Certain);
-    }
-    let is_app_proxys = maker(Mode::BuiltIn) == Maker::AppProxy;
-    match maker(facts.mode.mode()) {
-        Maker::AppProxy => None,
-        Maker::Unknown if is_app_proxys => Some(Need::Uncertain),
-        _ if reference.optional => Some(Need::Uncertain),
-        _ => Some(Need::Certain),
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::policy::facts::Unread;
+use crate::runtime::mode::Mode;
 use crate::runtime::secret_bytes::SecretBytes;
 use crate::runtime::workload::WorkloadKind;
 use base64::Engine;

@@ -47,6 +47,8 @@ pub enum Subject {
         /// Its name.
         name: Name,
     },
+    /// Argo CD's own Secret.
+    ArgocdSecret,
     /// A workload on its way in.
     Workload {
         /// What its containers refer to.

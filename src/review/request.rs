@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::secret::SecretChange;
 use super::{depth, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::argocd::settings::SECRET_NAME;
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::runtime::credential::{References, references};
@@ -50,16 +51,19 @@ pub enum Webhook {
     Workloads,
     /// Secrets that a workload may refer to.
     Secrets,
+    /// Changes of Argo CD's own Secret.
+    ArgocdSecret,
     /// None of them: something keyguard was not asked for.
     None,
 }
 
 impl Webhook {
     /// Every one.
-    pub const ALL: [Webhook; 4] = [
+    pub const ALL: [Webhook; 5] = [
         Webhook::ArgocdCm,
         Webhook::Workloads,
         Webhook::Secrets,
+        Webhook::ArgocdSecret,
         Webhook::None,
     ];
 
@@ -69,6 +73,7 @@ impl Webhook {
             Webhook::ArgocdCm => "argocd-cm",
             Webhook::Workloads => "workloads",
             Webhook::Secrets => "secrets",
+            Webhook::ArgocdSecret => "argocd-secret",
             Webhook::None => "none",
         }
     }
@@ -170,7 +175,9 @@ impl Request {
             },
             kind: kind.2.to_owned(),
             secret: match webhook {
-                Webhook::Secrets => SecretChange::decode(body).map_err(|error| json(&error))?,
+                Webhook::Secrets | Webhook::ArgocdSecret => {
+                    SecretChange::decode(body).map_err(|error| json(&error))?
+                }
                 _ => SecretChange::default(),
             },
         })
@@ -243,13 +250,15 @@ fn subject(
     }
     if (group, version, kind) == ("", "v1", "Secret") {
         states(operation, object, old_object)?;
-        let name = name(request.name.as_deref(), object, old_object);
-        return Ok((
-            Webhook::Secrets,
-            Subject::Secret {
-                name: Name::from(name),
-            },
-        ));
+        return Ok(match name(request.name.as_deref(), object, old_object) {
+            SECRET_NAME => (Webhook::ArgocdSecret, Subject::ArgocdSecret),
+            name => (
+                Webhook::Secrets,
+                Subject::Secret {
+                    name: Name::from(name),
+                },
+            ),
+        });
     }
     let Some(kind) = WorkloadKind::of(group, version, kind) else {
         return nothing;
@@ -371,3 +380,7 @@ mod tests;
 #[cfg(test)]
 #[path = "request_workload_tests.rs"]
 mod workload_tests;
+
+#[cfg(test)]
+#[path = "request_secret_tests.rs"]
+mod secret_tests;

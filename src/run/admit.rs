@@ -185,14 +185,10 @@ impl<S: Source> Admission<S> {
         if !needed || !is_object_name(namespace) {
             return ModeFact::NotNeeded;
         }
-        let read = timeout(
-            limit,
-            self.source.config_map(namespace, mode::CONFIG_MAP_NAME),
-        )
-        .await
-        .unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
-        self.count_config_map(&read);
-        match read {
+        match self
+            .config_map(namespace, mode::CONFIG_MAP_NAME, limit)
+            .await
+        {
             ConfigMapRead::Missing => ModeFact::Missing,
             ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
             ConfigMapRead::Found(data) => {
@@ -203,6 +199,22 @@ impl<S: Source> Admission<S> {
                 ))
             }
         }
+    }
+
+    pub(super) async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+        limit: Duration,
+    ) -> ConfigMapRead {
+        let read = match is_object_name(namespace) {
+            true => timeout(limit, self.source.config_map(namespace, name))
+                .await
+                .unwrap_or(ConfigMapRead::Unread(Unread::Timeout)),
+            false => ConfigMapRead::Unread(Unread::Garbled),
+        };
+        self.count_config_map(&read);
+        read
     }
 
     fn record(&self, outcome: &Outcome, duration: Duration) {

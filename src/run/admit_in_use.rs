@@ -1,23 +1,23 @@
 //! The pipeline for what others use: who does is looked up, and the verdict names them.
 
-use std::collections::BTreeMap;
-
 use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::admit::{Admission, Outcome, outcome, unix_now};
-use crate::edge::metrics::ReadOutcome;
-use crate::edge::source::{SecretRead, Source};
+use super::admit::{Admission, Outcome, unix_now};
+use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::edge::source::{ConfigMapRead, Source};
 use crate::policy::accounts_in_use::{AccountsUse, account_of};
-use crate::policy::facts::{ModeFact, Unread};
-use crate::policy::in_use::{InUse, Search, Unlisted, Users};
+use crate::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
+use crate::policy::facts::ModeFact;
+use crate::policy::in_use::{InUse, Need, Search, need};
 use crate::policy::plan::is_object_name;
-use crate::policy::secrets_in_use::{SecretUse, compare, suspects};
+use crate::policy::secrets_in_use::{SecretUse, compare, mode_matters, suspects};
 use crate::review::request::Request;
 use crate::review::secret::SecretChange;
+use crate::runtime::credential::Reference;
+use crate::runtime::mode::Mode;
 use crate::runtime::name::Name;
 use crate::runtime::user::User;
-use crate::runtime::value::Role;
 
 impl<S: Source> Admission<S> {
     /// Decides on a request whose verdict depends on who uses what it changes.
@@ -36,6 +36,10 @@ impl<S: Source> Admission<S> {
                 InUse::Secret(self.secret_use(namespace, &name, mode, change, limit).await)
             }
             Search::Accounts => InUse::Accounts(self.accounts_use(limit, &mut secrets).await),
+            Search::ArgocdSecret => {
+                let known = self.argocd_secret_use(namespace, change, limit, &mut secrets);
+                InUse::ArgocdSecret(known.await)
+            }
         };
         let verdict = self.policy.decide_in_use(&request.case, &in_use);
         Outcome {
@@ -80,95 +84,88 @@ impl<S: Source> Admission<S> {
 
     /// Whose token names which account, in the namespaces of the Runtimes.
     async fn accounts_use(&self, limit: Duration, secrets: &mut Vec<Name>) -> AccountsUse {
-        let deadline = Instant::now() + limit;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let namespaces = &self.policy.guard.runtime_namespaces;
-        let mut known = AccountsUse::default();
-        let mut found = Vec::new();
-        let mut places: Vec<Option<&str>> =
-            namespaces.iter().map(|name| Some(name.as_str())).collect();
-        if places.is_empty() {
-            places.push(None);
-        }
-        for namespace in places {
-            let users = self.users(namespace, left()).await;
-            found.extend(users.found);
-            known.unlisted.extend(users.unlisted);
-        }
-        let mut wanted = tokens(&found);
-        while wanted.len() > self.policy.max_secret_reads {
-            wanted.pop_last();
-            known.unread = Some(Unread::TooMany);
-        }
-        let limit = left();
-        let reads = join_all(wanted.iter().map(|((namespace, secret), keys)| async move {
-            let keys: Vec<&str> = keys.keys().map(|key| key.as_str()).collect();
-            self.read_secret(namespace, secret.as_str(), &keys, limit)
-                .await
-        }));
-        for (((_, secret), keys), read) in wanted.iter().zip(reads.await) {
-            secrets.push((*secret).clone());
-            let values = match read {
-                SecretRead::Missing => continue,
-                SecretRead::Unread(unread) => {
-                    known.unread = known.unread.or(Some(unread));
-                    continue;
-                }
-                SecretRead::Found(values) => values,
+        let tokens = self.tokens_in_use(limit).await;
+        secrets.extend(tokens.secrets);
+        let mut known = AccountsUse {
+            unlisted: tokens.unlisted,
+            unread: tokens.unread,
+            ..AccountsUse::default()
+        };
+        for token in tokens.found {
+            let Some(account) = account_of(&token.value) else {
+                continue;
             };
-            for (key, users) in keys {
-                let Some(account) = values.get(key.as_str()).and_then(account_of) else {
-                    continue;
-                };
-                let those = known.users.entry(account).or_default();
-                for user in users {
-                    if !those.contains(user) {
-                        those.push((*user).clone());
-                    }
+            let those = known.users.entry(account).or_default();
+            for (user, _) in token.users {
+                if !those.contains(&user) {
+                    those.push(user);
                 }
             }
         }
         known
     }
 
-    /// The workloads of one namespace, or of all, that refer to a credential.
-    async fn users(&self, namespace: Option<&str>, limit: Duration) -> Users {
-        let unlisted = |kind, why| Unlisted {
-            kind,
-            namespace: namespace.map(str::to_owned),
-            why,
+    /// Whose token Argo CD accepts now, and will not after the change.
+    async fn argocd_secret_use(
+        &self,
+        namespace: &str,
+        change: SecretChange,
+        limit: Duration,
+        secrets: &mut Vec<Name>,
+    ) -> ArgocdSecretUse {
+        let deadline = Instant::now() + limit;
+        let old = change.old.unwrap_or_default();
+        let change = Change::of(&old, change.new.as_ref());
+        if !change.may_revoke() {
+            return ArgocdSecretUse::default();
+        }
+        let (config_map, namespace_ends, tokens) = tokio::join!(
+            self.config_map(namespace, CONFIG_MAP_NAME, limit),
+            self.namespace_ends(namespace, limit),
+            self.tokens_in_use(limit),
+        );
+        secrets.extend(tokens.secrets);
+        let mut known = ArgocdSecretUse {
+            namespace_ends,
+            unlisted: tokens.unlisted,
+            unread: tokens.unread,
+            ..ArgocdSecretUse::default()
         };
-        let users = if namespace.is_none_or(is_object_name) {
-            let search = async {
-                let _turn = self.searches.acquire().await;
-                self.source.workloads(namespace, self.bound).await
-            };
-            match timeout(limit, search).await {
-                Ok(read) => Users {
-                    found: read.users,
-                    unlisted: read.unread.map(|(kind, why)| unlisted(Some(kind), why)),
-                },
-                Err(_) => Users {
-                    found: Vec::new(),
-                    unlisted: Some(unlisted(None, Unread::Timeout)),
-                },
-            }
-        } else {
-            Users {
-                found: Vec::new(),
-                unlisted: Some(unlisted(None, Unread::Garbled)),
+        let config_map = match config_map {
+            ConfigMapRead::Found(data) => Some(data),
+            ConfigMapRead::Missing => None,
+            ConfigMapRead::Unread(unread) => {
+                known.config_map = Some(unread);
+                return known;
             }
         };
-        self.metrics.workloads_searched(match &users.unlisted {
-            Some(Unlisted {
-                why: Unread::TooMany,
-                ..
-            }) => ReadOutcome::TooLarge,
-            Some(unlisted) => outcome(&unlisted.why),
-            None if users.found.is_empty() => ReadOutcome::Missing,
-            None => ReadOutcome::Found,
+        let states = change.states(config_map.as_ref());
+        let now = unix_now();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let found = tokens.found.into_iter().filter_map(|token| {
+            let rejections = lost(&token.value, &states, now);
+            (!rejections.is_empty()).then_some((rejections, token.users))
         });
+        let found = found.map(|(rejections, users)| async move {
+            let users = self.needed(users, left).await;
+            Lost { rejections, users }
+        });
+        known.lost = join_all(found).await;
+        known
+    }
+
+    /// How much each of these workloads needs the token that it refers to.
+    async fn needed(&self, users: Vec<(User, Reference)>, limit: Duration) -> Vec<(User, Need)> {
+        let depends = |reference: &Reference| mode_matters(reference.secret.as_str());
+        // All of them read one Secret, so that they are in one namespace.
+        let mode = match users.iter().find(|(_, reference)| depends(reference)) {
+            Some((user, _)) => self.mode(&user.namespace, true, limit).await.mode(),
+            None => Mode::Unknown,
+        };
+        let users = users.into_iter();
         users
+            .filter_map(|(user, reference)| Some((user, need(&reference, mode)?)))
+            .collect()
     }
 
     async fn namespace_ends(&self, namespace: &str, limit: Duration) -> bool {
@@ -177,24 +174,4 @@ impl<S: Source> Admission<S> {
                 .await
                 .unwrap_or(false)
     }
-}
-
-/// The Secrets that hold tokens, by namespace and name, with each key and who refers to it.
-type Tokens<'a> = BTreeMap<(&'a str, &'a Name), BTreeMap<&'a Name, Vec<&'a User>>>;
-
-fn tokens(users: &[User]) -> Tokens<'_> {
-    let mut tokens = Tokens::new();
-    for user in users {
-        let references = user.references.iter();
-        for reference in references.filter(|reference| reference.role == Role::Token) {
-            // No Secret can have another name, and none must be put into a path.
-            if is_object_name(reference.secret.as_str()) {
-                let keys = tokens
-                    .entry((&user.namespace, &reference.secret))
-                    .or_default();
-                keys.entry(&reference.key).or_default().push(user);
-            }
-        }
-    }
-    tokens
 }

@@ -5,6 +5,7 @@
 //! whether it has what it expects.
 
 use crate::argocd::accounts::CONFIG_MAP_NAME;
+use crate::argocd::settings::SECRET_NAME;
 use crate::policy::decide::CLUSTER_CONTROLLERS;
 use crate::runtime::credential::VARIABLES;
 use crate::runtime::workload::WorkloadKind;
@@ -14,6 +15,16 @@ pub fn is_argocd_cm() -> String {
     format!(
         "(object != null ? object : oldObject).?metadata.?name.orValue('') == '{CONFIG_MAP_NAME}'"
     )
+}
+
+/// True for Argo CD's own Secret, which has a webhook of its own.
+pub fn is_argocd_secret() -> String {
+    format!("oldObject.?metadata.?name.orValue('') == '{SECRET_NAME}'")
+}
+
+/// True for every other Secret.
+pub fn is_not_argocd_secret() -> String {
+    format!("!({})", is_argocd_secret())
 }
 
 /// The types of Secrets that others make and read, none of which is a person's credential for Argo CD.

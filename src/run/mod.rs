@@ -11,6 +11,7 @@ pub mod match_conditions;
 pub mod password_checks;
 pub mod self_test;
 pub mod serve;
+mod tokens_in_use;
 mod verification;
 pub mod webhook_config;
 mod webhook_namespaces;

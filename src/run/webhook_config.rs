@@ -116,6 +116,9 @@ impl Registered {
             let runtimes = &self.guard.runtime_namespaces;
             judging.push(judged(secrets(), self.namespaces.judged_among(runtimes)));
         }
+        if self.guard.argocd_secret {
+            judging.push(judged(argocd_secret(), self.namespaces.judged()));
+        }
         judging
     }
 
@@ -219,6 +222,27 @@ fn secrets() -> ValidatingWebhook {
                 "may-hold-a-credential",
                 match_conditions::may_hold_a_credential(),
             ),
+            (
+                "is-not-argocd-secret",
+                match_conditions::is_not_argocd_secret(),
+            ),
+            ("is-changed", match_conditions::is_changed()),
+            (
+                "is-not-being-deleted",
+                match_conditions::is_not_being_deleted(),
+            ),
+            ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
+        ],
+    )
+}
+
+/// The webhook of Argo CD's own Secret.
+fn argocd_secret() -> ValidatingWebhook {
+    webhook(
+        "argocd-secret",
+        vec![rule(("", "v1"), &["secrets"], &["UPDATE", "DELETE"])],
+        &[
+            ("is-argocd-secret", match_conditions::is_argocd_secret()),
             ("is-changed", match_conditions::is_changed()),
             (
                 "is-not-being-deleted",

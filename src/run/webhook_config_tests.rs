@@ -60,6 +60,7 @@ fn the_webhooks_are_narrow_and_fail_closed() {
         guard: Guard {
             secrets: true,
             accounts_in_use: true,
+            argocd_secret: true,
             runtime_namespaces: vec!["gitops".to_owned()],
         },
     });
@@ -84,6 +85,7 @@ fn the_webhooks_are_narrow_and_fail_closed() {
             ("argocd-cm.keyguard.dev", "Fail", 5, "/validate"),
             ("workloads.keyguard.dev", "Fail", 5, "/validate"),
             ("secrets.keyguard.dev", "Fail", 5, "/validate"),
+            ("argocd-secret.keyguard.dev", "Fail", 5, "/validate"),
             recorded("exempt-argocd-cm.keyguard.dev"),
             recorded("exempt-workloads.keyguard.dev"),
             recorded("exempt-label-0-argocd-cm.keyguard.dev"),

@@ -13,6 +13,7 @@
 mod certificates;
 mod figures;
 mod install;
+mod optional_rights;
 mod pod;
 mod release;
 mod rendered;

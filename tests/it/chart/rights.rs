@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::install::{argocd, asked};
 use super::release::Release;
-use super::rendered::{object, render};
 use crate::control_plane::ControlPlane;
 use crate::control_plane::kubectl::Finished;
 use crate::control_plane::wait::wait_for;
@@ -191,54 +190,6 @@ fn the_account_has_the_rights_of_its_mode_and_no_other() {
     release.upgrade(&["certificates.mode=files"]);
     await_granted(&release, "keyguard", &[reads(), registration(&["get"])]);
     println!("three modes, each with exactly its rights");
-}
-
-#[test]
-fn what_is_guarded_besides_brings_the_rights_that_the_document_has() {
-    let documented = super::super::scenarios::in_use::documented_role();
-    let documented = documented["rules"].as_array().expect("rules");
-    for values in [
-        "{config: {guard: {secrets: true}}}",
-        "{namespaces: [a], config: {guard: {accountsInUse: true}}}",
-    ] {
-        let objects = render(values);
-        let kind = ["ClusterRole", "Role"][usize::from(values.contains("namespaces"))];
-        let role = object(&objects, kind, "keyguard");
-        let rules = role["rules"].as_array().expect("rules");
-        assert_eq!(rules[0]["resources"], json!(["secrets", "configmaps"]));
-        assert_eq!(&rules[1..=documented.len()], documented, "{values}");
-    }
-}
-
-#[test]
-fn verifying_brings_the_rights_to_argo_cds_own_state_that_the_document_has() {
-    let document = include_str!("../../../docs/operations.md");
-    let (_, documented) = document
-        .split_once("  name: keyguard-argocd\n  namespace: argocd\n")
-        .expect("the document has the Role");
-    let (documented, _) = documented.split_once("\n---").expect("the Role ends");
-    let documented: Value = serde_saphyr::from_str(documented).expect("it is YAML");
-    let named = |values: &str| -> Vec<Value> {
-        let objects = render(values).into_iter();
-        objects
-            .filter(|object| object["metadata"]["name"] == "keyguard-argocd")
-            .collect()
-    };
-    let narrowed = named("{namespaces: [runtime], config: {verify: {argocdNamespace: argocd}}}");
-    let kinds: Vec<&Value> = narrowed.iter().map(|object| &object["kind"]).collect();
-    assert_eq!(kinds, ["Role", "RoleBinding"]);
-    assert_eq!(narrowed[0]["rules"], documented["rules"]);
-    for object in &narrowed {
-        assert_eq!(object["metadata"]["namespace"], "argocd");
-    }
-    // Where keyguard may read everything there is to verify, or is not to verify, there is nothing to add.
-    for values in [
-        "{config: {verify: {argocdNamespace: argocd}}}",
-        "{namespaces: [runtime, argocd], config: {verify: {argocdNamespace: argocd}}}",
-        "namespaces: [runtime]",
-    ] {
-        assert_eq!(named(values), [] as [Value; 0], "{values}");
-    }
 }
 
 #[test]

@@ -20,10 +20,11 @@ use keyguard::runtime::workload::WorkloadKind;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::argocd_secret;
 use super::verified::{self, state};
 
 /// The clock of the examples, in Unix seconds.
-const NOW: f64 = 1_795_000_000.0;
+pub(super) const NOW: f64 = 1_795_000_000.0;
 /// The Secret of the examples.
 pub(super) const SECRET: &str = "argocd-api-key";
 
@@ -57,6 +58,7 @@ pub(super) fn read_by_the_user(rule: Rule) -> String {
     } = situation(rule);
     let mut policy = Policy::default();
     policy.guard.secrets = true;
+    policy.guard.argocd_secret = true;
     policy.guard.accounts_in_use = rule == Rule::AccountsInUseUnknown;
     if rule == Rule::LoginRemoved {
         // Nothing takes login from admin.
@@ -173,6 +175,14 @@ fn situation(rule: Rule) -> Situation {
             secret("UPDATE", Some(&newline), users(None))
         }
         Rule::SecretInUseUnknown => secret("DELETE", None, users(Some(Unread::Forbidden))),
+        Rule::ArgocdSecretTokenRevoked => argocd_secret::with("accounts.ci.tokens", "[]"),
+        Rule::ArgocdSecretKeyChanged => argocd_secret::with("server.secretkey", "another"),
+        Rule::ArgocdSecretPasswordChanged => {
+            argocd_secret::with("accounts.ci.passwordMtime", "2026-11-18T18:00:00Z")
+        }
+        Rule::ArgocdSecretUnreadable => argocd_secret::with("admin.tokens", "[{"),
+        Rule::ArgocdSecretDeleted => argocd_secret::deletion(),
+        Rule::ArgocdSecretUnknown => argocd_secret::unknown(users(Some(Unread::Forbidden))),
         Rule::WorkloadMalformed => {
             let mut malformed = deployment(SECRET, Missing);
             let request = &mut malformed.review["request"];
@@ -209,7 +219,7 @@ fn gather(lookups: &Lookups, known: &Known, verification: Verification) -> Facts
 }
 
 /// The workloads that use what is changed, or why they were not found.
-fn users(unlisted: Option<Unread>) -> Known {
+pub(super) fn users(unlisted: Option<Unread>) -> Known {
     let spec = json!({"template": {"spec": {"containers": [{"env": environment(SECRET)}]}}});
     let kind = WorkloadKind::Deployment;
     let user = |name| User::of(kind, "gitops", name, &spec.to_string()).unwrap();
@@ -235,11 +245,15 @@ fn found(search: Search, request: &Request, known: Known) -> InUse {
     let Known::Use(users) = known else {
         unreachable!("users are looked for");
     };
-    let Search::Secret { name, .. } = search else {
-        return InUse::Accounts(AccountsUse {
-            unlisted: users.unlisted.into_iter().collect(),
-            ..AccountsUse::default()
-        });
+    let name = match search {
+        Search::Secret { name, .. } => name,
+        Search::ArgocdSecret => return argocd_secret::found(request, users),
+        Search::Accounts => {
+            return InUse::Accounts(AccountsUse {
+                unlisted: users.unlisted.into_iter().collect(),
+                ..AccountsUse::default()
+            });
+        }
     };
     let old = request.secret.old.as_ref().unwrap();
     let new = request.secret.new.as_ref();
@@ -332,7 +346,7 @@ fn environment(secret: &str) -> Value {
     ])
 }
 
-fn review(operation: &str, kind: &Value, old: Value, new: Value) -> Value {
+pub(super) fn review(operation: &str, kind: &Value, old: Value, new: Value) -> Value {
     let object = if new.is_null() { &old } else { &new };
     json!({
         "apiVersion": "admission.k8s.io/v1",

@@ -55,6 +55,11 @@ impl Argocd {
         self
     }
 
+    /// What is in `argocd-secret`.
+    pub(super) fn secret(&self) -> &BTreeMap<&'static str, &'static str> {
+        &self.secret
+    }
+
     fn read(&self) -> State<'_> {
         let secret = self
             .secret
@@ -116,7 +121,8 @@ fn situation(role: Role, value: String, verified: Verified) -> Situation {
     }
 }
 
-fn token() -> String {
+/// An API key of the account.
+pub(super) fn token() -> String {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let claims =
         json!({"iss": "argocd", "sub": "ci:apiKey", "iat": 1_794_996_400, "jti": "example"});

@@ -14,6 +14,7 @@ mod accounts;
 mod accounts_in_use;
 mod accounts_removal;
 mod answers;
+mod argocd_secret;
 mod argocd_tokens;
 mod break_glass;
 mod certificate_files;

@@ -1,11 +1,13 @@
-//! Tokens as Argo CD issues them, each with a signature that nobody made.
+//! Tokens as Argo CD issues them, each with a signature that nobody made unless a key is told.
 
 use std::fs::File;
 use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 /// A token that starts as an API key that does not expire.
 #[derive(Clone)]
@@ -43,6 +45,18 @@ impl Token {
         self
     }
 
+    /// With the signature of this key.
+    pub(crate) fn signed(mut self, key: &[u8]) -> Self {
+        let [header, claims, _] = self.segments();
+        self.signature = hs256(key, &format!("{header}.{claims}"));
+        self
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> &str {
+        self.claims["jti"].as_str().expect("it has an id")
+    }
+
     pub(crate) fn segments(&self) -> [String; 3] {
         [
             self.header.to_string().into_bytes(),
@@ -55,6 +69,13 @@ impl Token {
     pub(crate) fn text(&self) -> String {
         self.segments().join(".")
     }
+}
+
+/// The signature of a key.
+pub(crate) fn hs256(key: &[u8], signed: &str) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    let mac = mac.chain_update(signed).finalize();
+    mac.into_bytes().to_vec()
 }
 
 /// Text that no other test has, such as for a password.

@@ -5,14 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::guard::Guard;
 use super::objects::{argocd_cm, deployment, password_from, secret, token_by_name, token_from};
 use super::said::{refused_by, rules, warned_of};
+use super::tokens::hs256;
 use crate::control_plane::ControlPlane;
 use crate::control_plane::users::ADMIN;
 
@@ -101,15 +100,10 @@ impl Vector {
             let key = STANDARD
                 .decode(&self.argocd_secret_base64["server.secretkey"])
                 .ok()?;
-            Some(signed.clone() + "." + &signature(&key, &signed))
+            Some(signed.clone() + "." + &URL_SAFE_NO_PAD.encode(hs256(&key, &signed)))
         });
         moved.map_or(value, String::into_bytes)
     }
-}
-
-fn signature(key: &[u8], signed: &str) -> String {
-    let mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-    URL_SAFE_NO_PAD.encode(mac.chain_update(signed).finalize().into_bytes())
 }
 
 fn now() -> i64 {
