@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -23,6 +23,11 @@ use super::workload_list;
 
 /// How long a connection to the API server may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection to the API server is kept for the next read.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of an answer is read at once: a connection keeps the buffer for as long as it is kept.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// A Kubernetes API server, asked with the rights of keyguard's own account.
 #[derive(Clone)]
@@ -224,7 +229,11 @@ fn client(config: Config) -> Result<Client, kube::Error> {
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(config.connect_timeout);
     let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(tls);
+    let mut http = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    http.pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_max_buf_size(BUFFER_BYTES);
+    let http = http.build(tls);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

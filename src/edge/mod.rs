@@ -16,6 +16,7 @@ pub mod config_metrics;
 mod connection;
 mod connections;
 pub mod dry_run;
+pub mod freed_memory;
 pub mod health;
 pub mod http;
 mod intake;

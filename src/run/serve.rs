@@ -19,6 +19,7 @@ use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::cluster::{Cluster, ClusterError};
+use crate::edge::freed_memory;
 use crate::edge::health::{self, Draining};
 use crate::edge::http;
 use crate::edge::listener::{self, BindError, Bound, Transport};
@@ -123,6 +124,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             // With nobody to look at a file the configuration stays.
             pending::<()>().await;
         };
+        kept.spawn(freed_memory::give_back());
         tokio::select! {
             () = server.serve(&configuration, stop) => {}
             () = followed => {}

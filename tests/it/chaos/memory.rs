@@ -8,7 +8,7 @@ use crate::control_plane::wait::wait_for;
 /// Reviews, and how many at once, that warm it up.
 const WARM_UP: (usize, usize) = (400, 8);
 
-/// The memory of a keyguard that has been at work.
+/// The memory of a keyguard that has been at work as on any day.
 pub(super) struct Memory<'a> {
     keyguard: &'a Keyguard,
     before: u64,
@@ -31,13 +31,6 @@ impl<'a> Memory<'a> {
             keyguard,
             before: keyguard.resident_kib(),
         }
-    }
-
-    /// Looks again: what came since is part of the warm-up.
-    pub(super) fn is_warm_now(&mut self) -> String {
-        let idle = self.before;
-        self.before = self.keyguard.resident_kib();
-        format!("{idle} KiB before the first time")
     }
 
     /// Waits until it is within a tenth of what it was, and tells both.
