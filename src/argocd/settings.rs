@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::accounts::{ADMIN, Account, Accounts, Unreadable};
 use super::claims::Capability;
+use super::shown::Shown;
 use super::time::Time;
 use super::token_list::TokenList;
 
@@ -47,6 +48,23 @@ pub enum SettingsError {
     /// The time of a password is not a time.
     #[error("Secret argocd-secret: {0} is not a time as in RFC 3339")]
     PasswordTime(String),
+}
+
+impl SettingsError {
+    /// The same without a key that has a run of characters in common with one of `secrets`: a person may have put
+    /// anything where the name of an account belongs.
+    pub fn hiding(&self, secrets: &[&[u8]]) -> SettingsError {
+        let shown = |key: &String| {
+            let shown = Shown::of(key, secrets).name().map(str::to_owned);
+            shown.unwrap_or_else(|| "a key that cannot be shown".to_owned())
+        };
+        match self {
+            SettingsError::NoConfigMap => SettingsError::NoConfigMap,
+            SettingsError::Switch(keys) => SettingsError::Switch(keys.iter().map(shown).collect()),
+            SettingsError::AdminTokens => SettingsError::AdminTokens,
+            SettingsError::PasswordTime(key) => SettingsError::PasswordTime(shown(key)),
+        }
+    }
 }
 
 impl<'a> Settings<'a> {
@@ -204,6 +222,19 @@ mod tests {
             let error = read(&[secret], &[config_map]).err();
             assert_eq!(error, expected, "row {row}, {}", secret.0);
         }
+    }
+
+    #[test]
+    fn a_key_that_tells_something_of_a_secret_is_not_shown() {
+        let keys = ["accounts.bob.enabled", "accounts.sup3rs3cret.enabled"];
+        let switch = SettingsError::Switch(keys.map(str::to_owned).into());
+        assert_eq!(
+            switch.hiding(&[b"other", b"my sup3rs3cret"]).to_string(),
+            "ConfigMap argocd-cm: accounts.bob.enabled, a key that cannot be shown is neither true nor false"
+        );
+        let time = SettingsError::PasswordTime("accounts.sup3rs3cret.passwordMtime".to_owned());
+        assert!(!time.hiding(&[b"sup3rs3cret"]).to_string().contains("sup3r"));
+        assert_eq!(time.hiding(&[b"other"]), time);
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl<'a> State<'a> {
             Subject::ProjectRole => "",
         };
         let key = self.signing_key.unwrap_or_default();
-        let shown = Shown::of(claimed, &[token.as_bytes(), key]);
+        let secrets = [token.as_bytes(), key];
+        let shown = Shown::of(claimed, &secrets);
         if self.signing_key.is_none() {
             return vec![Rejection::NoSigningKey(shown)];
         }
@@ -110,7 +111,7 @@ impl<'a> State<'a> {
         };
         let settings = match &self.settings {
             Ok(settings) => settings,
-            Err(error) => return vec![Rejection::Accounts(error.clone())],
+            Err(error) => return vec![Rejection::Accounts(error.hiding(&secrets))],
         };
         let Some(account) = settings.account(name) else {
             return vec![Rejection::AccountMissing(shown)];
@@ -144,7 +145,10 @@ impl<'a> State<'a> {
         }
         let settings = match &self.settings {
             Ok(settings) => settings,
-            Err(error) => return (vec![Rejection::Accounts(error.clone())], None),
+            Err(error) => {
+                let secrets = [password, self.signing_key.unwrap_or_default()];
+                return (vec![Rejection::Accounts(error.hiding(&secrets))], None);
+            }
         };
         let shown = shown_user(user, password);
         let Some(account) = settings.account(user) else {

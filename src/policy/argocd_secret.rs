@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::argocd::accounts::ADMIN;
 use crate::argocd::revocation::{Entries, may_revoke};
-use crate::argocd::settings::{SECRET_NAME, SIGNING_KEY, SettingsError, key};
+use crate::argocd::settings::{SECRET_NAME, SIGNING_KEY, SettingsError, is_settings_key, key};
 use crate::argocd::shown::Shown;
 use crate::argocd::token::{TokenDefect, inspect};
 use crate::argocd::verification::{Rejection, State};
@@ -222,7 +222,9 @@ fn stopped(
             "Write it as Argo CD does, or leave it as it is.".to_owned(),
             match error {
                 SettingsError::AdminTokens => Some(key(ADMIN, "tokens")),
-                SettingsError::PasswordTime(key) => Some(key.clone()),
+                SettingsError::PasswordTime(key) => {
+                    Some(key.clone()).filter(|key| is_settings_key(key))
+                }
                 SettingsError::NoConfigMap | SettingsError::Switch(_) => None,
             },
         ),

@@ -3,6 +3,7 @@
 mod chaos;
 mod chart;
 mod control_plane;
+mod deep_verdict;
 mod demo;
 mod edge;
 mod manifests;
