@@ -21,16 +21,13 @@ mod constant;
 mod http1;
 mod http2;
 mod process;
+mod tls;
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use process::Process;
-use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 const REVIEWS: usize = 30_000;
 const HTTP1_CONNECTIONS: usize = 16;
@@ -51,7 +48,7 @@ fn main() {
             arguments[at + 1].parse().expect("--rounds takes a number")
         });
     let folder = tempfile::tempdir().unwrap();
-    let tls = client_config(&certificate(folder.path()));
+    let tls = tls::made(folder.path());
     let body = common::argocd_cm_update();
     println!(
         "{REVIEWS} reviews of {} bytes, {rounds} round(s)\n",
@@ -158,24 +155,4 @@ fn run(
         per_second: REVIEWS as f64 / took.as_secs_f64(),
         cpu_microseconds: cpu.as_secs_f64() * 1e6 / REVIEWS as f64,
     }
-}
-
-fn certificate(folder: &Path) -> CertificateDer<'static> {
-    let key = KeyPair::generate().unwrap();
-    let parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = parameters.self_signed(&key).unwrap();
-    fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
-    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
-    fs::create_dir(folder.join("state")).unwrap();
-    certificate.der().clone()
-}
-
-fn client_config(certificate: &CertificateDer<'static>) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }

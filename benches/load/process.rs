@@ -11,6 +11,7 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     /// From exec to the first 200 of `/readyz`.
+    #[allow(dead_code, reason = "not every measurement asks for it")]
     pub(crate) ready_after: Duration,
 }
 
@@ -23,9 +24,14 @@ impl Process {
             .arg("--state")
             .arg(folder.join("state"));
         command.args(["--health-listen", &health.to_string()]);
+        let config = folder.join("config.yaml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
         Process::start(command, folder, address, Some(health))
     }
 
+    #[allow(dead_code, reason = "not every measurement compares with it")]
     pub(crate) fn constant(folder: &Path, flags: &[&str]) -> Process {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("constant-answer").args(flags);
@@ -71,6 +77,7 @@ impl Process {
     }
 
     /// User and system time so far.
+    #[allow(dead_code, reason = "not every measurement asks for it")]
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat

@@ -33,7 +33,7 @@ impl Default for Limits {
             max_body_bytes_in_flight: 64 * 1024 * 1024,
             max_json_depth: DEEPEST,
             max_connections: 1024,
-            max_concurrent_requests: 128,
+            max_concurrent_requests: 256,
             max_concurrent_secret_reads: 32,
             max_secret_bytes: 2 * 1024 * 1024,
             max_workloads: 1000,

@@ -3,6 +3,7 @@
 mod activity;
 pub mod any_source;
 pub mod authority;
+pub mod background;
 mod body;
 pub mod ca_bundle;
 pub mod certificate_files;

@@ -22,7 +22,7 @@ impl Default for RequestLimits {
             max_body_bytes: 8 * 1024 * 1024,
             max_body_bytes_in_flight: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(3),
-            max_requests: 128,
+            max_requests: 256,
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum Unverified {
     Cost(u32),
     /// Comparing the password did not end in time.
     Time,
+    /// Too many passwords wait to be compared.
+    Busy,
 }
 
 impl Verified {
@@ -251,6 +253,10 @@ fn unverified_password(place: &Place<'_>, unverified: &Unverified, severity: Sev
         Unverified::Cost(cost) => (
             format!("its bcrypt hash has cost {cost}, and comparing it would take too long"),
             "Set the password again, with a cost of 10 as Argo CD does, or log in with a token.",
+        ),
+        Unverified::Busy => (
+            "too many passwords wait to be compared with their bcrypt hash".to_owned(),
+            "Try again in a few seconds; if it stays so, keyguard's log tells who tries that many.",
         ),
         Unverified::Time => (
             "comparing it with its bcrypt hash did not end in time".to_owned(),

@@ -11,10 +11,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::argocd::password::PasswordHash;
+use crate::edge::background::background;
 use crate::runtime::secret_bytes::SecretBytes;
 
 /// Comparisons at once: the other thread of a small machine is for the reviews.
 const AT_ONCE: usize = 1;
+/// Passwords of one namespace that are compared or wait for it. Each keeps a review from its answer, and there is room
+/// for so many reviews only.
+const MOST_IN_NAMESPACE: usize = 32;
+/// The same of all namespaces together, well below the default of `limits.maxConcurrentRequests`.
+const MOST: usize = 48;
 /// The highest cost of a hash that is compared with: 2 s or so.
 const MOST_COST: u32 = 15;
 /// Verdicts that are remembered.
@@ -45,6 +51,8 @@ pub struct Candidate<'a> {
 pub enum NotCompared {
     /// The hash has a cost that would take too long.
     Cost(u32),
+    /// Too many wait for it.
+    Busy,
     /// The comparison broke off.
     Broken,
 }
@@ -78,8 +86,11 @@ impl PasswordChecks {
             return Ok(matches);
         }
         // Who has many to compare waits for themselves first, and then for one of everybody else's.
-        let in_namespace = Arc::clone(&self.namespace(candidate.namespace)).acquire_owned();
-        let in_namespace = in_namespace.await.map_err(|_| NotCompared::Broken)?;
+        let in_namespace = self
+            .namespace(candidate.namespace)
+            .ok_or(NotCompared::Busy)?;
+        let in_namespace = in_namespace.acquire_owned().await;
+        let in_namespace = in_namespace.map_err(|_| NotCompared::Broken)?;
         if let Some(matches) = self.known(name.as_ref()) {
             return Ok(matches);
         }
@@ -100,7 +111,7 @@ impl PasswordChecks {
         turns: [OwnedSemaphorePermit; 2],
     ) -> Result<bool, NotCompared> {
         let verdicts = Arc::clone(&self.verdicts);
-        let compared = tokio::task::spawn_blocking(move || {
+        let compared = background(move || {
             let matches = hash.matches(&password);
             if let Some(name) = name {
                 lock(&verdicts).remember(name, matches);
@@ -108,22 +119,29 @@ impl PasswordChecks {
             drop(turns);
             matches
         });
-        compared.await.map_err(|_| NotCompared::Broken)
+        compared.await.ok_or(NotCompared::Broken)
     }
 
     fn known(&self, name: Option<&[u8; 32]>) -> Option<bool> {
         lock(&self.verdicts).of(name?)
     }
 
-    fn namespace(&self, namespace: &str) -> Arc<Semaphore> {
+    /// Where to wait for a turn of a namespace; `None` when too many do.
+    fn namespace(&self, namespace: &str) -> Option<Arc<Semaphore>> {
         let mut namespaces = lock(&self.namespaces);
         namespaces.retain(|_, turn| turn.strong_count() > 0);
+        // Whoever waits or has the turn holds on to it, and nobody else does.
+        let all: usize = namespaces.values().map(Weak::strong_count).sum();
+        if all >= MOST {
+            return None;
+        }
         if let Some(turn) = namespaces.get(namespace).and_then(Weak::upgrade) {
-            return turn;
+            // This one among them.
+            return (Arc::strong_count(&turn) <= MOST_IN_NAMESPACE).then_some(turn);
         }
         let turn = Arc::new(Semaphore::new(1));
         namespaces.insert(namespace.to_owned(), Arc::downgrade(&turn));
-        turn
+        Some(turn)
     }
 
     /// What a verdict is remembered under: the hash, and the version of the Secret that holds the password, under a

@@ -98,8 +98,48 @@ async fn the_same_wrong_password_at_once_is_compared_once() {
     let candidate = candidate(&wrong, "a");
     let all = (0..200).map(|_| checks.matches(hash(), &candidate));
     let verdicts = futures_util::future::join_all(all).await;
-    assert!(verdicts.iter().all(|verdict| *verdict == Ok(false)));
+    let turned_away = verdicts
+        .iter()
+        .filter(|verdict| **verdict == Err(NotCompared::Busy));
+    let turned_away = turned_away.count();
+    let compared = verdicts.iter().filter(|verdict| **verdict == Ok(false));
+    assert_eq!(compared.count() + turned_away, 200);
+    // Those that came when it was known already needed no room.
+    assert!(
+        (50..=200 - MOST_IN_NAMESPACE).contains(&turned_away),
+        "{turned_away}"
+    );
     assert_eq!(remembered(&checks), 1);
+}
+
+#[tokio::test]
+async fn so_many_wait_that_there_is_room_for_other_reviews() {
+    let checks = PasswordChecks::default();
+    let wrong: Vec<SecretBytes> = (0..200)
+        .map(|number| password("wrong", Some(&number.to_string())))
+        .collect();
+    let namespaces: Vec<String> = (0..200)
+        .map(|number| format!("ns-{}", number % 8))
+        .collect();
+    let candidates: Vec<Candidate<'_>> = (wrong.iter().zip(&namespaces))
+        .map(|(password, namespace)| Candidate {
+            namespace,
+            ..candidate(password, "a")
+        })
+        .collect();
+    let all = candidates
+        .iter()
+        .map(|candidate| checks.matches(hash(), candidate));
+    let verdicts = futures_util::future::join_all(all).await;
+    let compared = verdicts.iter().filter(|verdict| **verdict == Ok(false));
+    let compared = compared.count();
+    // A few more than have room at once: those that came when the first had gone.
+    assert!((MOST..MOST + 16).contains(&compared), "{compared}");
+    // Afterwards there is room again.
+    let good = password("correct horse", Some("other"));
+    let matches = checks.matches(hash(), &candidate(&good, "a")).await;
+    assert_eq!(matches, Ok(true));
+    assert_eq!(lock(&checks.namespaces).len(), 1);
 }
 
 #[tokio::test]

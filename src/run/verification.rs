@@ -167,6 +167,7 @@ impl<S: Source> Admission<S> {
         match timeout_at(deadline, self.passwords.matches(hash, candidate)).await {
             Ok(Ok(matches)) => Ok(matches),
             Ok(Err(NotCompared::Cost(cost))) => Err(Unverified::Cost(cost)),
+            Ok(Err(NotCompared::Busy)) => Err(Unverified::Busy),
             Ok(Err(NotCompared::Broken)) | Err(_) => Err(Unverified::Time),
         }
     }
