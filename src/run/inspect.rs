@@ -96,10 +96,12 @@ pub fn run(arguments: &Inspect) -> Result<Inspection, InspectError> {
 }
 
 fn refuse_typed(arguments: &Inspect) -> Result<(), InspectError> {
-    let path = arguments.file.as_deref().map(Path::to_string_lossy);
-    let typed = [path.as_deref(), arguments.secret.as_deref()];
+    let paths = [&arguments.file, &arguments.kubeconfig, &arguments.state];
+    let paths = paths.map(|path| path.as_deref().map(Path::to_string_lossy));
+    let texts = [&arguments.secret, &arguments.argocd_namespace].map(|text| text.as_deref());
+    let typed = paths.iter().map(|path| path.as_deref()).chain(texts);
     let other_than_standard_input = arguments.typed.iter().any(|typed| typed != "-");
-    if other_than_standard_input || typed.into_iter().flatten().any(is_typed_token) {
+    if other_than_standard_input || typed.flatten().any(is_typed_token) {
         return Err(InspectError::Typed);
     }
     Ok(())

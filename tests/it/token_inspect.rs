@@ -294,6 +294,16 @@ fn a_token_that_is_typed_is_refused_and_not_repeated() {
         vec![
             "token",
             "inspect",
+            "--secret",
+            "a/b/c",
+            "--kubeconfig",
+            text,
+        ],
+        vec!["token", "inspect", "--secret", "a/b/c", "--state", text],
+        vec!["token", "inspect", "-", "--argocd-namespace", text],
+        vec![
+            "token",
+            "inspect",
             "--argocd-namespace",
             text,
             "--no-such",
