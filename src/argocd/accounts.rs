@@ -59,7 +59,24 @@ pub struct Unreadable {
     pub keys: Vec<String>,
 }
 
+/// The key of `argocd-cm` that decides whether an account is switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Switch {
+    /// `admin.enabled`.
+    Admin,
+    /// `accounts.<name>.enabled`, which for `admin` wins over the other.
+    Account,
+}
+
 impl Account<'_> {
+    /// Which of the two keys decides whether it is switched on, when one does.
+    pub fn switched_by(&self) -> Option<Switch> {
+        self.switch.map(|key| match key {
+            ADMIN_SWITCH => Switch::Admin,
+            _ => Switch::Account,
+        })
+    }
+
     /// Whether an API key of this account is accepted.
     pub fn can_use_api_key(&self) -> bool {
         self.enabled && self.api_key

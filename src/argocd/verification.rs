@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 use thiserror::Error;
 
+use super::accounts::Switch;
 use super::claims::{Capability, Subject};
 use super::password::PasswordHash;
 use super::settings::{Settings, SettingsError, signing_key};
@@ -43,7 +44,7 @@ pub enum Rejection {
     AccountMissing(Shown),
     /// The account is switched off.
     #[error("is for {0}, which is switched off")]
-    AccountDisabled(Shown),
+    AccountDisabled(Shown, Switch),
     /// The account lacks a capability.
     #[error("is for {0}, which has no capability {1}")]
     Capability(Shown, Capability),
@@ -118,7 +119,9 @@ impl<'a> State<'a> {
         };
         let mut rejections = Vec::new();
         if !account.enabled {
-            rejections.push(Rejection::AccountDisabled(shown.clone()));
+            // Without a switch an account is on.
+            let switch = account.switched_by().unwrap_or(Switch::Account);
+            rejections.push(Rejection::AccountDisabled(shown.clone(), switch));
         }
         if !account.is_capable_of(capability) {
             rejections.push(Rejection::Capability(shown.clone(), capability));
@@ -156,7 +159,9 @@ impl<'a> State<'a> {
         };
         let mut rejections = Vec::new();
         if !account.enabled {
-            rejections.push(Rejection::AccountDisabled(shown.clone()));
+            // Without a switch an account is on.
+            let switch = account.switched_by().unwrap_or(Switch::Account);
+            rejections.push(Rejection::AccountDisabled(shown.clone(), switch));
         }
         for capability in [Capability::Login, Capability::ApiKey] {
             if !account.is_capable_of(capability) {

@@ -47,7 +47,7 @@ impl Vector {
         } else if reason.ends_with("does not exist") {
             |rejection| matches!(rejection, R::AccountMissing(_))
         } else if reason.ends_with("is disabled") {
-            |rejection| matches!(rejection, R::AccountDisabled(_))
+            |rejection| matches!(rejection, R::AccountDisabled(..))
         } else if reason.ends_with(" capability") {
             |rejection| matches!(rejection, R::Capability(..))
         } else if reason.contains("does not have token with id") {

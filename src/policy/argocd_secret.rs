@@ -163,7 +163,7 @@ fn rule(rejection: &Rejection) -> Option<Rule> {
         Rejection::PasswordChanged(_) => Some(Rule::ArgocdSecretPasswordChanged),
         Rejection::Accounts(_) => Some(Rule::ArgocdSecretUnreadable),
         Rejection::AccountMissing(_)
-        | Rejection::AccountDisabled(_)
+        | Rejection::AccountDisabled(..)
         | Rejection::Capability(..)
         | Rejection::UserNameTooLong(_)
         | Rejection::WrongPassword(_) => None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::argocd::accounts::ADMIN;
+use crate::argocd::accounts::Switch;
 use crate::argocd::token::TokenDefect;
 use crate::argocd::verification::Rejection;
 use crate::policy::credential_defects::{Defect, Place};
@@ -134,21 +134,21 @@ pub fn rule_of(role: Role, rejection: &Rejection) -> Rule {
         (Role::Token, Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_)) => {
             Rule::TokenAccountMissing
         }
-        (Role::Token, Rejection::AccountDisabled(_)) => Rule::TokenAccountDisabled,
+        (Role::Token, Rejection::AccountDisabled(..)) => Rule::TokenAccountDisabled,
         (Role::Token, Rejection::Capability(..)) => Rule::TokenAccountCapability,
         (_, Rejection::Revoked(_)) => Rule::TokenRevoked,
         (_, Rejection::PasswordChanged(_)) => Rule::TokenPasswordChanged,
         (Role::Password, Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_)) => {
             Rule::PasswordAccountMissing
         }
-        (Role::Password, Rejection::AccountDisabled(_)) => Rule::PasswordAccountDisabled,
+        (Role::Password, Rejection::AccountDisabled(..)) => Rule::PasswordAccountDisabled,
         (Role::Password, Rejection::Capability(..)) => Rule::PasswordAccountCapability,
         (_, Rejection::WrongPassword(_)) => Rule::PasswordWrong,
     }
 }
 
-/// How to mend what a rejection is about, a sentence.
-pub fn mend(rejection: &Rejection) -> String {
+/// How to mend what a rejection of a credential is about, a sentence.
+pub fn mend(role: Role, rejection: &Rejection) -> String {
     match rejection {
         Rejection::NoSigningKey(shown) => format!(
             "Wait until Argo CD has started. Generate a new one and store it: argocd account generate-token --account {}.",
@@ -159,15 +159,21 @@ pub fn mend(rejection: &Rejection) -> String {
             shown.argument()
         ),
         Rejection::Accounts(_) => "Mend what is named there, in Argo CD's namespace.".to_owned(),
-        Rejection::AccountMissing(shown) => format!(
-            "Add data[\"accounts.{}\"] with apiKey to ConfigMap argocd-cm, or use the credential of an account that is \
-             there.",
-            shown.argument()
-        ),
-        Rejection::AccountDisabled(shown) => {
-            let key = match shown.name() {
-                Some(ADMIN) => "admin.enabled".to_owned(),
-                _ => format!("accounts.{}.enabled", shown.argument()),
+        Rejection::AccountMissing(shown) => {
+            let capabilities = match role {
+                Role::Token => "apiKey",
+                Role::Password => "apiKey and login",
+            };
+            format!(
+                "Add data[\"accounts.{}\"] with {capabilities} to ConfigMap argocd-cm, or use the credential of an \
+                 account that is there.",
+                shown.argument()
+            )
+        }
+        Rejection::AccountDisabled(shown, switch) => {
+            let key = match switch {
+                Switch::Admin => "admin.enabled".to_owned(),
+                Switch::Account => format!("accounts.{}.enabled", shown.argument()),
             };
             format!(
                 "Switch it on: data[\"{key}\"] of ConfigMap argocd-cm must be \"true\"; or use another account."
@@ -196,7 +202,7 @@ fn rejected(place: &Place<'_>, rejection: &Rejection, severity: Severity) -> Def
         rule: rule_of(place.reference.role, rejection),
         severity,
         what: format!("{} {rejection}", place.credential()),
-        mend: mend(rejection),
+        mend: mend(place.reference.role, rejection),
     }
 }
 
@@ -268,5 +274,64 @@ fn unverified_password(place: &Place<'_>, unverified: &Unverified, severity: Sev
         severity,
         what: format!("{} could not be verified: {why}", place.credential()),
         mend: mend.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::argocd::verification::State;
+
+    fn login_mended(config_map: &[(&str, &str)], user: &str) -> Vec<String> {
+        let secret: [(&str, &[u8]); 0] = [];
+        let state = State::read(secret, Some(config_map.iter().copied()));
+        let (rejections, _) = state.login(user, b"password");
+        rejections
+            .iter()
+            .map(|rejection| mend(Role::Password, rejection))
+            .collect()
+    }
+
+    #[test]
+    fn the_key_that_keeps_an_account_off_is_the_one_to_change() {
+        let table: [(&[(&str, &str)], &str, &str); 4] = [
+            (&[("admin.enabled", "false")], "admin", "admin.enabled"),
+            (
+                &[("accounts.admin.enabled", "false")],
+                "admin",
+                "accounts.admin.enabled",
+            ),
+            (
+                &[
+                    ("admin.enabled", "true"),
+                    ("accounts.admin.enabled", "false"),
+                ],
+                "admin",
+                "accounts.admin.enabled",
+            ),
+            (
+                &[("accounts.ci", "login"), ("accounts.ci.enabled", "0")],
+                "ci",
+                "accounts.ci.enabled",
+            ),
+        ];
+        for (config_map, user, key) in table {
+            let told = login_mended(config_map, user);
+            let expected = format!("data[\"{key}\"]");
+            assert!(
+                told.iter()
+                    .any(|mend| mend.starts_with("Switch it on:") && mend.contains(&expected)),
+                "{config_map:?}: {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_to_be_added_gets_all_that_its_credential_needs() {
+        let password = login_mended(&[], "ci");
+        assert!(
+            password[0].starts_with("Add data[\"accounts.ci\"] with apiKey and login to"),
+            "{password:?}"
+        );
     }
 }

@@ -231,7 +231,7 @@ fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection 
         defects.extend(rejections.iter().map(|rejection| {
             (
                 rejection.to_string(),
-                mend(rejection),
+                mend(Role::Token, rejection),
                 rule_of(Role::Token, rejection),
             )
         }));
