@@ -21,3 +21,4 @@ mod rights;
 mod security;
 mod upgrade;
 mod values;
+mod verify_rights;

@@ -49,6 +49,7 @@ fn verifying_brings_the_rights_to_argo_cds_own_state_that_the_document_has() {
         "{config: {verify: {argocdNamespace: argocd}}}",
         "{namespaces: [runtime, argocd], config: {verify: {argocdNamespace: argocd}}}",
         "namespaces: [runtime]",
+        "{namespaces: [runtime], config: {verify: null}}",
     ] {
         assert_eq!(named(values), [] as [Value; 0], "{values}");
     }

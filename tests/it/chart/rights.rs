@@ -29,14 +29,14 @@ spec:
               valueFrom: {secretKeyRef: {name: argocd-token, key: token}}
 "#;
 
-fn create_runtime(release: &Release<'_>, namespace: &str) -> Finished {
+pub(super) fn create_runtime(release: &Release<'_>, namespace: &str) -> Finished {
     let create = release.plane.kubectl().namespace(namespace).stdin(RUNTIME);
     create.run(["create", "--dry-run=server", "-f", "-"])
 }
 
 /// A Runtime of an external Argo CD in token mode: whoever cannot read this
 /// cannot tell.
-fn external(release: &Release<'_>, namespace: &str) {
+pub(super) fn external(release: &Release<'_>, namespace: &str) {
     let create = [
         "create",
         "configmap",
@@ -103,11 +103,11 @@ fn rules(rules: &[Value]) -> BTreeSet<String> {
     rules.iter().map(Value::to_string).collect()
 }
 
-fn reads() -> Value {
+pub(super) fn reads() -> Value {
     json!({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets", "configmaps"]})
 }
 
-fn registration(verbs: &[&str]) -> Value {
+pub(super) fn registration(verbs: &[&str]) -> Value {
     json!({
         "verbs": verbs,
         "apiGroups": ["admissionregistration.k8s.io"],
@@ -130,7 +130,7 @@ fn create_secrets() -> Value {
 }
 
 /// The authorizer reads roles from a cache.
-fn await_granted(release: &Release<'_>, namespace: &str, expected: &[Value]) {
+pub(super) fn await_granted(release: &Release<'_>, namespace: &str, expected: &[Value]) {
     wait_for("the rights to be exactly these", || {
         let granted = granted(release, namespace);
         (granted == rules(expected))
