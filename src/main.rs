@@ -8,12 +8,20 @@ use keyguard::cli::{Cli, Command};
 use keyguard::run;
 
 fn main() -> ExitCode {
+    // What goes wrong repeats paths, addresses and names.
+    let typed = std::env::args_os().skip(1);
+    let mut typed = typed.map(|argument| argument.to_string_lossy().into_owned());
+    if typed.any(|argument| token::holds_one(&argument)) {
+        return refuse(token::TYPED);
+    }
+    if let Some(problem) = token::variable_with_one(std::env::vars_os()) {
+        return refuse(&problem);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // What clap says repeats what was typed.
         Err(error) if error.use_stderr() && token::may_be_among(std::env::args_os()) => {
-            complain(&format!("keyguard: {}", token::TYPED));
-            return ExitCode::from(2);
+            return refuse(token::TYPED);
         }
         Err(error) => error.exit(),
     };
@@ -38,6 +46,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn refuse(problem: &str) -> ExitCode {
+    complain(&format!("keyguard: {problem}"));
+    ExitCode::from(2)
 }
 
 /// 0: good, 1: defective, 2: could not tell.

@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{ArgGroup, Args, Subcommand};
+use zeroize::Zeroizing;
 
 /// Arguments of `keyguard token`.
 #[derive(Debug, Args)]
@@ -62,10 +65,47 @@ const EXAMPLE: &str = "Example:
 pub const TYPED: &str = "a token on the command line is in the shell's history and in the list of processes: it is \
     not looked at; generate another one and pass it by --secret, --file or standard input (-)";
 
-/// Whether one of the arguments may hold a token, so that nothing of them may be repeated.
+/// Whether one of the arguments, which make no sense, may hold a token, so that nothing of them may be repeated.
 pub fn may_be_among(arguments: impl IntoIterator<Item = OsString>) -> bool {
     let mut arguments = arguments.into_iter().skip(1);
-    arguments.any(|argument| argument.to_string_lossy().contains("eyJ"))
+    arguments.any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument.contains("eyJ") || holds_one(&argument)
+    })
+}
+
+/// Whether a text holds a token, or a segment of one: base64url of something that begins as a JSON object does.
+///
+/// No command takes one, but people paste what they have copied, and errors repeat paths, addresses and names.
+pub fn holds_one(text: &str) -> bool {
+    /// No segment with a claim in it is shorter.
+    const LEAST: usize = 16;
+    let words = text.split(|character: char| {
+        !(character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+    });
+    words.filter(|word| word.len() >= LEAST).any(|word| {
+        // As far as there are whole groups: what was cut off is one too.
+        let whole = word.get(..word.len() / 4 * 4).unwrap_or_default();
+        let Ok(decoded) = URL_SAFE_NO_PAD.decode(whole).map(Zeroizing::new) else {
+            return false;
+        };
+        let object = decoded.trim_ascii_start().strip_prefix(b"{");
+        object.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\""))
+    })
+}
+
+/// Says which of the program's own variables holds a token.
+pub fn variable_with_one(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Option<String> {
+    let mut variables = variables.into_iter();
+    let (name, _) = variables.find(|(name, value)| {
+        name.to_string_lossy().starts_with("KEYGUARD_") && holds_one(&value.to_string_lossy())
+    })?;
+    Some(format!(
+        "{} holds a token where none belongs: it is not repeated; generate another one",
+        name.to_string_lossy()
+    ))
 }
 
 #[cfg(test)]
@@ -123,6 +163,30 @@ mod tests {
         }
         for line in ["keyguard token inspect", "/home/eyJ/keyguard serve"] {
             assert!(!among(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_people_type_every_day_is_no_token() {
+        for text in [
+            "eyewitness-config-of-mine",
+            "/etc/keyguard/everything-is-here/tls.crt",
+            "https://keyguard.example.com:8443/validate",
+            "keyguard/keyguard-certificates:443",
+            "/tmp/.tmpPxObn7AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+            "eyeyeyeyeyeyeyeyeyeyeyey",
+            "",
+        ] {
+            assert!(!holds_one(text), "{text}");
+        }
+        let segment = URL_SAFE_NO_PAD.encode(r#" { "iss": "argocd"}"#);
+        for text in [
+            segment.clone(),
+            format!("/tmp/{segment}.x"),
+            format!("--url=https://{segment}"),
+            segment[..17].to_owned(),
+        ] {
+            assert!(holds_one(&text), "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::argocd::settings::{SECRET_NAME, is_settings_key};
 use crate::argocd::shown::Shown;
 use crate::argocd::token::Token;
 use crate::argocd::verification::State;
-use crate::cli::token::{Inspect, TYPED};
+use crate::cli::token::{Inspect, TYPED, holds_one};
 use crate::edge::any_source::AnySource;
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use crate::policy::credential_defects::rule_of_value;
@@ -109,7 +109,7 @@ fn refuse_typed(arguments: &Inspect) -> Result<(), InspectError> {
 
 /// A path may look like anything; what begins a segment as tokens do is none.
 fn is_typed_token(text: &str) -> bool {
-    text.contains("eyJ") && looks_like_a_token(text)
+    holds_one(text) || (text.contains("eyJ") && looks_like_a_token(text))
 }
 
 async fn inspect(arguments: &Inspect) -> Result<Inspection, InspectError> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -328,4 +328,62 @@ fn a_token_that_is_typed_is_refused_and_not_repeated() {
     let other = inspect(&["hunter2hunter2"], b"");
     assert_eq!(other.code, Some(2));
     assert!(!other.stderr.contains("hunter2"), "{}", other.stderr);
+}
+
+/// Whatever its JSON looks like: with a space it has no `eyJ`.
+#[test]
+fn a_token_where_anything_else_belongs_is_repeated_by_no_command() {
+    let part = |text: &[u8]| URL_SAFE_NO_PAD.encode(text);
+    let spaced = format!(
+        "{}.{}.{}",
+        part(br#"{ "alg": "HS256", "typ": "JWT"}"#),
+        part(br#"{ "iss": "argocd", "sub": "admin:apiKey", "iat": 1, "jti": "x"}"#),
+        part(&[7; 32])
+    );
+    let usual = Vector::named("valid non-expiring apiKey token").value();
+    let usual = String::from_utf8(usual).unwrap();
+    for token in [&spaced, &usual] {
+        let rest = token.split_once('.').unwrap().1;
+        for command in [
+            "token inspect --secret a/b/c --kubeconfig",
+            "token inspect --secret a/b/c --state",
+            "token inspect - --argocd-namespace",
+            "token inspect --file",
+            "token",
+            "",
+            "serve --config",
+            "serve --listen",
+            "serve --tls-key k --tls-cert",
+            "webhook-config --url",
+            "webhook-config --service",
+            "webhook-config --url https://h --config",
+            "webhook-config --url https://h --ca-bundle",
+            "webhook-config --url https://h --namespace",
+        ] {
+            // Alone, in a path, with the scheme in front, and without its first part.
+            for text in [
+                token.clone(),
+                format!("./a/{token}"),
+                format!("Bearer {token}"),
+                rest.to_owned(),
+            ] {
+                let typed: Vec<&str> = command.split_whitespace().chain([&*text]).collect();
+                let ended = keyguard(&typed, b"");
+                assert_eq!(ended.code, Some(2), "{command}");
+                assert_eq!(told(&ended, token.as_bytes()), None, "{command}");
+                assert!(
+                    ended.stderr.contains("a token on the command line"),
+                    "{command}: {}",
+                    ended.stderr
+                );
+            }
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyguard"));
+        let command = command.args(["token", "inspect", "--secret", "a/b/c"]);
+        let output = command.env("KEYGUARD_KUBECONFIG", token).output().unwrap();
+        let told_of = String::from_utf8(output.stderr).unwrap();
+        assert!(told_of.contains("KEYGUARD_KUBECONFIG"), "{told_of}");
+        assert!(!told_of.contains(&token[40..56]));
+        assert_eq!(output.status.code(), Some(2));
+    }
 }
