@@ -1,6 +1,7 @@
 //! The body of a review: whatever comes is answered or refused, and nothing that is no JSON is ever answered.
 #![no_main]
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use keyguard::policy::decide::Policy;
@@ -8,6 +9,7 @@ use keyguard::policy::guard::Guard;
 use keyguard::review::reply;
 use keyguard::review::request::Request;
 use libfuzzer_sys::fuzz_target;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Everything guarded that can be.
@@ -23,12 +25,25 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy {
     ..Policy::default()
 });
 
+/// Read by types: serde_json takes a certain key of a [`Value`] for one of its own.
+#[derive(Deserialize)]
+struct Review<'a> {
+    #[serde(borrow)]
+    request: Asked<'a>,
+}
+
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+}
+
 fuzz_target!(|body: &[u8]| {
     let Ok(request) = Request::decode(body, 128) else {
         return;
     };
     // The reader passes over what it does not need, and must be as strict there.
-    let review: Value = serde_json::from_slice(body).expect("what is answered is JSON");
+    let review: Review<'_> = serde_json::from_slice(body).expect("what is answered is JSON");
     let _ = POLICY.plan(&request.case);
     let _ = POLICY.plan_use(&request.case);
     // Nothing was looked up, which is never taken for good.
@@ -36,7 +51,7 @@ fuzz_target!(|body: &[u8]| {
     let answer = reply::encode(&request, &verdict);
     let answer: Value = serde_json::from_slice(&answer).expect("the answer is JSON");
     let response = &answer["response"];
-    assert_eq!(response["uid"], review["request"]["uid"]);
+    assert_eq!(response["uid"], *review.request.uid);
     assert_eq!(response["allowed"], verdict.allowed());
     let warnings = response["warnings"].as_array();
     for warning in warnings.into_iter().flatten() {

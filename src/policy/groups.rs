@@ -29,7 +29,11 @@ impl Groups {
 
 impl<'a> FromIterator<&'a str> for Groups {
     fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Groups {
-        let mut groups = Groups::default();
+        // Room for a few names of the usual length: growing step by step costs more than filling.
+        let mut groups = Groups {
+            joined: String::with_capacity(128),
+            ends: Vec::with_capacity(8),
+        };
         for name in names {
             if !groups.ends.is_empty() {
                 groups.joined.push(',');

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
+use super::scan::GivenUp;
 use super::secret::SecretChange;
-use super::{depth, wire};
+pub use super::undecodable::Undecodable;
+use super::{depth, reader, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::argocd::settings::SECRET_NAME;
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::runtime::credential::{References, references};
-use crate::runtime::json_object::{self, Object};
+use crate::runtime::json_object::Object;
 use crate::runtime::malformed::Malformed;
 use crate::runtime::name::Name;
 use crate::runtime::workload::{Template, WorkloadKind};
@@ -79,44 +79,6 @@ impl Webhook {
     }
 }
 
-/// Why a body is no request to answer. Never quotes the body, which may hold a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Undecodable {
-    /// Not JSON, or not of the shape of an AdmissionReview.
-    #[error(
-        "the body is not an AdmissionReview in JSON: {problem} at line {line}, column {column}; send what kube-apiserver sends"
-    )]
-    Json {
-        /// What kind of problem.
-        problem: &'static str,
-        /// Where, from 1.
-        line: usize,
-        /// Where, from 1.
-        column: usize,
-    },
-    /// Not text.
-    #[error("the body is not UTF-8; send the AdmissionReview in JSON as kube-apiserver sends it")]
-    NotUtf8,
-    /// Something else than a JSON object.
-    #[error(
-        "the body is not an AdmissionReview: it is not a JSON object; send what kube-apiserver sends"
-    )]
-    NoObject,
-    /// Nested too deeply.
-    #[error(
-        "the body is nested more than {0} levels deep (limits.maxJsonDepth); send what kube-apiserver sends"
-    )]
-    TooDeep(usize),
-    /// Another version or kind.
-    #[error(
-        "the body is not an admission.k8s.io/v1 AdmissionReview; set admissionReviewVersions to [\"v1\"]"
-    )]
-    Version,
-    /// Something that a request must have is missing.
-    #[error("{0} is missing or unknown; an AdmissionReview of kube-apiserver has it")]
-    Missing(&'static str),
-}
-
 impl Request {
     /// Decodes the body of a review.
     ///
@@ -124,14 +86,15 @@ impl Request {
     /// When there is nothing that could be answered or decided; the caller answers HTTP 400.
     pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
         let body = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
-        if !depth::within(body.as_bytes(), max_depth) {
-            return Err(Undecodable::TooDeep(max_depth));
-        }
-        // serde takes an array for a struct, field by field; nobody sends a review like that.
-        if !body.trim_ascii_start().starts_with('{') {
-            return Err(Undecodable::NoObject);
-        }
-        let review: wire::Review<'_> = serde_json::from_str(body).map_err(|error| json(&error))?;
+        let review = match reader::read(body, max_depth) {
+            Ok(Object(review)) => review,
+            Err(GivenUp) => read_slowly(body, max_depth)?,
+        };
+        Request::of(review, body)
+    }
+
+    /// What is decided on of a `review`, which was read from `body`.
+    fn of(review: wire::Review<'_>, body: &str) -> Result<Request, Undecodable> {
         if review.api_version.as_deref() != Some(API_VERSION)
             || review.kind.as_deref() != Some(KIND)
         {
@@ -176,12 +139,25 @@ impl Request {
             kind: kind.2.to_owned(),
             secret: match webhook {
                 Webhook::Secrets | Webhook::ArgocdSecret => {
-                    SecretChange::decode(body).map_err(|error| json(&error))?
+                    SecretChange::decode(body).map_err(|error| Undecodable::from(&error))?
                 }
                 _ => SecretChange::default(),
             },
         })
     }
+}
+
+/// Reads what only serde_json reads, or says what is wrong with it.
+#[cold]
+fn read_slowly(body: &str, max_depth: usize) -> Result<wire::Review<'_>, Undecodable> {
+    if !depth::within(body.as_bytes(), max_depth) {
+        return Err(Undecodable::TooDeep(max_depth));
+    }
+    // serde takes an array for a struct, field by field; nobody sends a review like that.
+    if !body.trim_ascii_start().starts_with('{') {
+        return Err(Undecodable::NoObject);
+    }
+    serde_json::from_str(body).map_err(|error| Undecodable::from(&error))
 }
 
 fn metadata<'a, 'b>(object: Option<&'a wire::Guarded<'b>>) -> Option<&'a wire::Metadata<'b>> {
@@ -351,31 +327,17 @@ fn template<'a>(
 ) -> Result<Template<'a>, Malformed<'a>> {
     match object.spec {
         None => Ok(Template::default()),
-        Some(spec) => kind.template(spec.get()),
-    }
-}
-
-/// Says where, and never what: the error of serde_json may quote a value.
-fn json(error: &serde_json::Error) -> Undecodable {
-    use serde_json::error::Category;
-    Undecodable::Json {
-        problem: match error.classify() {
-            Category::Eof => "it ends too early",
-            // The text may quote the body; nothing of it is told.
-            Category::Data if error.to_string().contains(json_object::EXPECTED) => {
-                "what must be an object is not an object"
-            }
-            Category::Data => "a field of the wrong type, or one that stands twice",
-            Category::Syntax | Category::Io => "a syntax error",
-        },
-        line: error.line(),
-        column: error.column(),
+        Some(spec) => kind.template(spec.0),
     }
 }
 
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "request_reader_tests.rs"]
+mod reader_tests;
 
 #[cfg(test)]
 #[path = "request_workload_tests.rs"]

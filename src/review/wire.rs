@@ -7,8 +7,8 @@ use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
+use super::reader::Raw;
 use crate::argocd::accounts::is_account_key;
 use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
 use crate::policy::break_glass::{ANNOTATION, ANNOTATION_BYTES};
@@ -88,7 +88,7 @@ pub(super) struct Guarded<'a> {
     #[serde(borrow, default)]
     pub(super) data: Option<AccountData<'a>>,
     #[serde(borrow, default)]
-    pub(super) spec: Option<&'a RawValue>,
+    pub(super) spec: Option<Raw<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -194,19 +194,20 @@ impl<'de> Deserialize<'de> for Annotations {
     }
 }
 
-/// `data`, reduced to the keys that Argo CD reads accounts from.
+/// `data`, reduced to the keys that Argo CD reads accounts from, each once, sorted.
 ///
 /// Borrowed from the body: when the object turns out to be a Secret, no copy of a value is left behind.
 #[derive(Default)]
-pub(super) struct AccountData<'a>(BTreeMap<Cow<'a, str>, Option<Text<'a>>>);
+pub(super) struct AccountData<'a>(Vec<(Cow<'a, str>, Option<Text<'a>>)>);
 
 impl AccountData<'_> {
     /// The keys with their texts; `None` when one has none, which no ConfigMap can have.
     pub(super) fn texts(&self) -> Option<BTreeMap<String, String>> {
-        let texts = self.0.iter();
-        texts
-            .map(|(key, text)| Some((key.as_ref().to_owned(), (**text.as_ref()?).to_owned())))
-            .collect()
+        let mut texts = BTreeMap::new();
+        for (key, text) in &self.0 {
+            texts.insert(key.as_ref().to_owned(), (**text.as_ref()?).to_owned());
+        }
+        Some(texts)
     }
 }
 
@@ -224,17 +225,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for AccountData<'a> {
                 self,
                 mut map: A,
             ) -> Result<AccountData<'de>, A::Error> {
-                let mut data = BTreeMap::new();
+                let mut data = Vec::new();
                 while let Some(Text(key)) = map.next_key()? {
                     if !is_account_key(&key) {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
-                    if data.insert(key, map.next_value()?).is_some() {
-                        return Err(A::Error::custom("a key of data stands twice"));
-                    }
+                    data.push((key, map.next_value()?));
                 }
-                Ok(AccountData(data))
+                data.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+                let twice = data.windows(2).any(|pair| match pair {
+                    [(one, _), (other, _)] => one == other,
+                    _ => false,
+                });
+                match twice {
+                    true => Err(A::Error::custom("a key of data stands twice")),
+                    false => Ok(AccountData(data)),
+                }
             }
         }
         deserializer.deserialize_map(DataVisitor)
