@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
+use hyper_util::service::TowerToHyperService;
 use keyguard::edge::certificate_files;
 use keyguard::edge::health::Draining;
 use keyguard::edge::listener::{Bound, Limits, Transport};
@@ -63,7 +64,7 @@ pub(crate) fn serve(arguments: &[String]) {
         bound
             .serve(
                 transport,
-                router,
+                TowerToHyperService::new(router),
                 Arc::new(Live::new(Limits::default())),
                 Draining::default(),
                 std::future::pending(),

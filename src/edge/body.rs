@@ -1,15 +1,22 @@
 //! A request body as bytes: bounded, and not copied when it arrives in one frame.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::intake::{Full, Place};
+use super::intake::{Full, Intake, Place};
 use super::rejection::Rejection;
 use super::request_limits::RequestLimits;
+
+/// The body of a request.
+pub trait RequestBody: HttpBody<Data = Bytes, Error: Send> + Send + Unpin + 'static {}
+
+impl<B: HttpBody<Data = Bytes, Error: Send> + Send + Unpin + 'static> RequestBody for B {}
 
 /// What an announced length may reserve before a single byte is there.
 const RESERVED_BYTES: usize = 256 * 1024;
@@ -27,14 +34,28 @@ const PROMPT: Duration = Duration::from_millis(250);
 /// # Errors
 /// When it is longer (announced or sent), takes longer, breaks off, or has to make room. Read the rest with
 /// [`discard`].
-pub(super) async fn read(
-    body: &mut Body,
+pub(super) async fn read<B: RequestBody>(
+    body: &mut B,
     limits: &RequestLimits,
     place: &mut Place<'_>,
 ) -> Result<Bytes, Rejection> {
     let patience = limits.body_timeout;
     let intake = place.intake();
     let mut whole = pin!(read_all(body, limits, place));
+    // Most have arrived with their header, and need no clock.
+    let at_once = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
+    match at_once {
+        Poll::Ready(read) => read,
+        Poll::Pending => Box::pin(wait(whole, patience, intake)).await,
+    }
+}
+
+/// Waits for the rest of a body, until its time is over or somebody needs the room of a slow one.
+async fn wait(
+    mut whole: Pin<&mut impl Future<Output = Result<Bytes, Rejection>>>,
+    patience: Duration,
+    intake: &Intake,
+) -> Result<Bytes, Rejection> {
     if let Ok(read) = timeout(PROMPT.min(patience), whole.as_mut()).await {
         return read;
     }
@@ -51,7 +72,7 @@ pub(super) async fn read(
 /// Reads what is left of `body` in the background and forgets it, within bounds.
 ///
 /// Closing a socket with unread bytes resets it, and takes back an answer that the client has not read yet.
-pub(super) fn discard(mut body: Body) {
+pub(super) fn discard<B: RequestBody>(mut body: B) {
     if body.is_end_stream() {
         return;
     }
@@ -66,8 +87,8 @@ pub(super) fn discard(mut body: Body) {
     }));
 }
 
-async fn read_all(
-    body: &mut Body,
+async fn read_all<B: RequestBody>(
+    body: &mut B,
     limits: &RequestLimits,
     place: &mut Place<'_>,
 ) -> Result<Bytes, Rejection> {
@@ -137,7 +158,7 @@ impl Whole<'_, '_> {
 }
 
 /// The next bytes; `None` at the end. Trailers are passed over.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Rejection> {
+async fn next<B: RequestBody>(body: &mut B) -> Result<Option<Bytes>, Rejection> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::body_incomplete())?;
         if let Ok(data) = frame.into_data() {
@@ -152,9 +173,9 @@ mod tests {
     use std::convert::Infallible;
 
     use axum::Error;
+    use axum::body::Body;
     use futures_util::stream;
 
-    use super::super::intake::Intake;
     use super::super::rejection::Reason;
     use super::*;
 

@@ -5,14 +5,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -23,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::activity::{Activity, Noticed};
 use super::client_certificates::ClientRefusal;
 use super::health::Draining;
+use super::http_service::HttpService;
 use super::listener::{Limits, Transport};
 use super::watchdog::{Overdue, Patience, Watchdog};
 
@@ -41,9 +40,9 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serves the connections of one listener.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(super) struct Server<S> {
     pub(super) transport: Transport,
-    pub(super) router: Router,
+    pub(super) service: S,
     pub(super) limits: Arc<Limits>,
     /// Tells when clients are to go elsewhere.
     pub(super) draining: Draining,
@@ -51,7 +50,7 @@ pub(super) struct Server {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-impl Server {
+impl<S: HttpService> Server<S> {
     /// Serves `stream` until it ends. What goes wrong with it is its peer's affair, and logged at debug only.
     pub(super) async fn serve(mut self, stream: TcpStream, activity: Arc<Activity>) {
         // An answer is one small write: held back for a next one it would only come late.
@@ -89,12 +88,12 @@ impl Server {
         }
     }
 
-    async fn http1<S>(self, stream: S, activity: Arc<Activity>)
+    async fn http1<T>(self, stream: T, activity: Arc<Activity>)
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let stream = TokioIo::new(Noticed::new(stream, Arc::clone(&activity)));
-        let service = service(self.router, Arc::clone(&activity));
+        let service = noted(self.service, Arc::clone(&activity));
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             // One flat buffer makes one TLS record; a queue of two costs more than copying an answer.
@@ -113,12 +112,12 @@ impl Server {
         drive(connection, watchdog, going_away, self.stopping).await;
     }
 
-    async fn http2<S>(self, stream: S, activity: Arc<Activity>)
+    async fn http2<T>(self, stream: T, activity: Arc<Activity>)
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let stream = TokioIo::new(Noticed::new(stream, Arc::clone(&activity)));
-        let service = service(self.router, Arc::clone(&activity));
+        let service = noted(self.service, Arc::clone(&activity));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(self.limits.max_header_bytes).unwrap_or(u32::MAX))
@@ -151,20 +150,11 @@ fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
-/// The router, with each request noted in `activity`.
-fn service(
-    router: Router,
-    activity: Arc<Activity>,
-) -> impl Service<
-    Request<Incoming>,
-    Response = axum::response::Response,
-    Error = std::convert::Infallible,
-    Future: Send + 'static,
-> {
-    let router = TowerToHyperService::new(router);
+/// `service`, with each request noted in `activity`.
+fn noted<S: HttpService>(service: S, activity: Arc<Activity>) -> impl HttpService<Body = S::Body> {
     service_fn(move |request: Request<Incoming>| {
         let in_progress = activity.request_begins();
-        let answer = router.call(request);
+        let answer = service.call(request);
         async move {
             let _in_progress = in_progress;
             answer.await

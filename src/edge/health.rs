@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
@@ -55,13 +56,13 @@ impl Draining {
 }
 
 /// Serves the three paths.
-pub fn router<R: Readiness>(
+pub fn service<R: Readiness>(
     readiness: Arc<R>,
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: Draining,
-) -> Router {
+) -> TowerToHyperService<Router> {
     let health = Arc::new(Health {
         readiness,
         certificate,
@@ -70,7 +71,7 @@ pub fn router<R: Readiness>(
         draining,
         cluster: Mutex::new(None),
     });
-    Router::new()
+    let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz::<R>))
         .route("/metrics", get(exposition::<R>))
@@ -78,7 +79,8 @@ pub fn router<R: Readiness>(
             let line = "there is nothing at this path; ask for /healthz, /readyz or /metrics\n";
             (StatusCode::NOT_FOUND, line)
         })
-        .with_state(health)
+        .with_state(health);
+    TowerToHyperService::new(router)
 }
 
 struct Health<R> {

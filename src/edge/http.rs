@@ -1,22 +1,20 @@
 //! `POST /validate`: from an HTTP request to a review's bytes, and back.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
-use axum::http::{HeaderMap, Version};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::body::{Bytes, HttpBody};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue};
+use axum::http::{HeaderMap, Method, Request, Response, Version};
 use futures_util::FutureExt;
-use tokio::task::yield_now;
+use http_body_util::Full;
+use hyper::service::{Service, service_fn};
 use tokio::time::Instant;
 
-use super::body;
+use super::body::{self, RequestBody};
 use super::health::Draining;
-use super::intake::{Intake, Place};
+use super::intake::Intake;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::rejection::{Reason, Rejection};
@@ -68,26 +66,31 @@ pub struct Serving<R> {
 }
 
 /// Serves `POST /validate` with what is in force when a request begins.
-pub fn router<R: Reviewer>(
+///
+/// Two paths need no router, which would box each request, its body and its answer.
+pub fn service<R: Reviewer, B: RequestBody>(
     serving: Arc<Live<Serving<R>>>,
     metrics: Arc<Metrics>,
     draining: Draining,
-) -> Router {
+) -> impl Service<
+    Request<B>,
+    Response = Response<Full<Bytes>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
     let gate = Arc::new(Gate {
         serving,
         intake: Intake::default(),
         metrics,
         draining,
     });
-    Router::new()
-        .route(VALIDATE_PATH, post(validate::<R>))
-        .route(
-            &format!("{VALIDATE_PATH}{FOR_THE_RECORD}"),
-            post(validate_exempt::<R>),
-        )
-        .method_not_allowed_fallback(wrong_method::<R>)
-        .fallback(wrong_path::<R>)
-        .with_state(gate)
+    service_fn(move |request: Request<B>| {
+        let gate = Arc::clone(&gate);
+        async move { Ok(gate.answer(request).await) }
+    })
 }
 
 /// Replaces the panic hook by one that logs where it happened, and nothing of what: a message may quote anything.
@@ -108,48 +111,47 @@ struct Gate<R> {
     draining: Draining,
 }
 
-async fn validate<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
-    gate.validate(request, Way::Guarded).await
-}
-
-async fn validate_exempt<R: Reviewer>(
-    State(gate): State<Arc<Gate<R>>>,
-    request: Request,
-) -> Response {
-    gate.validate(request, Way::Exempt).await
-}
-async fn wrong_method<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
-    let version = request.version();
-    leave(request);
-    gate.reject(version, Rejection::method())
-}
-
-async fn wrong_path<R: Reviewer>(State(gate): State<Arc<Gate<R>>>, request: Request) -> Response {
-    let version = request.version();
-    leave(request);
-    gate.reject(version, Rejection::path())
+/// How a request of this method and path asks, if it does.
+fn way(method: &Method, path: &str) -> Result<Way, Rejection> {
+    let way = match path.strip_prefix(VALIDATE_PATH) {
+        Some("") => Way::Guarded,
+        Some(FOR_THE_RECORD) => Way::Exempt,
+        _ => return Err(Rejection::path()),
+    };
+    match *method {
+        Method::POST => Ok(way),
+        _ => Err(Rejection::method()),
+    }
 }
 
 impl<R: Reviewer> Gate<R> {
-    async fn validate(&self, request: Request, way: Way) -> Response {
+    async fn answer<B: RequestBody>(&self, mut request: Request<B>) -> Response<Full<Bytes>> {
         let version = request.version();
+        let is_head = *request.method() == Method::HEAD;
         // Whatever a panic leaves half done belongs to this request and goes with it.
-        let outcome = AssertUnwindSafe(self.review(request, way))
+        let outcome = AssertUnwindSafe(self.review(&mut request))
             .catch_unwind()
             .await;
-        // Whatever else has arrived is decided on first, and the answers then go out one after another: a client that
-        // waits for several is woken once for all of them, which costs less than waking it for each.
-        yield_now().await;
-        match outcome {
-            Ok(Ok(review)) => self.answer(version, review),
-            Ok(Err(rejection)) => self.reject(version, rejection),
+        let response = match outcome {
+            Ok(Ok(review)) => self.accept(version, review),
+            Ok(Err(rejection)) => {
+                // What cannot be decoded was read to its end.
+                if rejection.reason != Reason::Undecodable {
+                    leave(request);
+                }
+                self.reject(version, rejection)
+            }
             Err(_) => self.reject(version, Rejection::panic()),
+        };
+        match is_head {
+            true => head_of(response),
+            false => response,
         }
     }
 
-    async fn review(&self, request: Request, way: Way) -> Result<Bytes, Rejection> {
+    async fn review<B: RequestBody>(&self, request: &mut Request<B>) -> Result<Bytes, Rejection> {
+        let way = way(request.method(), request.uri().path())?;
         if !is_json(request.headers()) {
-            leave(request);
             return Err(Rejection::media_type());
         }
         // The caller's clock runs already, and its body may be long on the way.
@@ -158,19 +160,18 @@ impl<R: Reviewer> Gate<R> {
         let serving = self.serving.get();
         let Serving { reviewer, limits } = &*serving;
         let Ok(mut place) = self.intake.enter(limits.max_requests).await else {
-            leave(request);
             return Err(Rejection::overload(limits.max_requests));
         };
         let _in_flight = self.metrics.request_begins();
-        let body = read(request, limits, &mut place).await?;
+        let body = body::read(request.body_mut(), limits, &mut place).await?;
         match reviewer.review(body, way, answer_by).await {
             Answer::Review(review) => Ok(review),
             Answer::Undecodable(line) => Err(Rejection::undecodable(line)),
         }
     }
 
-    fn answer(&self, version: Version, review: Bytes) -> Response {
-        let mut response = Response::new(Body::from(review));
+    fn accept(&self, version: Version, review: Bytes) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(review));
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -180,7 +181,7 @@ impl<R: Reviewer> Gate<R> {
         response
     }
 
-    fn reject(&self, version: Version, rejection: Rejection) -> Response {
+    fn reject(&self, version: Version, rejection: Rejection) -> Response<Full<Bytes>> {
         self.metrics.rejected(rejection.reason);
         // The rest of such a body is not worth waiting for.
         let abandoned = matches!(
@@ -195,27 +196,24 @@ impl<R: Reviewer> Gate<R> {
     }
 }
 
-async fn read(
-    mut request: Request,
-    limits: &RequestLimits,
-    place: &mut Place<'_>,
-) -> Result<Bytes, Rejection> {
-    let read = body::read(request.body_mut(), limits, place).await;
-    if read.is_err() {
-        leave(request);
-    }
-    read
-}
-
-/// Leaves a request unread. HTTP/2 resets the stream, and a client that waits for 100 Continue sends nothing more.
-fn leave(request: Request) {
+/// Leaves what is unread of a request. HTTP/2 resets the stream, and a client that waits for 100 Continue sends nothing more.
+fn leave<B: RequestBody>(request: Request<B>) {
     if request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT) {
         body::discard(request.into_body());
     }
 }
 
+/// The same without its body, which hyper leaves out over HTTP/1.1 only.
+fn head_of(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = HttpBody::size_hint(&body).exact() {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Full::default())
+}
+
 /// Asks the client to open a new connection next time. HTTP/2 has GOAWAY instead, and forbids the header.
-fn close_after(version: Version, response: &mut Response) {
+fn close_after<B>(version: Version, response: &mut Response<B>) {
     if version < Version::HTTP_2 {
         response
             .headers_mut()

@@ -1,11 +1,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use futures_util::stream;
 use http_body_util::BodyExt;
 use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
 
 use super::super::test_log::TestLog;
 use super::*;
@@ -26,7 +26,7 @@ impl Reviewer for Echo {
 }
 
 struct Gated {
-    service: TowerToHyperService<Router>,
+    gate: Gate<Echo>,
     metrics: Arc<Metrics>,
     draining: Draining,
 }
@@ -37,24 +37,25 @@ fn gated() -> Gated {
         max_body_bytes: 16,
         ..RequestLimits::default()
     };
-    let router = router(
-        Arc::new(Live::new(Serving {
+    let gate = Gate {
+        serving: Arc::new(Live::new(Serving {
             reviewer: Echo,
             limits,
         })),
-        Arc::clone(&metrics),
-        draining.clone(),
-    );
+        intake: Intake::default(),
+        metrics: Arc::clone(&metrics),
+        draining: draining.clone(),
+    };
     Gated {
-        service: TowerToHyperService::new(router),
+        gate,
         metrics,
         draining,
     }
 }
 
 impl Gated {
-    async fn ask(&self, request: Request) -> (StatusCode, HeaderMap, String) {
-        let response = self.service.call(request).await.unwrap();
+    async fn ask(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+        let response = self.gate.answer(request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (
@@ -65,7 +66,7 @@ impl Gated {
     }
 }
 
-fn request(method: &str, uri: &str, content_type: &str, body: &'static str) -> Request {
+fn request(method: &str, uri: &str, content_type: &str, body: &'static str) -> Request<Body> {
     Request::builder()
         .method(method)
         .uri(uri)
@@ -136,11 +137,7 @@ async fn a_request_ends_with_what_was_in_force_when_it_began() {
         },
     };
     let serving = Arc::new(Live::new(named("before", 2)));
-    let service = TowerToHyperService::new(router(
-        Arc::clone(&serving),
-        Arc::default(),
-        Draining::default(),
-    ));
+    let service = service(Arc::clone(&serving), Arc::default(), Draining::default());
     let exchanged = Arc::clone(&serving);
     let late = stream::once(async move {
         exchanged.exchange(named("after", 1));

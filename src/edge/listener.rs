@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
@@ -17,6 +16,7 @@ use super::activity::Activity;
 use super::connection::Server;
 use super::connections::Connections;
 use super::health::Draining;
+use super::http_service::HttpService;
 use super::live::Live;
 use super::metrics::Metrics;
 
@@ -161,12 +161,12 @@ impl Bound {
         self.address
     }
 
-    /// Serves `router` until `shutdown`, each connection within the limits in force when it opens; then accepts no more, closes idle connections, and waits for requests in
-    /// progress up to the drain timeout.
+    /// Serves `service` until `shutdown`, each connection within the limits in force when it opens; then accepts no more,
+    /// closes idle connections, and waits for requests in progress up to the drain timeout.
     pub async fn serve(
         self,
         transport: Transport,
-        router: Router,
+        service: impl HttpService,
         limits: Arc<Live<Limits>>,
         draining: Draining,
         shutdown: impl Future<Output = ()>,
@@ -175,7 +175,7 @@ impl Bound {
         let mut connections = Connections::new();
         let server = Server {
             transport,
-            router,
+            service,
             limits: limits.get(),
             draining,
             stopping,
@@ -192,7 +192,12 @@ impl Bound {
     }
 
     /// Accepts for ever. No error ends it: they are about one connection, or pass.
-    async fn accept(&self, server: &Server, limits: &Live<Limits>, connections: &mut Connections) {
+    async fn accept(
+        &self,
+        server: &Server<impl HttpService>,
+        limits: &Live<Limits>,
+        connections: &mut Connections,
+    ) {
         let mut pause = PAUSES.0;
         loop {
             let accepted = tokio::select! {

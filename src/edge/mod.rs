@@ -20,6 +20,7 @@ pub mod dry_run;
 pub mod freed_memory;
 pub mod health;
 pub mod http;
+pub mod http_service;
 mod intake;
 mod json_line;
 pub mod listener;

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::body::Bytes;
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use axum::response::{IntoResponse, Response};
+use axum::http::{Response, StatusCode};
+use http_body_util::Full;
 
 /// Why a request got no review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,10 +197,9 @@ impl Rejection {
             line: Cow::Owned(line),
         }
     }
-}
 
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response {
+    /// The answer in plain text.
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(format!("{}\n", self.line).into());
         *response.status_mut() = self.reason.status();
         let headers = response.headers_mut();

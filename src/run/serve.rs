@@ -202,14 +202,14 @@ impl Server {
             metrics,
             ..
         } = configuration;
-        let health_router = health::router(
+        let health_service = health::service(
             Arc::clone(source),
             Arc::clone(&self.certificate),
             self.trust,
             Arc::clone(metrics),
             draining.clone(),
         );
-        let router = http::router(Arc::clone(serving), Arc::clone(metrics), draining.clone());
+        let service = http::service(Arc::clone(serving), Arc::clone(metrics), draining.clone());
         let health_limits = Live::new(listener::Limits {
             max_connections: HEALTH_CONNECTIONS,
             drain_timeout: Duration::ZERO,
@@ -229,7 +229,7 @@ impl Server {
         let reviews = async {
             let ended = self.reviews.serve(
                 transport,
-                router,
+                service,
                 Arc::clone(connections),
                 draining.clone(),
                 async {
@@ -249,7 +249,7 @@ impl Server {
         };
         let health = self.health.serve(
             Transport::Plain,
-            health_router,
+            health_service,
             Arc::new(health_limits),
             Draining::default(),
             async {

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use keyguard::edge::certificate_files;
 use keyguard::edge::health::Draining;
-use keyguard::edge::http::{Answer, Reviewer, Serving, Way, router};
+use keyguard::edge::http::{Answer, Reviewer, Serving, Way, service};
+use keyguard::edge::http_service::HttpService;
 use keyguard::edge::listener::{Bound, Drained, Limits, Transport};
 use keyguard::edge::live::Live;
 use keyguard::edge::metrics::Metrics;
@@ -113,7 +113,7 @@ impl Server {
         };
         let metrics = Arc::new(Metrics::new());
         let draining = Draining::default();
-        let router = router(
+        let service = service(
             Arc::new(Live::new(Serving {
                 reviewer: reviewer.clone(),
                 limits: setup.requests,
@@ -125,7 +125,7 @@ impl Server {
             config: certificate.server_config(),
             metrics: Arc::clone(&metrics),
         };
-        let (address, stop, served) = serve(transport, router, setup.limits, &draining).await;
+        let (address, stop, served) = serve(transport, service, setup.limits, &draining).await;
         Server {
             address,
             certificate: Arc::new(certificate),
@@ -208,7 +208,7 @@ impl Server {
 /// Serves anything on loopback.
 pub(super) async fn serve(
     transport: Transport,
-    router: Router,
+    service: impl HttpService,
     limits: Limits,
     draining: &Draining,
 ) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<Drained>) {
@@ -221,6 +221,6 @@ pub(super) async fn serve(
         let _ = stopped.await;
     };
     let limits = Arc::new(Live::new(limits));
-    let served = tokio::spawn(bound.serve(transport, router, limits, draining.clone(), shutdown));
+    let served = tokio::spawn(bound.serve(transport, service, limits, draining.clone(), shutdown));
     (address, stop, served)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keyguard::edge::health::{Draining, Readiness, router};
+use keyguard::edge::health::{Draining, Readiness, service};
 use keyguard::edge::listener::{Drained, Limits, Transport};
 use keyguard::edge::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,7 +28,7 @@ impl Readiness for Cluster {
 async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draining() {
     let (certificate, _) = certificate();
     let (cluster, draining) = (Arc::new(Cluster::default()), Draining::default());
-    let router = router(
+    let service = service(
         Arc::clone(&cluster),
         Arc::new(certificate),
         Arc::default(),
@@ -36,7 +36,7 @@ async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draini
         draining.clone(),
     );
     let (address, stop, served) =
-        serve(Transport::Plain, router, Limits::default(), &draining).await;
+        serve(Transport::Plain, service, Limits::default(), &draining).await;
     let get = async |path: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request =

@@ -292,3 +292,23 @@ async fn a_client_that_goes_away_in_the_middle_takes_its_request_with_it() {
         server.shows("keyguard_requests_in_flight 0").await;
     }
 }
+
+#[tokio::test]
+async fn a_head_is_answered_without_a_body_and_the_connection_stays() {
+    let server = Server::start(Setup::default()).await;
+    for protocol in PROTOCOLS {
+        let stream = server.connect(protocol.name()).await;
+        let mut client = Client::over(stream, protocol).await;
+        for (path, status) in [
+            ("/validate", StatusCode::METHOD_NOT_ALLOWED),
+            ("/", StatusCode::NOT_FOUND),
+        ] {
+            let request = Request::head(format!("https://localhost{path}"));
+            let reply = client.send(request.body(Body::empty()).unwrap()).await;
+            let reply = reply.unwrap();
+            assert_eq!((reply.status, reply.body.as_str()), (status, ""), "{path}");
+            assert_ne!(reply.headers["content-length"], "0");
+        }
+        assert_eq!(client.review("{}").await.unwrap().body, "{}");
+    }
+}
