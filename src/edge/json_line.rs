@@ -1,77 +1,110 @@
 //! Log events as JSON, a line each, written field by field without building anything in between.
 //!
-//! The formatter of `tracing-subscriber` collects every event into a map first, which costs several
-//! times what deciding on a review does.
+//! What `tracing-subscriber` has for it collects every event into a map first, and looks after spans, of which there are
+//! none here. That costs several times what deciding on a review does.
 
+use std::cell::Cell;
 use std::fmt::{self, Write};
+use std::time::SystemTime;
 
+use humantime::format_rfc3339_micros;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
-/// Formats an event as one JSON object: timestamp, level, target, then its fields in their order.
-pub(super) struct JsonLine;
+/// The least of what is logged.
+const LEVEL: LevelFilter = LevelFilter::INFO;
 
-impl<S, N> FormatEvent<S, N> for JsonLine
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        // One buffer that pieces are copied into: the writer is called through a table for each of them.
-        let mut line = String::with_capacity(LINE_BYTES);
-        line.push_str("{\"timestamp\":\"");
-        SystemTime.format_time(&mut Writer::new(&mut line))?;
-        let metadata = event.metadata();
-        line.push_str("\",\"level\":\"");
-        line.push_str(metadata.level().as_str());
-        line.push_str("\",\"target\":\"");
-        line.push_str(metadata.target());
-        line.push('"');
-        event.record(&mut Fields(&mut line));
-        line.push_str("}\n");
-        writer.write_str(&line)
-    }
+/// Where lines go.
+pub(super) trait Lines: Send + Sync + 'static {
+    /// Takes a line, or drops it.
+    fn queue(&self, line: &[u8]);
 }
 
-/// What a line is expected to need, so that one allocation is enough.
-const LINE_BYTES: usize = 1024;
+thread_local! {
+    /// The room of the last line, for the next.
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
-struct Fields<'a>(&'a mut String);
+/// Writes each event as one JSON object: timestamp, level, target, then its fields in their order.
+pub(super) struct JsonLines<L>(pub(super) L);
+
+impl<L: Lines> Subscriber for JsonLines<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= LEVEL
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LEVEL)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        // Taken out meanwhile: what is logged while a line is being written, such as a panic, gets one of its own.
+        let mut line = LINE.take();
+        line.clear();
+        write_event(&mut line, event);
+        self.0.queue(&line);
+        LINE.set(line);
+    }
+
+    /// No span is enabled, so what follows is not called.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[expect(clippy::disallowed_methods, reason = "the time of a log line")]
+fn write_event(line: &mut Vec<u8>, event: &Event<'_>) {
+    line.extend_from_slice(b"{\"timestamp\":\"");
+    // A time before 1970 panics, and one after 9999 is left out.
+    let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+    let _ = write!(Escaped(line), "{}", format_rfc3339_micros(now));
+    let metadata = event.metadata();
+    line.extend_from_slice(b"\",\"level\":\"");
+    line.extend_from_slice(metadata.level().as_str().as_bytes());
+    line.extend_from_slice(b"\",\"target\":\"");
+    line.extend_from_slice(metadata.target().as_bytes());
+    line.push(b'"');
+    event.record(&mut Fields(line));
+    line.extend_from_slice(b"}\n");
+}
+
+struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Fields<'_> {
     fn name(&mut self, field: &Field) {
-        self.0.push_str(",\"");
-        self.0.push_str(field.name());
-        self.0.push_str("\":");
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(field.name().as_bytes());
+        self.0.extend_from_slice(b"\":");
     }
 
-    /// Writing to a string does not fail.
     fn display(&mut self, field: &Field, value: impl fmt::Display) {
         self.name(field);
-        let _ = write!(self.0, "{value}");
+        let _ = write!(Escaped(self.0), "{value}");
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
-        self.0.push('"');
+        self.0.push(b'"');
         escape(self.0, value);
-        self.0.push('"');
+        self.0.push(b'"');
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.name(field);
-        self.0.push_str(if value { "true" } else { "false" });
+        let text = if value { "true" } else { "false" };
+        self.0.extend_from_slice(text.as_bytes());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -92,14 +125,14 @@ impl Visit for Fields<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.name(field);
-        self.0.push('"');
+        self.0.push(b'"');
         let _ = write!(Escaped(self.0), "{value:?}");
-        self.0.push('"');
+        self.0.push(b'"');
     }
 }
 
 /// Escapes what is written through it.
-struct Escaped<'a>(&'a mut String);
+struct Escaped<'a>(&'a mut Vec<u8>);
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -109,7 +142,7 @@ impl Write for Escaped<'_> {
 }
 
 /// Appends `text`, with what JSON does not allow in a string escaped; runs that need nothing are copied whole.
-fn escape(line: &mut String, text: &str) {
+fn escape(line: &mut Vec<u8>, text: &str) {
     let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     // Looked through without a branch for each byte: nearly always there is nothing to escape.
     let mut rest = text;
@@ -119,37 +152,40 @@ fn escape(line: &mut String, text: &str) {
     {
         while let Some(at) = rest.bytes().position(needs_escape) {
             let (plain, odd) = rest.split_at(at);
-            line.push_str(plain);
+            line.extend_from_slice(plain.as_bytes());
             let mut characters = odd.chars();
             match characters.next() {
-                Some('"') => line.push_str("\\\""),
-                Some('\\') => line.push_str("\\\\"),
-                Some('\n') => line.push_str("\\n"),
+                Some('"') => line.extend_from_slice(b"\\\""),
+                Some('\\') => line.extend_from_slice(b"\\\\"),
+                Some('\n') => line.extend_from_slice(b"\\n"),
                 Some(control) => {
-                    let _ = write!(line, "\\u{:04x}", u32::from(control));
+                    line.extend_from_slice(format!("\\u{:04x}", u32::from(control)).as_bytes());
                 }
                 None => {}
             }
             rest = characters.as_str();
         }
     }
-    line.push_str(rest);
+    line.extend_from_slice(rest.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_log::TestLog;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use serde_json::Value;
 
+    impl Lines for Arc<Mutex<Vec<u8>>> {
+        fn queue(&self, line: &[u8]) {
+            self.lock().unwrap().extend_from_slice(line);
+        }
+    }
+
     fn logged(log: impl FnOnce()) -> String {
-        let lines = TestLog::default();
-        let subscriber = tracing_subscriber::fmt()
-            .event_format(JsonLine)
-            .with_writer(lines.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, log);
-        lines.text()
+        let lines = Arc::default();
+        tracing::subscriber::with_default(JsonLines(Arc::clone(&lines)), log);
+        String::from_utf8(lines.lock().unwrap().clone()).unwrap()
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! reads the log stands still and the buffer is full, lines are dropped and counted instead of requests
 //! held up: the audit annotations of the API server still tell each decision.
 
-use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::mem;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::json_line::JsonLine;
+use super::json_line::{JsonLines, Lines};
 use super::metrics::Metrics;
 use crate::policy::cut::cut;
 use crate::policy::verdict::Verdict;
@@ -23,8 +22,8 @@ use crate::runtime::name::Name;
 
 /// The most bytes that wait to be written: some 6,000 decisions.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
-/// What an emptied buffer keeps.
-const KEPT_BYTES: usize = 256 * 1024;
+/// What an emptied buffer keeps: what gathers under load, so that it does not grow into fresh memory again each time.
+const KEPT_BYTES: usize = 1024 * 1024;
 /// How long lines may gather, so that a busy server does not wake the writer for each.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the program waits for the log to be written.
@@ -57,28 +56,24 @@ pub fn decision(request: &Request, verdict: &Verdict, secrets: &[Name], duration
             decision = verdict.decision.name(),
             passage = verdict.passage.map_or("", |passage| passage.name()),
             reason = verdict.reason,
-            rules = rule_ids(&verdict.rules()),
+            rules = &*rule_ids(&verdict.rules()),
             fields = %fields(verdict),
             findings = %findings(verdict),
-            secrets = %Joined(",", || secrets.iter().map(Name::shown)),
+            secrets = %joined(",", secrets.iter().map(|name| name.shown().to_string())),
             duration_seconds = duration.as_secs_f64(),
         },
         "decision"
     );
 }
 
-fn fields(verdict: &Verdict) -> impl Display {
+fn fields(verdict: &Verdict) -> String {
     let judged = verdict.judged.iter();
-    Joined(",", move || {
-        judged.clone().flat_map(|judged| &judged.finding.fields)
-    })
+    joined(",", judged.flat_map(|judged| &judged.finding.fields))
 }
 
-fn findings(verdict: &Verdict) -> impl Display {
+fn findings(verdict: &Verdict) -> String {
     let judged = verdict.judged.iter();
-    Joined("; ", move || {
-        judged.clone().map(|judged| judged.finding.message())
-    })
+    joined("; ", judged.map(|judged| judged.finding.message()))
 }
 
 /// The most bytes of a name in the log; Kubernetes allows 253.
@@ -89,29 +84,21 @@ const GROUPS_BYTES: usize = 2048;
 const LIST_BYTES: usize = 16 * 1024;
 
 /// Items with a separator between them, cut where one decision would drown the log.
-struct Joined<F>(&'static str, F);
-
-impl<F, I> Display for Joined<F>
-where
-    F: Fn() -> I,
-    I: Iterator<Item: Display>,
-{
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 64;
-        let mut bytes = 0;
-        for (index, item) in (self.1)().enumerate() {
-            let item = item.to_string();
-            bytes += item.len();
-            if index == MOST || bytes > LIST_BYTES {
-                return formatter.write_str("…");
-            }
-            if index > 0 {
-                formatter.write_str(self.0)?;
-            }
-            formatter.write_str(&item)?;
+fn joined(separator: &str, items: impl Iterator<Item: AsRef<str>>) -> String {
+    const MOST: usize = 64;
+    let mut joined = String::new();
+    for (index, item) in items.enumerate() {
+        let item = item.as_ref();
+        if index == MOST || joined.len() + item.len() > LIST_BYTES {
+            joined.push('…');
+            break;
         }
-        Ok(())
+        if index > 0 {
+            joined.push_str(separator);
+        }
+        joined.push_str(item);
     }
+    joined
 }
 
 /// The log of the program; what is in the buffer is written out when it is dropped.
@@ -139,16 +126,17 @@ impl Log {
                 writer.write_out(io::stdout());
                 drop(done);
             })?;
-        let builder = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::INFO)
-            .with_ansi(false)
-            .with_writer(Buffered(Arc::clone(&shared)));
+        let lines = Buffered(Arc::clone(&shared));
         // A second installation in one process changes nothing.
         let _ = match format {
-            LogFormat::Json => {
-                tracing::subscriber::set_global_default(builder.event_format(JsonLine).finish())
+            LogFormat::Json => tracing::subscriber::set_global_default(JsonLines(lines)),
+            LogFormat::Text => {
+                let builder = tracing_subscriber::fmt()
+                    .with_max_level(tracing::Level::INFO)
+                    .with_ansi(false)
+                    .with_writer(lines);
+                tracing::subscriber::set_global_default(builder.finish())
             }
-            LogFormat::Text => tracing::subscriber::set_global_default(builder.finish()),
         };
         Ok(Log { shared, written })
     }
@@ -164,19 +152,19 @@ impl Drop for Log {
 }
 
 struct Shared {
-    lines: Mutex<Lines>,
+    lines: Mutex<Waiting>,
     more: Condvar,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
-struct Lines {
+struct Waiting {
     bytes: Vec<u8>,
     closed: bool,
 }
 
 impl Shared {
-    fn lines(&self) -> MutexGuard<'_, Lines> {
+    fn lines(&self) -> MutexGuard<'_, Waiting> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -219,8 +207,14 @@ impl Shared {
     }
 }
 
-/// What the subscriber writes lines to.
+/// What subscribers write lines to.
 struct Buffered(Arc<Shared>);
+
+impl Lines for Buffered {
+    fn queue(&self, line: &[u8]) {
+        self.0.queue(line);
+    }
+}
 
 impl<'a> MakeWriter<'a> for Buffered {
     type Writer = Line<'a>;
@@ -290,11 +284,11 @@ mod tests {
 
     #[test]
     fn a_list_is_joined_and_cut() {
-        let joined = |count: usize| Joined(",", move || 0..count).to_string();
-        assert_eq!(joined(0), "");
-        assert_eq!(joined(3), "0,1,2");
-        assert!(joined(1000).ends_with(",63…"));
-        let long = Joined(",", || ["x".repeat(10_000), "y".repeat(10_000)].into_iter());
-        assert_eq!(long.to_string(), "x".repeat(10_000) + "…");
+        let numbers = |count: usize| joined(",", (0..count).map(|number| number.to_string()));
+        assert_eq!(numbers(0), "");
+        assert_eq!(numbers(3), "0,1,2");
+        assert!(numbers(1000).ends_with(",63…"));
+        let long = joined(",", ["x".repeat(10_000), "y".repeat(10_000)].iter());
+        assert_eq!(long, "x".repeat(10_000) + "…");
     }
 }

@@ -48,12 +48,15 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
 }
 
 /// The ids of `rules`, joined by commas; `none` when there are none.
-pub fn rule_ids(rules: &[Rule]) -> String {
-    if rules.is_empty() {
-        return "none".to_owned();
+pub fn rule_ids(rules: &[Rule]) -> Cow<'static, str> {
+    match rules {
+        [] => Cow::Borrowed("none"),
+        [rule] => Cow::Borrowed(rule.id()),
+        rules => {
+            let ids: Vec<&str> = rules.iter().map(|rule| rule.id()).collect();
+            Cow::Owned(ids.join(","))
+        }
     }
-    let ids: Vec<&str> = rules.iter().map(|rule| rule.id()).collect();
-    ids.join(",")
 }
 
 fn status<'a>(request: &'a Request, verdict: &'a Verdict) -> Status<'a> {
@@ -177,7 +180,7 @@ struct Response<'a> {
 #[derive(Serialize)]
 struct AuditAnnotations<'a> {
     decision: &'static str,
-    rules: String,
+    rules: Cow<'static, str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'a str,
 }
