@@ -69,7 +69,11 @@ pub fn judge(change: Change<'_>, protected: &[String]) -> Vec<Finding> {
 
 fn update(old: &AccountsConfigMap, new: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
     let before = State::of(old);
-    let after = State::of(new);
+    // Most updates are about something else.
+    let after = match old.data == new.data {
+        true => before.clone(),
+        false => State::of(new),
+    };
     let mut findings = Vec::new();
     let losers: Vec<&str> = protected
         .iter()
@@ -282,6 +286,7 @@ fn not_usable(name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Findin
 }
 
 /// What Argo CD makes of a state.
+#[derive(Clone)]
 pub(super) enum State<'a> {
     Readable(Accounts<'a>),
     /// Nothing, because of these keys.

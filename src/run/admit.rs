@@ -65,17 +65,19 @@ impl<S: Source> Admission<S> {
     pub async fn admit(&self, mut request: Request, answer_by: Option<Instant>) -> Outcome {
         if let Some(search) = self.policy.plan_use(&request.case) {
             let change = std::mem::take(&mut request.secret);
-            return self.admit_in_use(request, change, search, answer_by).await;
+            // What is rare is boxed: most reviews ask for nothing, and what a request may come to need is moved about
+            // with it.
+            return Box::pin(self.admit_in_use(request, change, search, answer_by)).await;
         }
         let lookups = self.policy.plan(&request.case);
         let secrets = lookups
             .as_ref()
             .map(|lookups| lookups.secrets.keys().cloned().collect());
         let facts = match lookups {
-            Some(lookups) => Some(
-                self.gather(&request.case.namespace, lookups, answer_by)
-                    .await,
-            ),
+            Some(lookups) => {
+                let gathered = self.gather(&request.case.namespace, lookups, answer_by);
+                Some(Box::pin(gathered).await)
+            }
             None => None,
         };
         let verdict = self.policy.decide(&request.case, facts.as_ref());
