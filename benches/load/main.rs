@@ -1,6 +1,6 @@
 //! 30,000 reviews over real TLS against the real program, and against two servers on the same TLS stack that read
-//! the same bytes and decide nothing: one answers a constant, one parses out the uid that every answer must carry.
-//! How much of what is possible is left.
+//! the same bytes and decide nothing: one answers a constant, one parses out the uid that every answer must carry, which
+//! is the least that a webhook can do. How much of what is possible is left.
 //!
 //! `cargo bench --bench load` prints a table; `-- --rounds N` runs more rounds.
 
