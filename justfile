@@ -15,10 +15,6 @@ format:
 lint:
     .ci/run lint
 
-# The pure part compiles without the server
-pure:
-    .ci/run pure
-
 # Bans, licenses and sources of dependencies, offline
 dependencies:
     .ci/run fetch dependencies

@@ -6,9 +6,9 @@ mod common;
 
 use common::review;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use keyguard::policy::decide::Policy;
-use keyguard::review::reply;
-use keyguard::review::request::Request;
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::review::reply;
+use keyguard_core::review::request::Request;
 use serde_json::{Value, json};
 
 fn pipeline(body: &[u8], policy: &Policy) -> Vec<u8> {

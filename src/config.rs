@@ -14,9 +14,9 @@ use std::path::Path;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::policy::credentials::OnError;
-use crate::policy::decide::Policy;
-use crate::policy::namespace_label::NamespaceLabel;
+use keyguard_core::policy::credentials::OnError;
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::namespace_label::NamespaceLabel;
 
 pub use self::certificates::Certificates;
 pub use self::limits::Limits;
@@ -70,7 +70,6 @@ impl Config {
     ///
     /// # Errors
     /// When the file cannot be used, with everything that is wrong with it.
-    #[expect(clippy::disallowed_methods, reason = "the configuration is a file")]
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         match path {
             None => Ok(Config::default()),
@@ -189,8 +188,8 @@ mod tests {
 
     use super::*;
     use crate::certificates::plan::Terms;
-    use crate::policy::guard::Guard;
-    use crate::policy::rules::{Mode, Rule};
+    use keyguard_core::policy::guard::Guard;
+    use keyguard_core::policy::rules::{Mode, Rule};
 
     fn faults(text: &str) -> Vec<String> {
         match Config::parse("test", text) {

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use keyguard::policy::decide::Policy;
-use keyguard::policy::guard::Guard;
-use keyguard::review::reply;
-use keyguard::review::request::Request;
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::guard::Guard;
+use keyguard_core::review::reply;
+use keyguard_core::review::request::Request;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::Value;

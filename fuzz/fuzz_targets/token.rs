@@ -4,9 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use keyguard::argocd::claims::{Capability, Subject};
-use keyguard::argocd::token::{Token, inspect};
-use keyguard::argocd::verification::State;
+use keyguard_core::argocd::claims::{Capability, Subject};
+use keyguard_core::argocd::token::{Token, inspect};
+use keyguard_core::argocd::verification::State;
 use libfuzzer_sys::fuzz_target;
 use sha2::Sha256;
 

@@ -1,7 +1,7 @@
 //! The list of an account's API keys: what is as Argo CD writes it is read whole, with every id.
 #![no_main]
 
-use keyguard::argocd::token_list::TokenList;
+use keyguard_core::argocd::token_list::TokenList;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! `guard`: what is guarded besides `argocd-cm` and workloads.
 
 use super::section::Section;
-use crate::policy::guard::Guard;
+use keyguard_core::policy::guard::Guard;
 
 /// Reads the section.
 pub(super) fn read(section: &mut Section<'_>, guard: &mut Guard) {

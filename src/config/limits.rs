@@ -1,7 +1,7 @@
 //! `limits`: how much is accepted.
 
 use super::section::Section;
-use crate::review::request::DEEPEST;
+use keyguard_core::review::request::DEEPEST;
 
 /// How much is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

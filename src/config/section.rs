@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::policy::plan::is_object_name;
-use crate::policy::rules::{Mode, Modes, Rule};
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::policy::rules::{Mode, Modes, Rule};
 
 /// One map of the file, read key by key; what is left at the end is unknown.
 pub(super) struct Section<'a> {

@@ -1,7 +1,7 @@
 //! `verify`: whose own state tells whether credentials work.
 
 use super::section::Section;
-use crate::policy::plan::is_object_name;
+use keyguard_core::policy::plan::is_object_name;
 
 const KEY: &str = "argocdNamespace";
 

@@ -48,7 +48,6 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    #[expect(clippy::disallowed_methods, reason = "what the kernel says")]
     async fn it_gives_way_and_nobody_else_does() {
         // The 41st field: 5 is SCHED_IDLE.
         let policy = || {

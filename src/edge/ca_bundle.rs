@@ -30,7 +30,6 @@ pub enum CaBundleError {
 ///
 /// # Errors
 /// When it does not.
-#[expect(clippy::disallowed_methods, reason = "the bundle is a file")]
 pub fn read(path: &Path) -> Result<Vec<u8>, CaBundleError> {
     let pem = std::fs::read(path).map_err(|source| CaBundleError::Unreadable {
         path: path.to_owned(),
@@ -52,10 +51,6 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CaBundleError> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests write the files that are read"
-)]
 mod tests {
     use super::*;
     use rcgen::{CertificateParams, KeyPair};

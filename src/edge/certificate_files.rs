@@ -285,7 +285,6 @@ fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsErr
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "certificate and key are files")]
 fn read(flag: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     std::fs::read(path)
         .map(Zeroizing::new)

@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "certificate and key are files")]
-
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};

@@ -16,8 +16,8 @@ use super::cluster::{Cluster, Written};
 use super::metrics::Metrics;
 use super::registration::Registration;
 use crate::certificates::kept::Authority;
-use crate::policy::facts::Unread;
-use crate::policy::plan::is_object_name;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::policy::plan::is_object_name;
 
 /// How long the API server may take to answer one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);

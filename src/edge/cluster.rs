@@ -15,7 +15,7 @@ use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
 use zeroize::Zeroizing;
 
-use crate::policy::facts::Unread;
+use keyguard_core::policy::facts::Unread;
 
 use super::object;
 use super::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::cluster::Cluster;
-use crate::policy::facts::Unread;
+use keyguard_core::policy::facts::Unread;
 
 /// What the API server answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -53,7 +53,6 @@ mod allocator {
 
 #[cfg(test)]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(clippy::disallowed_methods, reason = "what the kernel says")]
 mod tests {
     use super::*;
 

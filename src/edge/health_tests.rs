@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "certificate and key are files")]
-
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::policy::facts::Unread;
-use crate::runtime::secret_bytes::SecretBytes;
-use crate::runtime::user::{KINDS, User};
-use crate::runtime::workload::WorkloadKind;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::user::{KINDS, User};
+use keyguard_core::runtime::workload::WorkloadKind;
 
 use super::manifest::{Data, Manifest};
 use super::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
@@ -229,7 +229,6 @@ impl Source for Manifests {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the folder is the cluster here")]
 fn print(folder: &Path) -> Result<Vec<Print>, ManifestError> {
     let fail = |path: &Path| {
         let path = path.display().to_string();
@@ -252,7 +251,6 @@ fn print(folder: &Path) -> Result<Vec<Print>, ManifestError> {
 }
 
 impl Objects {
-    #[expect(clippy::disallowed_methods, reason = "the folder is the cluster here")]
     fn add(&mut self, path: &Path) -> Result<(), ManifestError> {
         let text = std::fs::read(path).map_err(|source| ManifestError::Unreadable {
             path: path.display().to_string(),
@@ -355,9 +353,5 @@ fn texts(
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests write the files that are read"
-)]
 #[path = "manifests_tests.rs"]
 mod tests;

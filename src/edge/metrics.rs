@@ -14,10 +14,10 @@ use super::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteO
 use super::client_certificates::ClientRefusal;
 use super::config_metrics::{ConfigMetrics, ConfigOutcome};
 use super::rejection::Reason;
-use crate::policy::rules::Rule;
-use crate::policy::subject::Operation;
-use crate::policy::verdict::Decision;
-use crate::review::request::Webhook;
+use keyguard_core::policy::rules::Rule;
+use keyguard_core::policy::subject::Operation;
+use keyguard_core::policy::verdict::Decision;
+use keyguard_core::review::request::Webhook;
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -10,8 +10,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::policy::facts::Unread;
-use crate::runtime::secret_bytes::{SecretBytes, Version};
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::secret_bytes::{SecretBytes, Version};
 
 use super::source::{ConfigMapRead, SecretRead};
 

@@ -14,11 +14,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::json_line::{JsonLines, Lines};
 use super::metrics::Metrics;
-use crate::policy::cut::cut;
-use crate::policy::verdict::Verdict;
-use crate::review::reply::rule_ids;
-use crate::review::request::Request;
-use crate::runtime::name::Name;
+use keyguard_core::policy::cut::cut;
+use keyguard_core::policy::verdict::Verdict;
+use keyguard_core::review::reply::rule_ids;
+use keyguard_core::review::request::Request;
+use keyguard_core::runtime::name::Name;
 
 /// The most bytes that wait to be written: some 6,000 decisions.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;

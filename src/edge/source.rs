@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use crate::policy::facts::Unread;
-use crate::runtime::secret_bytes::SecretBytes;
-use crate::runtime::user::User;
-use crate::runtime::workload::WorkloadKind;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::user::User;
+use keyguard_core::runtime::workload::WorkloadKind;
 
 /// What reading a Secret came to.
 #[derive(Debug)]

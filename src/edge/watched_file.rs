@@ -116,16 +116,11 @@ fn content(read: &io::Result<Vec<u8>>) -> Content {
 ///
 /// # Errors
 /// What the operating system says.
-#[expect(clippy::disallowed_methods, reason = "files are what this is about")]
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests write the file that is read"
-)]
 mod tests {
     use std::fs;
 

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::cluster::Cluster;
 use super::source::{Bound, WorkloadsRead};
-use crate::policy::facts::Unread;
-use crate::runtime::json_object::Object;
-use crate::runtime::user::{KINDS, User};
-use crate::runtime::workload::WorkloadKind;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::json_object::Object;
+use keyguard_core::runtime::user::{KINDS, User};
+use keyguard_core::runtime::workload::WorkloadKind;
 
 /// Workloads of one answer: some 10 KB each.
 const PAGE: usize = 100;

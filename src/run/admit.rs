@@ -15,15 +15,15 @@ use crate::edge::http::{Answer, Reviewer, Way};
 use crate::edge::metrics::{Metrics, ReadOutcome};
 use crate::edge::record;
 use crate::edge::source::{Bound, ConfigMapRead, SecretRead, Source};
-use crate::policy::decide::Policy;
-use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
-use crate::policy::plan::{Lookups, is_object_name};
-use crate::policy::verdict::Verdict;
-use crate::review::reply;
-use crate::review::request::Request;
-use crate::runtime::mode::{self, Mode};
-use crate::runtime::name::Name;
-use crate::runtime::value::{Role, examine};
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
+use keyguard_core::policy::plan::{Lookups, is_object_name};
+use keyguard_core::policy::verdict::Verdict;
+use keyguard_core::review::reply;
+use keyguard_core::review::request::Request;
+use keyguard_core::runtime::mode::{self, Mode};
+use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::value::{Role, examine};
 
 /// What is kept free of the API server's own timeout for the way back.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -281,10 +281,6 @@ pub(super) fn outcome(unread: &Unread) -> ReadOutcome {
 }
 
 /// Seconds since 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the clock that the pure part is given"
-)]
 pub(super) fn unix_now() -> f64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -4,20 +4,20 @@ use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::admit::{Admission, Outcome, unix_now};
-use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::edge::source::{ConfigMapRead, Source};
-use crate::policy::accounts_in_use::{AccountsUse, account_of};
-use crate::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
-use crate::policy::facts::ModeFact;
-use crate::policy::in_use::{InUse, Need, Search, need};
-use crate::policy::plan::is_object_name;
-use crate::policy::secrets_in_use::{SecretUse, compare, mode_matters, suspects};
-use crate::review::request::Request;
-use crate::review::secret::SecretChange;
-use crate::runtime::credential::Reference;
-use crate::runtime::mode::Mode;
-use crate::runtime::name::Name;
-use crate::runtime::user::User;
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::policy::accounts_in_use::{AccountsUse, account_of};
+use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
+use keyguard_core::policy::facts::ModeFact;
+use keyguard_core::policy::in_use::{InUse, Need, Search, need};
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::policy::secrets_in_use::{SecretUse, compare, mode_matters, suspects};
+use keyguard_core::review::request::Request;
+use keyguard_core::review::secret::SecretChange;
+use keyguard_core::runtime::credential::Reference;
+use keyguard_core::runtime::mode::Mode;
+use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::user::User;
 
 impl<S: Source> Admission<S> {
     /// Decides on a request whose verdict depends on who uses what it changes.

@@ -3,9 +3,9 @@
 use super::tests::{Forced, admission};
 use super::*;
 use crate::edge::test_log::TestLog;
-use crate::runtime::secret_bytes::SecretBytes;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use keyguard_core::runtime::secret_bytes::SecretBytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;

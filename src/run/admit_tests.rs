@@ -1,9 +1,9 @@
 use super::*;
 use crate::edge::source::WorkloadsRead;
-use crate::policy::credentials::OnError;
-use crate::policy::rules::Rule;
-use crate::policy::verdict::Decision;
-use crate::runtime::secret_bytes::SecretBytes;
+use keyguard_core::policy::credentials::OnError;
+use keyguard_core::policy::rules::Rule;
+use keyguard_core::policy::verdict::Decision;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
 use serde_json::{Value, json};
 use std::future::pending;
 use std::sync::Mutex;

@@ -9,22 +9,22 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::serve::{ServeError, source};
-use crate::argocd::accounts::CONFIG_MAP_NAME;
-use crate::argocd::claims::{Claims, Date, Subject};
-use crate::argocd::settings::{SECRET_NAME, is_settings_key};
-use crate::argocd::shown::Shown;
-use crate::argocd::token::Token;
-use crate::argocd::verification::State;
 use crate::cli::token::{Inspect, TYPED, holds_one};
 use crate::edge::any_source::AnySource;
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
-use crate::policy::credential_defects::rule_of_value;
-use crate::policy::facts::Unread;
-use crate::policy::plan::is_object_name;
-use crate::policy::verification::{Verified, mend, rule_of};
-use crate::runtime::name::looks_like_a_token;
-use crate::runtime::secret_bytes::SecretBytes;
-use crate::runtime::value::{Role, examine};
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::argocd::claims::{Claims, Date, Subject};
+use keyguard_core::argocd::settings::{SECRET_NAME, is_settings_key};
+use keyguard_core::argocd::shown::Shown;
+use keyguard_core::argocd::token::Token;
+use keyguard_core::argocd::verification::State;
+use keyguard_core::policy::credential_defects::rule_of_value;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::policy::verification::{Verified, mend, rule_of};
+use keyguard_core::runtime::name::looks_like_a_token;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::value::{Role, examine};
 
 /// The most bytes of a token that are read; a Secret has no more.
 const MOST_BYTES: u64 = 1 << 20;
@@ -153,7 +153,6 @@ async fn of_secret(source: &AnySource, place: &str) -> Result<SecretBytes, Inspe
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the file that was named")]
 fn of_file(path: &Path) -> Result<SecretBytes, InspectError> {
     let file = std::fs::File::open(path);
     whole(
@@ -346,10 +345,6 @@ fn line(report: &mut String, name: &str, value: &str) {
     let _ = writeln!(report, "{:<12}{value}", format!("{name}:"));
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the clock that the pure part is given"
-)]
 fn unix_now() -> f64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0.0, |since| since.as_secs_f64())

@@ -4,11 +4,11 @@
 //! template of a Rollout). An expression that fails refuses the request, so each step asks first
 //! whether it has what it expects.
 
-use crate::argocd::accounts::CONFIG_MAP_NAME;
-use crate::argocd::settings::SECRET_NAME;
-use crate::policy::decide::CLUSTER_CONTROLLERS;
-use crate::runtime::credential::VARIABLES;
-use crate::runtime::workload::WorkloadKind;
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::argocd::settings::SECRET_NAME;
+use keyguard_core::policy::decide::CLUSTER_CONTROLLERS;
+use keyguard_core::runtime::credential::VARIABLES;
+use keyguard_core::runtime::workload::WorkloadKind;
 
 /// True for `argocd-cm` itself, by its own name: a collection's DELETE has no `request.name`.
 pub fn is_argocd_cm() -> String {

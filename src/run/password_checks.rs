@@ -10,9 +10,9 @@ use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use crate::argocd::password::PasswordHash;
 use crate::edge::background::background;
-use crate::runtime::secret_bytes::SecretBytes;
+use keyguard_core::argocd::password::PasswordHash;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
 
 /// Comparisons at once: the other thread of a small machine is for the reviews.
 const AT_ONCE: usize = 1;

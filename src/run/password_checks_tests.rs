@@ -1,5 +1,5 @@
 use super::*;
-use crate::runtime::secret_bytes::Version;
+use keyguard_core::runtime::secret_bytes::Version;
 use std::task::Poll;
 
 /// Of "correct horse".

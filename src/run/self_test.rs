@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::dry_run::Answer;
-use crate::policy::facts::Unread;
-use crate::policy::plan::is_object_name;
-use crate::policy::rules::{Mode, Rule};
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::policy::rules::{Mode, Rule};
 
 /// The name of what is tried, and of the Secret that does not exist.
 const NAME: &str = "keyguard-self-test";

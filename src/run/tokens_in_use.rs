@@ -8,14 +8,14 @@ use tokio::time::{Duration, Instant, timeout};
 use super::admit::{Admission, outcome};
 use crate::edge::metrics::ReadOutcome;
 use crate::edge::source::{SecretRead, Source};
-use crate::policy::facts::Unread;
-use crate::policy::in_use::{Unlisted, Users};
-use crate::policy::plan::is_object_name;
-use crate::runtime::credential::Reference;
-use crate::runtime::name::Name;
-use crate::runtime::secret_bytes::SecretBytes;
-use crate::runtime::user::User;
-use crate::runtime::value::Role;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::policy::in_use::{Unlisted, Users};
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::runtime::credential::Reference;
+use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::user::User;
+use keyguard_core::runtime::value::Role;
 
 /// The tokens that workloads use, as far as they could be found and read.
 #[derive(Default)]

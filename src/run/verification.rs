@@ -8,19 +8,19 @@ use zeroize::Zeroizing;
 
 use super::admit::Admission;
 use super::password_checks::{Candidate, NotCompared};
-use crate::argocd::accounts::CONFIG_MAP_NAME;
-use crate::argocd::password::PasswordHash;
-use crate::argocd::settings::{SECRET_NAME, is_settings_key};
-use crate::argocd::verification::{Rejection, State, shown_user};
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
-use crate::policy::facts::{CredentialFact, CredentialKey, Unread};
-use crate::policy::plan::Lookups;
-use crate::policy::verification::{Untold, Unverified, Verification, Verified};
-use crate::runtime::mode::Mode;
-use crate::runtime::name::Name;
-use crate::runtime::secret_bytes::SecretBytes;
-use crate::runtime::user_name::{Holder, UserName};
-use crate::runtime::value::Role;
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::argocd::password::PasswordHash;
+use keyguard_core::argocd::settings::{SECRET_NAME, is_settings_key};
+use keyguard_core::argocd::verification::{Rejection, State, shown_user};
+use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Unread};
+use keyguard_core::policy::plan::Lookups;
+use keyguard_core::policy::verification::{Untold, Unverified, Verification, Verified};
+use keyguard_core::runtime::mode::Mode;
+use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::user_name::{Holder, UserName};
+use keyguard_core::runtime::value::Role;
 
 /// Argo CD's own state as it was read.
 pub(super) struct ArgocdRead {
@@ -173,7 +173,7 @@ impl<S: Source> Admission<S> {
     }
 }
 
-type Key = crate::policy::verification::VerifiedKey;
+type Key = keyguard_core::policy::verification::VerifiedKey;
 
 /// A password that is still to be compared with its hash.
 struct Comparison<'a> {

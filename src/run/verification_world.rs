@@ -11,8 +11,8 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::edge::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
-use crate::policy::facts::Unread;
-use crate::runtime::secret_bytes::SecretBytes;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
 
 const KEY: &str = "key of the test";
 /// Of "correct horse".

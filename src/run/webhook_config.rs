@@ -15,9 +15,9 @@ use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::edge::ca_bundle::{self, CaBundleError};
 use crate::edge::http::{FOR_THE_RECORD, VALIDATE_PATH};
-use crate::policy::guard::Guard;
-use crate::policy::plan::is_object_name;
-use crate::runtime::workload::WorkloadKind;
+use keyguard_core::policy::guard::Guard;
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::runtime::workload::WorkloadKind;
 
 /// The name of the ValidatingWebhookConfiguration.
 pub const NAME: &str = "keyguard";

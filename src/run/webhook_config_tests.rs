@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::namespace_label::NamespaceLabel;
+use keyguard_core::policy::namespace_label::NamespaceLabel;
 
 #[test]
 fn a_url_gets_its_path_and_nothing_else_is_taken_for_one() {

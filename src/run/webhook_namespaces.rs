@@ -2,8 +2,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
-use crate::policy::namespace_label::NamespaceLabel;
-use crate::policy::plan::is_object_name;
+use keyguard_core::policy::namespace_label::NamespaceLabel;
+use keyguard_core::policy::plan::is_object_name;
 
 /// The label that every namespace has, with its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";

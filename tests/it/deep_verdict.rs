@@ -11,14 +11,14 @@ mod argocd;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use keyguard::argocd::verification::{Rejection, State, shown_user};
-use keyguard::policy::decide::Policy;
-use keyguard::policy::facts::{CredentialFact, Facts, ModeFact};
-use keyguard::policy::verification::{Verification, Verified};
-use keyguard::review::reply;
-use keyguard::review::request::Request;
-use keyguard::runtime::secret_bytes::SecretBytes;
-use keyguard::runtime::value::examine;
+use keyguard_core::argocd::verification::{Rejection, State, shown_user};
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::facts::{CredentialFact, Facts, ModeFact};
+use keyguard_core::policy::verification::{Verification, Verified};
+use keyguard_core::review::reply;
+use keyguard_core::review::request::Request;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::value::examine;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -272,6 +272,7 @@ proptest! {
 
 #[test]
 fn the_hash_of_this_test_is_that_of_its_password() {
-    let hash = keyguard::argocd::password::PasswordHash::read(HASH.as_bytes()).expect("a hash");
+    let hash =
+        keyguard_core::argocd::password::PasswordHash::read(HASH.as_bytes()).expect("a hash");
     assert!(hash.matches(PASSWORD.as_bytes()));
 }

@@ -1,6 +1,5 @@
 //! `deploy/manifests`, which the chart renders, and the program say the same.
 #![expect(
-    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

@@ -11,7 +11,7 @@ mod argocd_secret;
 mod examples;
 mod verified;
 
-use keyguard::policy::rules::Rule;
+use keyguard_core::policy::rules::Rule;
 
 const DOCUMENT: &str = include_str!("../../docs/rules.md");
 const README: &str = include_str!("../../README.md");

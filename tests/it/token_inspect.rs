@@ -1,6 +1,5 @@
 //! `keyguard token inspect`: what it prints, what it ends with, and that it never prints a token.
 #![expect(
-    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::unwrap_used,
     reason = "a test writes files and a test that cannot go on fails"

@@ -21,7 +21,7 @@ use crate::edge::cluster::Cluster;
 use crate::edge::metrics::Metrics;
 use crate::edge::tls::{Pair, ServingCertificate};
 use crate::edge::trust_report::TrustReport;
-use crate::policy::plan::is_object_name;
+use keyguard_core::policy::plan::is_object_name;
 
 /// The webhook configuration whose `caBundle` is kept unless another is named.
 const REGISTRATION: &str = "keyguard";

@@ -50,10 +50,6 @@ pub(super) fn write(directory: &Path) -> Result<Files, DemoError> {
     Ok(files)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a certificate is valid from now on"
-)]
 fn parameters(subjects: Vec<String>, name: &str) -> Result<CertificateParams, rcgen::Error> {
     let now = SystemTime::now();
     let mut parameters = CertificateParams::new(subjects)?;

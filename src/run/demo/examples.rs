@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::state::{EXTERNAL, FRESH};
-use crate::policy::decide::CLUSTER_CONTROLLERS;
-use crate::policy::rules::Rule;
-use crate::review::request::{API_VERSION, KIND};
+use keyguard_core::policy::decide::CLUSTER_CONTROLLERS;
+use keyguard_core::policy::rules::Rule;
+use keyguard_core::review::request::{API_VERSION, KIND};
 
 /// A review with its expected verdict.
 pub(super) struct Example {

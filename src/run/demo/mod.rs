@@ -25,7 +25,7 @@ use crate::edge::certificate_files::{self, TlsError};
 use crate::edge::manifests::{ManifestError, Manifests};
 use crate::edge::metrics::Metrics;
 use crate::edge::tls::ServingCertificate;
-use crate::policy::rules::Rule;
+use keyguard_core::policy::rules::Rule;
 
 /// Why the demonstration ends early.
 #[derive(Debug, Error)]

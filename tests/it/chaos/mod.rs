@@ -2,7 +2,6 @@
 //! prints its figures: `cargo test --test it chaos -- --nocapture`.
 
 #![allow(
-    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

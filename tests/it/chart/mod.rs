@@ -2,7 +2,6 @@
 //! the kubelet and the Deployment controller.
 
 #![expect(
-    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

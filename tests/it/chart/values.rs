@@ -8,8 +8,8 @@ use std::process::Command;
 use clap::Parser;
 use keyguard::cli::{Cli, Command as Subcommand};
 use keyguard::config::Config;
-use keyguard::policy::rules::Rule;
 use keyguard::run::webhook_config;
+use keyguard_core::policy::rules::Rule;
 use serde_json::{Value, json};
 
 use super::rendered::{chart, helm, object, render, template};

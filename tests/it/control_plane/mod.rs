@@ -2,7 +2,6 @@
 //! real kubectl and helm, with RBAC on and no controllers.
 
 #![allow(
-    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

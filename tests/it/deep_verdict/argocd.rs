@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyguard::argocd::verification::State;
+use keyguard_core::argocd::verification::State;
 use proptest::prelude::*;
 use proptest::sample::select;
 

@@ -1,6 +1,5 @@
 //! The serving edge over real sockets and real TLS.
 #![expect(
-    clippy::disallowed_methods,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails"

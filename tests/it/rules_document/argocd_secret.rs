@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keyguard::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
-use keyguard::policy::in_use::{InUse, Need, Users};
-use keyguard::policy::verification::Verification;
-use keyguard::review::request::Request;
-use keyguard::runtime::secret_bytes::SecretBytes;
+use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
+use keyguard_core::policy::in_use::{InUse, Need, Users};
+use keyguard_core::policy::verification::Verification;
+use keyguard_core::review::request::Request;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

@@ -2,21 +2,21 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use keyguard::policy::accounts_in_use::AccountsUse;
-use keyguard::policy::decide::Policy;
-use keyguard::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
-use keyguard::policy::in_use::{InUse, Search, Unlisted, Users};
-use keyguard::policy::plan::Lookups;
-use keyguard::policy::rules::Rule;
-use keyguard::policy::secrets_in_use::{self, SecretUse};
-use keyguard::policy::verification::{Untold, Verification, Verified};
-use keyguard::review::reply;
-use keyguard::review::request::Request;
-use keyguard::runtime::mode::Mode;
-use keyguard::runtime::secret_bytes::SecretBytes;
-use keyguard::runtime::user::User;
-use keyguard::runtime::value::{Role, examine};
-use keyguard::runtime::workload::WorkloadKind;
+use keyguard_core::policy::accounts_in_use::AccountsUse;
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
+use keyguard_core::policy::in_use::{InUse, Search, Unlisted, Users};
+use keyguard_core::policy::plan::Lookups;
+use keyguard_core::policy::rules::Rule;
+use keyguard_core::policy::secrets_in_use::{self, SecretUse};
+use keyguard_core::policy::verification::{Untold, Verification, Verified};
+use keyguard_core::review::reply;
+use keyguard_core::review::request::Request;
+use keyguard_core::runtime::mode::Mode;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::user::User;
+use keyguard_core::runtime::value::{Role, examine};
+use keyguard_core::runtime::workload::WorkloadKind;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

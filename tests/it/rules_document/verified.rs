@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use keyguard::argocd::verification::{Rejection, State, shown_user};
-use keyguard::policy::verification::{Verification, Verified};
-use keyguard::runtime::user_name::UserName;
-use keyguard::runtime::value::Role;
+use keyguard_core::argocd::verification::{Rejection, State, shown_user};
+use keyguard_core::policy::verification::{Verification, Verified};
+use keyguard_core::runtime::user_name::UserName;
+use keyguard_core::runtime::value::Role;
 use serde_json::{Value, json};
 use sha2::Sha256;
 

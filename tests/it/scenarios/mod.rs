@@ -2,7 +2,6 @@
 //! server, with what the person at kubectl or Helm reads.
 
 #![allow(
-    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

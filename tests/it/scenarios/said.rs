@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyguard::policy::rules::Rule;
+use keyguard_core::policy::rules::Rule;
 use serde_json::{Value, json};
 
 use crate::control_plane::kubectl::{Client, Finished};

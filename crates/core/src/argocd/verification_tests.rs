@@ -18,7 +18,10 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    serde_json::from_str(include_str!("../../tests/fixtures/argocd-tokens.json")).unwrap()
+    serde_json::from_str(include_str!(
+        "../../../../tests/fixtures/argocd-tokens.json"
+    ))
+    .unwrap()
 }
 
 impl Vector {

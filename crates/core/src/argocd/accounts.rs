@@ -218,9 +218,10 @@ mod tests {
 
     #[test]
     fn all_553_verdicts_of_argo_cd_are_ours() {
-        let vectors: Vec<Vector> =
-            serde_json::from_str(include_str!("../../tests/fixtures/argocd-accounts.json"))
-                .unwrap();
+        let vectors: Vec<Vector> = serde_json::from_str(include_str!(
+            "../../../../tests/fixtures/argocd-accounts.json"
+        ))
+        .unwrap();
         let agree = vectors.iter().filter(|vector| {
             let data = &vector.data;
             match (read(data), &vector.accounts, &vector.error) {

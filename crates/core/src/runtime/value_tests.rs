@@ -164,8 +164,10 @@ const NOT_IN_THE_TOKEN: [&str; 6] = [
 
 #[test]
 fn all_71_tokens_are_refused_exactly_when_the_token_itself_shows_why() {
-    let vectors: Vec<Vector> =
-        serde_json::from_str(include_str!("../../tests/fixtures/argocd-tokens.json")).unwrap();
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!(
+        "../../../../tests/fixtures/argocd-tokens.json"
+    ))
+    .unwrap();
     let mut refused = 0;
     for vector in &vectors {
         let value = STANDARD.decode(&vector.value_base64).unwrap();

@@ -1,0 +1,14 @@
+//! What keyguard decides: plain facts and a clock in, a verdict out.
+//!
+//! ```text
+//! bytes → review → plan → [gather] → decide → reply + record          [ ] = the only I/O
+//! review → policy → runtime → argocd                                  imports point right, never back
+//! ```
+//!
+//! No clock, file, socket, environment or runtime is among the dependencies of this crate, so that the compiler keeps
+//! the seam between deciding and doing.
+
+pub mod argocd;
+pub mod policy;
+pub mod review;
+pub mod runtime;
