@@ -15,7 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use keyguard_core::policy::credentials::OnError;
-use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::decide::{DryRun, Policy};
 use keyguard_core::policy::namespace_label::NamespaceLabel;
 
 pub use self::certificates::Certificates;
@@ -129,6 +129,11 @@ fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
     };
     let policy = &mut config.policy;
     accounts::read(&mut root, &mut policy.protected_accounts);
+    root.choice(
+        "dryRun",
+        &mut policy.dry_run,
+        &[("warn", DryRun::Warn), ("enforce", DryRun::Enforce)],
+    );
     root.choice(
         "onError",
         &mut policy.on_error,
@@ -275,7 +280,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
     fn all_faults_are_told_at_once_each_with_its_place() {
         let faults = faults(
             "{protectedAccounts: admin, onError: maybe, surprise: 1, exemptNamespaces: [A_b], exemptUsers: [''], exemptNamespaceLabels: [team],
-              rules: {accounts/none: warn, credentials/quoted: loud},
+              rules: {accounts/none: warn, credentials/value-malformed: loud},
               guard: {secrets: 1, accountsInUse: 'yes', runtimeNamespaces: [A_b], more: 1},
               limits: {maxBodyBytes: -1, maxConnections: many, more: 1}, timeouts: {body: 5, lookup: 1h},
               certificates: {checkInterval: 0s, lifetime: 2s, caLifetime: forever}}",
@@ -287,7 +292,7 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
             "exemptNamespaces:",
             "exemptNamespaceLabels:",
             "rules: there is no rule \"accounts/none\"",
-            "rules: the mode of \"credentials/quoted\"",
+            "rules: the mode of \"credentials/value-malformed\"",
             "guard.secrets: must be true or false",
             "guard.accountsInUse: must be true or false",
             "guard.runtimeNamespaces: \"A_b\" cannot be a namespace",

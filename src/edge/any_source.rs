@@ -47,17 +47,10 @@ impl Source for AnySource {
         }
     }
 
-    async fn secret_where(
-        &self,
-        namespace: &str,
-        name: &str,
-        wanted: fn(&str) -> bool,
-    ) -> SecretRead {
+    async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
         match self {
-            AnySource::Cluster(cluster) => cluster.secret_where(namespace, name, wanted).await,
-            AnySource::Manifests(manifests) => {
-                manifests.secret_where(namespace, name, wanted).await
-            }
+            AnySource::Cluster(cluster) => cluster.argocd_secret(namespace, wanted).await,
+            AnySource::Manifests(manifests) => manifests.argocd_secret(namespace, wanted).await,
         }
     }
 

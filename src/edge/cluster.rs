@@ -15,6 +15,7 @@ use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
 use zeroize::Zeroizing;
 
+use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::policy::facts::Unread;
 
 use super::object;
@@ -265,15 +266,10 @@ impl Source for Cluster {
         }
     }
 
-    async fn secret_where(
-        &self,
-        namespace: &str,
-        name: &str,
-        wanted: fn(&str) -> bool,
-    ) -> SecretRead {
-        match self.get(&path(namespace, "secrets", name)).await {
+    async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
+        match self.get(&path(namespace, "secrets", SECRET_NAME)).await {
             Ok(None) => SecretRead::Missing,
-            Ok(Some(json)) => object::secret_where(&json, wanted),
+            Ok(Some(json)) => object::argocd_secret(&json, wanted),
             Err(unread) => SecretRead::Unread(unread),
         }
     }

@@ -34,6 +34,8 @@ pub(super) struct Metadata {
     #[serde(default)]
     pub(super) namespace: Option<String>,
     #[serde(default)]
+    pub(super) labels: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
     pub(super) deletion_timestamp: Option<IgnoredAny>,
 }
 

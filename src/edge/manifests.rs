@@ -10,16 +10,20 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use keyguard_core::argocd::settings::SECRET_NAME;
+use keyguard_core::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::{KINDS, User};
 use keyguard_core::runtime::workload::WorkloadKind;
 
 use super::manifest::{Data, Manifest};
-use super::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use super::source::{Bound, ConfigMap, ConfigMapRead, SecretRead, Source, WorkloadsRead};
 
 /// Why a folder is no cluster.
 #[derive(Debug, Error)]
@@ -94,7 +98,9 @@ type Named = (String, String);
 #[derive(Default)]
 struct Objects {
     secrets: BTreeMap<Named, BTreeMap<String, SecretBytes>>,
-    config_maps: BTreeMap<Named, BTreeMap<String, String>>,
+    config_maps: BTreeMap<Named, ConfigMap>,
+    /// Secrets that Argo CD takes for the descriptions of clusters.
+    clusters: BTreeSet<Named>,
     users: Vec<User>,
     ending: BTreeSet<String>,
 }
@@ -178,20 +184,22 @@ impl Source for Manifests {
         .await
     }
 
-    async fn secret_where(
-        &self,
-        namespace: &str,
-        name: &str,
-        wanted: fn(&str) -> bool,
-    ) -> SecretRead {
-        self.secret_of(namespace, name, wanted).await
+    async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
+        let named = (namespace.to_owned(), SECRET_NAME.to_owned());
+        match self
+            .with(move |objects| objects.clusters.contains(&named))
+            .await
+        {
+            Ok(true) => SecretRead::Missing,
+            _ => self.secret_of(namespace, SECRET_NAME, wanted).await,
+        }
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
         let named = (namespace.to_owned(), name.to_owned());
         let read = self.with(move |objects| objects.config_maps.get(&named).cloned());
         match read.await {
-            Ok(Some(data)) => ConfigMapRead::Found(data),
+            Ok(Some(config_map)) => ConfigMapRead::Found(config_map),
             Ok(None) => ConfigMapRead::Missing,
             Err(_) => ConfigMapRead::Unread(Unread::Manifests),
         }
@@ -275,6 +283,9 @@ impl Objects {
         let metadata = manifest.metadata.unwrap_or_default();
         let name = metadata.name.unwrap_or_default();
         let leaving = metadata.deletion_timestamp.is_some();
+        let labels = metadata.labels.unwrap_or_default();
+        let labelled =
+            |label: &str, value: &str| labels.get(label).and_then(Value::as_str) == Some(value);
         let named = (
             metadata.namespace.unwrap_or_else(|| "default".to_owned()),
             name.clone(),
@@ -284,7 +295,11 @@ impl Objects {
             "ConfigMap" => {
                 let data = texts("data", manifest.data)?.into_iter();
                 let data = data.map(|(key, text)| (key, text.to_string()));
-                self.config_maps.insert(named, data.collect());
+                let config_map = ConfigMap {
+                    data: data.collect(),
+                    labelled: labelled(PART_OF_LABEL, PART_OF_VALUE),
+                };
+                self.config_maps.insert(named, config_map);
             }
             "Secret" => {
                 let mut values = BTreeMap::new();
@@ -302,6 +317,9 @@ impl Objects {
                 for (key, text) in texts("stringData", manifest.string_data)? {
                     let bytes = text.as_bytes().to_vec();
                     values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
+                }
+                if labelled(TYPE_LABEL, CLUSTER_TYPE) {
+                    self.clusters.insert(named.clone());
                 }
                 self.secrets.insert(named, values);
             }

@@ -36,7 +36,7 @@ async fn yaml_json_several_documents_and_lists_are_all_read() {
     let ConfigMapRead::Found(data) = manifests.config_map("ns", "cm").await else {
         panic!("not found")
     };
-    assert_eq!(data["isExternalArgoCD"], "true");
+    assert_eq!(data.data["isExternalArgoCD"], "true");
 }
 
 #[tokio::test]

@@ -10,10 +10,12 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use keyguard_core::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::runtime::secret_bytes::{SecretBytes, Version};
 
-use super::source::{ConfigMapRead, SecretRead};
+use super::source::{ConfigMap, ConfigMapRead, SecretRead};
 
 /// Decodes the wanted `keys` of a Secret; the others stay base64 and are not kept.
 pub(super) fn secret(json: &[u8], keys: &[&str]) -> SecretRead {
@@ -21,7 +23,7 @@ pub(super) fn secret(json: &[u8], keys: &[&str]) -> SecretRead {
 }
 
 /// The same for the keys that are `wanted`.
-pub(super) fn secret_where(json: &[u8], wanted: impl Fn(&str) -> bool) -> SecretRead {
+fn secret_where(json: &[u8], wanted: impl Fn(&str) -> bool) -> SecretRead {
     // serde takes an array for a struct, field by field; the API server never sends one.
     let is_object = json.trim_ascii_start().starts_with(b"{");
     let Some(object) = is_object
@@ -30,7 +32,8 @@ pub(super) fn secret_where(json: &[u8], wanted: impl Fn(&str) -> bool) -> Secret
     else {
         return SecretRead::Unread(Unread::Garbled);
     };
-    let version = object.metadata.and_then(Metadata::version);
+    let metadata = object.metadata.unwrap_or_default();
+    let version = metadata.version();
     let data = object.data.unwrap_or_default();
     let mut found = BTreeMap::new();
     for (key, raw) in data.iter().filter(|(key, _)| wanted(key)) {
@@ -42,15 +45,32 @@ pub(super) fn secret_where(json: &[u8], wanted: impl Fn(&str) -> bool) -> Secret
     SecretRead::Found(found)
 }
 
+/// The same of `argocd-secret`, which is missing to Argo CD when a label makes it a cluster's.
+pub(super) fn argocd_secret(json: &[u8], wanted: impl Fn(&str) -> bool) -> SecretRead {
+    let object = serde_json::from_slice::<Object<'_>>(json).ok();
+    let metadata = object.and_then(|object| object.metadata);
+    match metadata.is_some_and(|metadata| metadata.has(TYPE_LABEL, CLUSTER_TYPE)) {
+        true => SecretRead::Missing,
+        false => secret_where(json, wanted),
+    }
+}
+
 /// Decodes a ConfigMap's `data`.
 pub(super) fn config_map(json: &[u8]) -> ConfigMapRead {
     #[derive(Deserialize)]
-    struct ConfigMap {
+    struct Read {
         #[serde(default)]
         data: Option<BTreeMap<String, String>>,
+        #[serde(default)]
+        metadata: Option<Metadata>,
     }
-    match serde_json::from_slice::<ConfigMap>(json) {
-        Ok(config_map) => ConfigMapRead::Found(config_map.data.unwrap_or_default()),
+    match serde_json::from_slice::<Read>(json) {
+        Ok(read) => ConfigMapRead::Found(ConfigMap {
+            data: read.data.unwrap_or_default(),
+            labelled: read
+                .metadata
+                .is_some_and(|metadata| metadata.has(PART_OF_LABEL, PART_OF_VALUE)),
+        }),
         Err(_) => ConfigMapRead::Unread(Unread::Garbled),
     }
 }
@@ -79,21 +99,31 @@ struct Object<'a> {
     metadata: Option<Metadata>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     #[serde(default)]
     uid: Option<String>,
     #[serde(default)]
     resource_version: Option<String>,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
 }
 
 impl Metadata {
-    fn version(self) -> Option<Version> {
+    fn version(&self) -> Option<Version> {
         Some(Version {
-            uid: self.uid?,
-            resource_version: self.resource_version?,
+            uid: self.uid.clone()?,
+            resource_version: self.resource_version.clone()?,
         })
+    }
+
+    fn has(&self, label: &str, value: &str) -> bool {
+        let labels = self.labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(label))
+            .map(String::as_str)
+            == Some(value)
     }
 }
 

@@ -45,7 +45,7 @@ pub fn decision(request: &Request, verdict: &Verdict, secrets: &[Name], duration
         target: "keyguard::decision",
         {
             request.uid = &*cut(&request.uid, NAME_BYTES),
-            request.dry_run = request.dry_run,
+            request.dry_run = case.dry_run,
             user.name = &*cut(&case.user, NAME_BYTES),
             user.groups = &*cut(case.groups.joined(), GROUPS_BYTES),
             operation = case.operation.name(),

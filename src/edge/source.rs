@@ -26,8 +26,17 @@ pub enum ConfigMapRead {
     Missing,
     /// It could not be read.
     Unread(Unread),
-    /// It exists, with this data.
-    Found(BTreeMap<String, String>),
+    /// It exists.
+    Found(ConfigMap),
+}
+
+/// A ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMap {
+    /// Its data.
+    pub data: BTreeMap<String, String>,
+    /// Whether it carries the label by which Argo CD finds its own.
+    pub labelled: bool,
 }
 
 /// How much is looked through for one request.
@@ -58,11 +67,11 @@ pub trait Source: Send + Sync + 'static {
         keys: &[&str],
     ) -> impl Future<Output = SecretRead> + Send;
 
-    /// Reads the keys of one Secret that are `wanted`, whichever it has.
-    fn secret_where(
+    /// Reads the keys of `argocd-secret` that are `wanted`, whichever it has. One that Argo CD takes for the description
+    /// of a cluster is missing.
+    fn argocd_secret(
         &self,
         namespace: &str,
-        name: &str,
         wanted: fn(&str) -> bool,
     ) -> impl Future<Output = SecretRead> + Send;
 

@@ -15,13 +15,14 @@ use crate::edge::http::{Answer, Reviewer, Way};
 use crate::edge::metrics::{Metrics, ReadOutcome};
 use crate::edge::record;
 use crate::edge::source::{Bound, ConfigMapRead, SecretRead, Source};
+use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
 use keyguard_core::policy::decide::Policy;
-use keyguard_core::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
+use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
 use keyguard_core::policy::plan::{Lookups, is_object_name};
 use keyguard_core::policy::verdict::Verdict;
 use keyguard_core::review::reply;
 use keyguard_core::review::request::Request;
-use keyguard_core::runtime::mode::{self, Mode};
+use keyguard_core::runtime::mode::{self, Maker, Mode};
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::value::{Role, examine};
 
@@ -103,7 +104,10 @@ impl<S: Source> Admission<S> {
         let (secrets, mode, argocd, user_names) = tokio::join!(
             secrets,
             self.mode(namespace, lookups.mode, limit),
-            self.argocd(&lookups, deadline),
+            async {
+                let namespace = lookups.argocd.as_deref()?;
+                Some(self.argocd(namespace, deadline).await)
+            },
             self.user_names(namespace, &lookups, deadline),
         );
         let secrets: BTreeMap<Name, SecretRead> = secrets.into_iter().collect();
@@ -123,8 +127,12 @@ impl<S: Source> Admission<S> {
             credentials: &credentials,
             user_names: &user_names,
             mode: mode.mode(),
+            now,
         };
         let verification = self.verification(&lookups, argocd, &reads, deadline).await;
+        let initial_password_spent = self
+            .initial_password_is_spent(namespace, &credentials, &mode, deadline)
+            .await;
         let invalid = lookups.invalid.into_iter();
         credentials.extend(invalid.map(|named| (named, CredentialFact::NameInvalid)));
         let left = lookups.left.into_iter();
@@ -133,6 +141,52 @@ impl<S: Source> Admission<S> {
             credentials,
             mode,
             verification,
+            initial_password_spent,
+        }
+    }
+
+    /// Whether argocd-server has made its initial password in this namespace before, and it is gone.
+    async fn initial_password_is_spent(
+        &self,
+        namespace: &str,
+        credentials: &BTreeMap<CredentialKey, CredentialFact>,
+        mode: &ModeFact,
+        deadline: Instant,
+    ) -> bool {
+        let missing = |fact: &CredentialFact| {
+            matches!(
+                fact,
+                CredentialFact::SecretMissing | CredentialFact::KeyMissing
+            )
+        };
+        let wanted = credentials.iter().find(|((secret, key, _), fact)| {
+            missing(fact)
+                && mode::maker(mode.mode(), secret.as_str(), key.as_str()) == Maker::ArgoCd
+        });
+        let Some(((secret, key, _), _)) = wanted else {
+            return false;
+        };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let password = ADMIN_PASSWORD;
+        let keys = [password];
+        let read = self.read_secret(namespace, SECRET_NAME, &keys, left());
+        let has_password = |read: &SecretRead| match read {
+            SecretRead::Found(found) => {
+                let password = found.get(password);
+                password.is_some_and(|password| !password.expose().is_empty())
+            }
+            _ => false,
+        };
+        if !has_password(&read.await) {
+            return false;
+        }
+        // argocd-server may be writing both just now: it writes the initial password last.
+        let keys = [key.as_str()];
+        let again = self.read_secret(namespace, secret.as_str(), &keys, left());
+        match again.await {
+            SecretRead::Missing => true,
+            SecretRead::Found(found) => !found.contains_key(key.as_str()),
+            SecretRead::Unread(_) => false,
         }
     }
 
@@ -193,8 +247,8 @@ impl<S: Source> Admission<S> {
         {
             ConfigMapRead::Missing => ModeFact::Missing,
             ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
-            ConfigMapRead::Found(data) => {
-                let text = |key| data.get(key).map(String::as_str);
+            ConfigMapRead::Found(found) => {
+                let text = |key| found.data.get(key).map(String::as_str);
                 ModeFact::Known(Mode::read(
                     text(mode::IS_EXTERNAL_KEY),
                     text(mode::USERNAME_KEY),

@@ -1,22 +1,27 @@
 //! The pipeline for what others use: who does is looked up, and the verdict names them.
 
 use futures_util::future::join_all;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::admit::{Admission, Outcome, unix_now};
-use crate::edge::source::{ConfigMapRead, Source};
+use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::argocd::claims::Capability;
+use keyguard_core::argocd::settings::SIGNING_KEY;
+use keyguard_core::argocd::shown::Shown;
 use keyguard_core::policy::accounts_in_use::{AccountsUse, account_of};
 use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
-use keyguard_core::policy::facts::ModeFact;
+use keyguard_core::policy::facts::{ModeFact, Unread};
 use keyguard_core::policy::in_use::{InUse, Need, Search, need};
 use keyguard_core::policy::plan::is_object_name;
 use keyguard_core::policy::secrets_in_use::{SecretUse, compare, mode_matters, suspects};
+use keyguard_core::policy::subject::{Case, Operation, Subject};
 use keyguard_core::review::request::Request;
 use keyguard_core::review::secret::SecretChange;
 use keyguard_core::runtime::credential::Reference;
 use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::User;
 
 impl<S: Source> Admission<S> {
@@ -35,9 +40,11 @@ impl<S: Source> Admission<S> {
             Search::Secret { name, mode } => {
                 InUse::Secret(self.secret_use(namespace, &name, mode, change, limit).await)
             }
-            Search::Accounts => InUse::Accounts(self.accounts_use(limit, &mut secrets).await),
+            Search::Accounts => {
+                InUse::Accounts(self.accounts_use(namespace, limit, &mut secrets).await)
+            }
             Search::ArgocdSecret => {
-                let known = self.argocd_secret_use(namespace, change, limit, &mut secrets);
+                let known = self.argocd_secret_use(&request.case, change, limit, &mut secrets);
                 InUse::ArgocdSecret(known.await)
             }
         };
@@ -57,21 +64,30 @@ impl<S: Source> Admission<S> {
         change: SecretChange,
         limit: Duration,
     ) -> SecretUse {
-        let (users, namespace_ends, mode) = tokio::join!(
+        let deadline = Instant::now() + limit;
+        let configured = self.policy.argocd_namespace.as_deref();
+        let (users, namespace_ends, mode, argocd) = tokio::join!(
             self.users(Some(namespace), limit),
             self.namespace_ends(namespace, limit),
             async {
-                match mode {
+                match mode || configured.is_some() {
                     true => self.mode(namespace, true, limit).await,
                     false => ModeFact::NotNeeded,
                 }
-            }
+            },
+            async { Some(self.argocd(configured?, deadline).await) }
         );
         let now = unix_now();
+        // A Runtime with an Argo CD of its own has it in its own namespace.
+        let argocd = argocd.filter(|it| !mode.mode().has_own_argocd() || it.namespace == namespace);
+        let state = || argocd.as_ref().and_then(|argocd| argocd.state().ok());
+        let states = state()
+            .zip(state())
+            .map(|(as_is, later)| [as_is, later.after_start(now)]);
         let old = change.old.unwrap_or_default();
         let new = change.new.as_ref();
         SecretUse {
-            values: compare(name, &users.found, &old, new, now),
+            values: compare(name, &users.found, &old, new, states.as_ref(), now),
             suspects: match users.unlisted {
                 Some(_) => suspects(name, &old, new, now),
                 None => Default::default(),
@@ -82,40 +98,87 @@ impl<S: Source> Admission<S> {
         }
     }
 
-    /// Whose token names which account, in the namespaces of the Runtimes.
-    async fn accounts_use(&self, limit: Duration, secrets: &mut Vec<Name>) -> AccountsUse {
-        let tokens = self.tokens_in_use(limit).await;
+    /// Who uses which account of the Argo CD in this namespace.
+    async fn accounts_use(
+        &self,
+        namespace: &str,
+        limit: Duration,
+        secrets: &mut Vec<Name>,
+    ) -> AccountsUse {
+        let deadline = Instant::now() + limit;
+        let (tokens, argocd_secret) = tokio::join!(
+            self.tokens_in_use(limit),
+            self.signing_key(namespace, deadline)
+        );
         secrets.extend(tokens.secrets);
+        let logins = self.logins(&tokens.users, deadline).await;
+        let key = argocd_secret.as_ref().map(SecretBytes::expose);
+        let mut asked: Vec<&User> = Vec::new();
+        if key.is_none() {
+            asked.extend(&tokens.users);
+        }
+        for (user, ..) in &logins.found {
+            asked.push(user);
+        }
+        let ours = self.talk_to(namespace, &asked, deadline).await;
+        let is_ours = |user: &User| ours.get(&user.namespace).copied().unwrap_or(false);
         let mut known = AccountsUse {
             unlisted: tokens.unlisted,
-            unread: tokens.unread,
+            unread: tokens.unread.or(logins.unread),
             ..AccountsUse::default()
         };
         for token in tokens.found {
-            let Some(account) = account_of(&token.value) else {
+            let Some(account) = account_of(&token.value, key) else {
                 continue;
             };
-            let those = known.users.entry(account).or_default();
             for (user, _) in token.users {
-                if !those.contains(&user) {
-                    those.push(user);
+                if key.is_some() || is_ours(&user) {
+                    known.add(account.clone(), &user, Capability::ApiKey);
                 }
+            }
+        }
+        for (user, _, account) in logins.found {
+            if is_ours(&user) {
+                known.add(account, &user, Capability::Login);
             }
         }
         known
     }
 
-    /// Whose token Argo CD accepts now, and will not after the change.
+    /// The key that the Argo CD in this namespace signs its tokens with.
+    async fn signing_key(&self, namespace: &str, deadline: Instant) -> Option<SecretBytes> {
+        if !is_object_name(namespace) {
+            return None;
+        }
+        let read = self
+            .source
+            .argocd_secret(namespace, |key| key == SIGNING_KEY);
+        let read = timeout_at(deadline, read).await;
+        let read = read.unwrap_or(SecretRead::Unread(Unread::Timeout));
+        self.count_secret(&read);
+        match read {
+            SecretRead::Found(mut found) => found.remove(SIGNING_KEY),
+            SecretRead::Missing | SecretRead::Unread(_) => None,
+        }
+    }
+
+    /// Whose token Argo CD accepts now, and will not after the change; and who logs in with what changes.
     async fn argocd_secret_use(
         &self,
-        namespace: &str,
+        case: &Case,
         change: SecretChange,
         limit: Duration,
         secrets: &mut Vec<Name>,
     ) -> ArgocdSecretUse {
+        let namespace = &case.namespace;
         let deadline = Instant::now() + limit;
+        let hidden = matches!(case.subject, Subject::ArgocdSecret { hidden: true });
         let old = change.old.unwrap_or_default();
-        let change = Change::of(&old, change.new.as_ref());
+        let mut change = Change::of(&old, change.new.as_ref().filter(|_| !hidden));
+        if change.breaks_the_certificate() && self.has_other_certificate(namespace, deadline).await
+        {
+            change = change.with_other_certificate();
+        }
         if !change.may_revoke() {
             return ArgocdSecretUse::default();
         }
@@ -132,25 +195,42 @@ impl<S: Source> Admission<S> {
             ..ArgocdSecretUse::default()
         };
         let config_map = match config_map {
-            ConfigMapRead::Found(data) => Some(data),
+            ConfigMapRead::Found(found) => found.labelled.then_some(found.data),
             ConfigMapRead::Missing => None,
             ConfigMapRead::Unread(unread) => {
                 known.config_map = Some(unread);
                 return known;
             }
         };
-        let states = change.states(config_map.as_ref());
         let now = unix_now();
+        let states = change.states(config_map.as_ref(), now);
         let left = deadline.saturating_duration_since(Instant::now());
         let found = tokens.found.into_iter().filter_map(|token| {
-            let rejections = lost(&token.value, &states, now);
-            (!rejections.is_empty()).then_some((rejections, token.users))
+            let (rejections, doomed) = lost(&token.value, &states, now)?;
+            Some((rejections, doomed, token.users))
         });
-        let found = found.map(|(rejections, users)| async move {
-            let users = self.needed(users, left).await;
-            Lost { rejections, users }
+        let found = found.map(|(rejections, doomed, users)| async move {
+            Lost {
+                rejections,
+                doomed,
+                users: self.needed(users, left).await,
+            }
         });
         known.lost = join_all(found).await;
+        if change.replaces_a_password() && case.operation == Operation::Update {
+            let logins = self.logins(&tokens.users, deadline).await.found;
+            let mut asked: Vec<&User> = Vec::new();
+            for (user, ..) in &logins {
+                asked.push(user);
+            }
+            let ours = self.talk_to(namespace, &asked, deadline).await;
+            let changed = logins.into_iter().filter(|(user, _, account)| {
+                ours.get(&user.namespace) == Some(&true) && change.replaces_password(account)
+            });
+            known.logins = changed
+                .map(|(user, reference, account)| (user, reference, Shown::of(&account, &[])))
+                .collect();
+        }
         known
     }
 

@@ -135,6 +135,9 @@ fn a_misplaced_token_is_told_as_such_with_what_to_do() {
     };
     let env = misplaced(&token).swap_remove(0);
     let texts = told(&env, Forced::secret(secret), false);
-    assert!(texts[0].contains("[credentials/value-empty]"), "{texts:?}");
+    assert!(
+        texts[0].contains("[credentials/value-malformed]"),
+        "{texts:?}"
+    );
     assert_secret(&token, &texts);
 }

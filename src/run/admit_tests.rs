@@ -38,8 +38,8 @@ impl Source for Forced {
         }
     }
 
-    async fn secret_where(&self, namespace: &str, name: &str, _: fn(&str) -> bool) -> SecretRead {
-        self.secret(namespace, name, &[]).await
+    async fn argocd_secret(&self, namespace: &str, _: fn(&str) -> bool) -> SecretRead {
+        self.secret(namespace, "argocd-secret", &[]).await
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
@@ -180,7 +180,7 @@ async fn what_was_read_decides_and_its_value_is_told_nowhere() {
     let outcome = admission.admit(deployment(&["s"]), None).await;
     assert_eq!(
         outcome.verdict.rules(),
-        [Rule::TrailingNewline, Rule::TokenMalformed]
+        [Rule::ValueMalformed, Rule::NotAnApiKey]
     );
     let told = format!("{:?}", outcome.verdict);
     assert!(!told.contains("sup3rs3cret"), "{told}");

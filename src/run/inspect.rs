@@ -21,10 +21,11 @@ use keyguard_core::argocd::verification::State;
 use keyguard_core::policy::credential_defects::rule_of_value;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;
-use keyguard_core::policy::verification::{Verified, mend, rule_of};
+use keyguard_core::policy::verification::{mend, rule_of};
+use keyguard_core::policy::works::{self, Defect};
 use keyguard_core::runtime::name::looks_like_a_token;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
-use keyguard_core::runtime::value::{Role, examine};
+use keyguard_core::runtime::value::Role;
 
 /// The most bytes of a token that are read; a Secret has no more.
 const MOST_BYTES: u64 = 1 << 20;
@@ -180,7 +181,7 @@ type Argocd = Result<(SecretRead, ConfigMapRead), String>;
 
 async fn argocd(source: &AnySource, namespace: &str) -> Argocd {
     let (secret, config_map) = tokio::join!(
-        source.secret_where(namespace, SECRET_NAME, is_settings_key),
+        source.argocd_secret(namespace, is_settings_key),
         source.config_map(namespace, CONFIG_MAP_NAME),
     );
     let unread = |object: &str, unread: &Unread| {
@@ -205,35 +206,27 @@ fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection 
     describe(&mut report, text);
     let mut defects = Vec::new();
     let mut untold = None;
-    let verified = match argocd {
+    let state = match argocd {
         None => None,
         Some(Err(why)) => {
             untold = Some(why);
             None
         }
-        Some(Ok((secret, config_map))) => Some(verified(text, secret, config_map)),
+        Some(Ok((secret, config_map))) => Some(state(secret, config_map)),
     };
-    for defect in examine(Role::Token, value, now) {
-        if verified
-            .as_ref()
-            .is_some_and(|it| it.overrules(&defect, Role::Token))
-        {
-            continue;
-        }
-        defects.push((
-            defect.to_string(),
-            defect.mend().to_owned(),
-            rule_of_value(&defect),
-        ));
-    }
-    if let Some(Verified::Judged(rejections)) = &verified {
-        defects.extend(rejections.iter().map(|rejection| {
-            (
+    for defect in works::defects(value, state.as_ref(), now) {
+        defects.push(match &defect {
+            Defect::Value(defect) => (
+                defect.to_string(),
+                defect.mend().to_owned(),
+                rule_of_value(defect),
+            ),
+            Defect::Rejected(rejection) => (
                 rejection.to_string(),
                 mend(Role::Token, rejection),
-                rule_of(Role::Token, rejection),
-            )
-        }));
+                rule_of(rejection),
+            ),
+        });
     }
     let outcome = match (defects.is_empty(), untold) {
         (false, _) => Outcome::Defective,
@@ -260,24 +253,23 @@ fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection 
     Inspection { report, outcome }
 }
 
-fn verified(text: &str, secret: &SecretRead, config_map: &ConfigMapRead) -> Verified {
+fn state<'a>(secret: &'a SecretRead, config_map: &'a ConfigMapRead) -> State<'a> {
     let secret = match secret {
         SecretRead::Found(found) => Some(found),
         SecretRead::Missing | SecretRead::Unread(_) => None,
     };
     let config_map = match config_map {
-        ConfigMapRead::Found(data) => Some(data),
+        ConfigMapRead::Found(found) => found.labelled.then_some(&found.data),
         ConfigMapRead::Missing | ConfigMapRead::Unread(_) => None,
     };
     let secret = secret.into_iter().flatten();
-    let state = State::read(
+    State::read(
         secret.map(|(key, value)| (key.as_str(), value.expose())),
         config_map.map(|data| {
             data.iter()
                 .map(|(key, value)| (key.as_str(), value.as_str()))
         }),
-    );
-    Verified::Judged(state.verify(text))
+    )
 }
 
 /// What the token says of itself, as far as it can be read and shown.

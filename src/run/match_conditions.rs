@@ -6,9 +6,10 @@
 
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::SECRET_NAME;
+use keyguard_core::policy::argocd_secret::TYPE_LABEL;
 use keyguard_core::policy::decide::CLUSTER_CONTROLLERS;
+use keyguard_core::runtime::controller::JUDGED_IN;
 use keyguard_core::runtime::credential::VARIABLES;
-use keyguard_core::runtime::workload::WorkloadKind;
 
 /// True for `argocd-cm` itself, by its own name: a collection's DELETE has no `request.name`.
 pub fn is_argocd_cm() -> String {
@@ -50,6 +51,17 @@ pub fn is_changed() -> String {
         .to_owned()
 }
 
+/// True unless Argo CD's own Secret holds what it held, and is as much its own as it was.
+pub fn is_changed_for_argocd() -> String {
+    let label = |object| format!("{object}.?metadata.?labels[?'{TYPE_LABEL}'].orValue('')");
+    format!(
+        "{} || {} != {}",
+        is_changed(),
+        label("object"),
+        label("oldObject")
+    )
+}
+
 /// True when a container or init container has a variable that mentions a credential.
 pub fn mentions_a_credential() -> String {
     let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();
@@ -86,17 +98,17 @@ fn holds(optional: &str, example: &str) -> String {
     format!("{optional}.hasValue() && type({optional}.value()) == type({example})")
 }
 
-/// True unless a controller owns the object, so that the owner's template was asked about instead.
+/// True unless a controller owns the object whose own template was asked about instead.
 pub fn is_not_controlled() -> String {
-    let kinds: Vec<String> = WorkloadKind::ALL
+    let judged: Vec<String> = JUDGED_IN
         .into_iter()
-        .filter(|kind| kind.follows_its_controller())
-        .map(|kind| format!("'{}'", kind.names().2))
+        .map(|(kind, group, owner)| format!("'{} {group}/{owner}'", kind.names().2))
         .collect();
     format!(
-        "!(request.kind.kind in [{}] && \
-         object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false)))",
-        kinds.join(", ")
+        "!object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false) && \
+         request.kind.kind + ' ' + owner.?apiVersion.orValue('').split('/')[0] + '/' + owner.?kind.orValue('') \
+         in [{}])",
+        judged.join(", ")
     )
 }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
+use zeroize::Zeroizing;
 
 use super::admit::{Admission, outcome};
 use crate::edge::metrics::ReadOutcome;
 use crate::edge::source::{SecretRead, Source};
+use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::in_use::{Unlisted, Users};
 use keyguard_core::policy::plan::is_object_name;
@@ -15,6 +17,7 @@ use keyguard_core::runtime::credential::Reference;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::User;
+use keyguard_core::runtime::user_name::UserName;
 use keyguard_core::runtime::value::Role;
 
 /// The tokens that workloads use, as far as they could be found and read.
@@ -22,11 +25,22 @@ use keyguard_core::runtime::value::Role;
 pub(super) struct TokensInUse {
     /// Each token with the workloads that read it.
     pub(super) found: Vec<TokenInUse>,
+    /// All workloads that refer to a credential.
+    pub(super) users: Vec<User>,
     /// The Secrets that were asked for.
     pub(super) secrets: Vec<Name>,
     /// Where workloads could not be looked through.
     pub(super) unlisted: Vec<Unlisted>,
     /// Why a Secret could not be read.
+    pub(super) unread: Option<Unread>,
+}
+
+/// The accounts that workloads log in as.
+#[derive(Default)]
+pub(super) struct Logins {
+    /// A workload, its reference to the password, and the account. The name may be anything that a person wrote.
+    pub(super) found: Vec<(User, Reference, String)>,
+    /// Why the name of an account could not be read.
     pub(super) unread: Option<Unread>,
 }
 
@@ -86,7 +100,77 @@ impl<S: Source> Admission<S> {
             });
             tokens.found.extend(found);
         }
+        tokens.users = users;
         tokens
+    }
+
+    /// The accounts that these workloads log in as with a password, as far as they can be told.
+    pub(super) async fn logins(&self, users: &[User], deadline: Instant) -> Logins {
+        let mut logins = Logins::default();
+        let mut names: BTreeMap<_, Result<Option<Zeroizing<String>>, Unread>> = BTreeMap::new();
+        for user in users {
+            let references = user.references.iter();
+            // What is read as the token too is no password.
+            for reference in references.filter(|it| !it.made_by_a_person) {
+                let account = match &reference.user_name {
+                    Some(UserName::Plain(name)) => Some(name.as_str().to_owned()),
+                    Some(UserName::From(holder, object, key))
+                        if is_object_name(object.as_str()) =>
+                    {
+                        let place = (user.namespace.as_str(), *holder, object, key);
+                        if !names.contains_key(&place) {
+                            if names.len() >= self.policy.max_secret_reads {
+                                logins.unread = Some(Unread::TooMany);
+                                continue;
+                            }
+                            let (object, key) = (object.as_str(), key.as_str());
+                            let read = self.user_name(&user.namespace, *holder, object, key);
+                            let read = timeout_at(deadline, read).await;
+                            names.insert(place, read.unwrap_or(Err(Unread::Timeout)));
+                        }
+                        match names.get(&place) {
+                            Some(Ok(name)) => name.as_ref().map(|name| name.to_string()),
+                            Some(Err(unread)) => {
+                                logins.unread = Some(unread.clone());
+                                None
+                            }
+                            None => None,
+                        }
+                    }
+                    _ => None,
+                };
+                let account = account.filter(|account| !account.is_empty());
+                let login = account.map(|account| (user.clone(), reference.clone(), account));
+                logins.found.extend(login);
+            }
+        }
+        logins
+    }
+
+    /// Whether these workloads talk to the Argo CD in `namespace`, by the namespace of each.
+    pub(super) async fn talk_to(
+        &self,
+        namespace: &str,
+        users: &[&User],
+        deadline: Instant,
+    ) -> BTreeMap<String, bool> {
+        let mut known = BTreeMap::new();
+        for user in users {
+            let place = &user.namespace;
+            if known.contains_key(place) {
+                continue;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mode = self.mode(place, true, left).await;
+            let configured = self.policy.argocd_namespace.as_deref();
+            let argocd = argocd_namespace(place, &mode, configured);
+            // What cannot be told is kept.
+            known.insert(
+                place.clone(),
+                argocd.is_none_or(|argocd| argocd == namespace),
+            );
+        }
+        known
     }
 
     /// The workloads of one namespace, or of all, that refer to a credential.

@@ -10,8 +10,9 @@ use super::admit::Admission;
 use super::password_checks::{Candidate, NotCompared};
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
 use keyguard_core::argocd::password::PasswordHash;
-use keyguard_core::argocd::settings::{SECRET_NAME, is_settings_key};
+use keyguard_core::argocd::settings::{has_readable_certificate, is_settings_key};
 use keyguard_core::argocd::verification::{Rejection, State, shown_user};
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Unread};
 use keyguard_core::policy::plan::Lookups;
@@ -20,14 +21,47 @@ use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user_name::{Holder, UserName};
-use keyguard_core::runtime::value::Role;
+use keyguard_core::runtime::value::{Role, ValueDefect};
+
+/// The Secret whose certificate argocd-server takes before that of `argocd-secret`.
+const SERVER_TLS: &str = "argocd-server-tls";
 
 /// Argo CD's own state as it was read.
 pub(super) struct ArgocdRead {
-    namespace: String,
-    secret: SecretRead,
-    config_map: ConfigMapRead,
+    pub(super) namespace: String,
+    pub(super) secret: SecretRead,
+    pub(super) config_map: ConfigMapRead,
 }
+
+impl ArgocdRead {
+    /// The state, or what could not be read, and why; `None` for the why when there is no `argocd-secret`.
+    pub(super) fn state(&self) -> Result<State<'_>, (&'static str, Option<&Unread>)> {
+        let secret = match &self.secret {
+            SecretRead::Missing => return Err((SECRET, None)),
+            SecretRead::Unread(cause) => return Err((SECRET, Some(cause))),
+            SecretRead::Found(found) => found,
+        };
+        let config_map = match &self.config_map {
+            ConfigMapRead::Unread(cause) => {
+                return Err(("ConfigMap \"argocd-cm\"", Some(cause)));
+            }
+            // Argo CD finds it by its label only.
+            ConfigMapRead::Found(found) => found.labelled.then_some(&found.data),
+            ConfigMapRead::Missing => None,
+        };
+        Ok(State::read(
+            secret
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.expose())),
+            config_map.map(|data| {
+                data.iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()))
+            }),
+        ))
+    }
+}
+
+const SECRET: &str = "Secret \"argocd-secret\"";
 
 /// The names of accounts by what holds them, as they were read. They may be anything.
 pub(super) type UserNames =
@@ -40,32 +74,59 @@ pub(super) struct Reads<'a> {
     pub(super) credentials: &'a BTreeMap<CredentialKey, CredentialFact>,
     pub(super) user_names: &'a UserNames,
     pub(super) mode: Mode,
+    /// Unix seconds.
+    pub(super) now: f64,
 }
 
 impl<S: Source> Admission<S> {
-    /// Reads Argo CD's own state, when it is to be asked.
-    pub(super) async fn argocd(&self, lookups: &Lookups, deadline: Instant) -> Option<ArgocdRead> {
-        let namespace = lookups.argocd.as_deref()?;
+    /// Reads Argo CD's own state in this namespace.
+    pub(super) async fn argocd(&self, namespace: &str, deadline: Instant) -> ArgocdRead {
         let secret = async {
             let _turn = self.reads.acquire().await;
-            self.source
-                .secret_where(namespace, SECRET_NAME, is_settings_key)
-                .await
+            self.source.argocd_secret(namespace, is_settings_key).await
         };
         let config_map = self.source.config_map(namespace, CONFIG_MAP_NAME);
         let (secret, config_map) = tokio::join!(
             timeout_at(deadline, secret),
             timeout_at(deadline, config_map)
         );
-        let secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
+        let mut secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
         let config_map = config_map.unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
         self.count_secret(&secret);
         self.count_config_map(&config_map);
-        Some(ArgocdRead {
+        if let SecretRead::Found(found) = &mut secret {
+            let entries = found
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.expose()));
+            if !has_readable_certificate(&entries.collect())
+                && self.has_other_certificate(namespace, deadline).await
+            {
+                found.remove(CERTIFICATE);
+                found.remove(PRIVATE_KEY);
+            }
+        }
+        ArgocdRead {
             namespace: namespace.to_owned(),
             secret,
             config_map,
-        })
+        }
+    }
+
+    /// Whether `argocd-server-tls` has a certificate in the place of the one in `argocd-secret`.
+    pub(super) async fn has_other_certificate(&self, namespace: &str, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let keys = [CERTIFICATE, PRIVATE_KEY];
+        match self.read_secret(namespace, SERVER_TLS, &keys, left).await {
+            SecretRead::Found(found) => {
+                let entries = found
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), value.expose()));
+                found.len() == keys.len() && has_readable_certificate(&entries.collect())
+            }
+            // Not knowing is no reason to say that Argo CD cannot work.
+            SecretRead::Unread(_) => true,
+            SecretRead::Missing => false,
+        }
     }
 
     /// Reads the names of the accounts whose passwords are to be verified.
@@ -84,7 +145,7 @@ impl<S: Source> Admission<S> {
         join_all(names).await.into_iter().collect()
     }
 
-    async fn user_name(
+    pub(super) async fn user_name(
         &self,
         namespace: &str,
         holder: Holder,
@@ -98,7 +159,9 @@ impl<S: Source> Admission<S> {
                 match read {
                     ConfigMapRead::Missing => Ok(None),
                     ConfigMapRead::Unread(unread) => Err(unread),
-                    ConfigMapRead::Found(mut data) => Ok(data.remove(key).map(Zeroizing::new)),
+                    ConfigMapRead::Found(mut found) => {
+                        Ok(found.data.remove(key).map(Zeroizing::new))
+                    }
                 }
             }
             Holder::Secret => {
@@ -129,7 +192,7 @@ impl<S: Source> Admission<S> {
             return Verification::NotAsked;
         };
         // A Runtime with an Argo CD of its own has it in its own namespace, and no other knows its credentials.
-        if reads.mode == Mode::BuiltIn && reads.namespace != argocd.namespace {
+        if reads.mode.has_own_argocd() && reads.namespace != argocd.namespace {
             return Verification::NotAsked;
         }
         let (judged, compared) = match judge(lookups, &argocd, reads) {
@@ -192,28 +255,11 @@ fn judge<'a>(
     argocd: &ArgocdRead,
     reads: &Reads<'a>,
 ) -> Result<Judged<'a>, Verification> {
-    let unread = |object, unread: &Unread| {
-        Verification::Unread(object, argocd.namespace.clone(), unread.clone())
-    };
-    let secret = match &argocd.secret {
-        SecretRead::Missing => return Err(Verification::NotFound(argocd.namespace.clone())),
-        SecretRead::Unread(cause) => return Err(unread("Secret \"argocd-secret\"", cause)),
-        SecretRead::Found(found) => found,
-    };
-    let config_map = match &argocd.config_map {
-        ConfigMapRead::Missing => None,
-        ConfigMapRead::Unread(cause) => return Err(unread("ConfigMap \"argocd-cm\"", cause)),
-        ConfigMapRead::Found(data) => Some(data),
-    };
-    let state = State::read(
-        secret
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.expose())),
-        config_map.map(|data| {
-            data.iter()
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-        }),
-    );
+    let state = argocd.state().map_err(|(object, unread)| match unread {
+        None => Verification::NotFound(argocd.namespace.clone()),
+        Some(unread) => Verification::Unread(object, argocd.namespace.clone(), unread.clone()),
+    })?;
+    let later = argocd.state().map(|state| state.after_start(reads.now));
     let (mut judged, mut comparisons) = (Vec::new(), Vec::new());
     for key in &lookups.verified {
         let ((name, data_key, role), user_name) = key;
@@ -224,9 +270,14 @@ fn judge<'a>(
             continue;
         };
         match role {
+            _ if is_resolved_elsewhere(reads, &key.0) => {}
             Role::Token => {
                 if let Ok(token) = std::str::from_utf8(value.expose()) {
-                    judged.push((key.clone(), Verified::Judged(state.verify(token))));
+                    let mut rejections = state.verify(token);
+                    if let (true, Ok(later)) = (rejections.is_empty(), &later) {
+                        rejections = later.verify(token);
+                    }
+                    judged.push((key.clone(), Verified::Judged(rejections)));
                 }
             }
             // What is certainly wrong need not be compared.
@@ -270,6 +321,12 @@ fn login<'a>(
         hash,
         candidate,
     })
+}
+
+/// What only a container resolves cannot be verified.
+fn is_resolved_elsewhere(reads: &Reads<'_>, key: &CredentialKey) -> bool {
+    let fact = reads.credentials.get(key);
+    matches!(fact, Some(CredentialFact::Value(defects)) if defects.contains(&ValueDefect::VaultReference))
 }
 
 fn is_certainly_wrong(reads: &Reads<'_>, key: &CredentialKey) -> bool {

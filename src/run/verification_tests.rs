@@ -96,19 +96,19 @@ async fn what_argo_cd_accepts_is_allowed_and_everything_else_has_its_rule() {
             "no such account",
             token_of("eve", "1"),
             &token_env,
-            Some(Rule::TokenAccountMissing),
+            Some(Rule::AccountMissing),
         ),
         (
             "switched off",
             good().config_map(cm, "accounts.ci.enabled", "f"),
             &token_env,
-            Some(Rule::TokenAccountDisabled),
+            Some(Rule::CredentialAccountDisabled),
         ),
         (
             "no apiKey",
             good().config_map(cm, "accounts.ci", "login"),
             &token_env,
-            Some(Rule::TokenAccountCapability),
+            Some(Rule::AccountCapability),
         ),
         (
             "revoked",
@@ -151,7 +151,7 @@ async fn what_argo_cd_accepts_is_allowed_and_everything_else_has_its_rule() {
             "a user that is not there",
             good().config_map("gitops/cap-app-proxy-cm", "argoCdUsername", "eve"),
             &password_env,
-            Some(Rule::PasswordAccountMissing),
+            Some(Rule::AccountMissing),
         ),
         (
             "a user name that is too long",
@@ -161,25 +161,25 @@ async fn what_argo_cd_accepts_is_allowed_and_everything_else_has_its_rule() {
                 "a-name-of-thirty-three-characters",
             ),
             &password_env,
-            Some(Rule::PasswordAccountMissing),
+            Some(Rule::AccountMissing),
         ),
         (
             "off",
             good().config_map(cm, "accounts.ci.enabled", "0"),
             &password_env,
-            Some(Rule::PasswordAccountDisabled),
+            Some(Rule::CredentialAccountDisabled),
         ),
         (
             "no login",
             good().config_map(cm, "accounts.ci", "apiKey"),
             &password_env,
-            Some(Rule::PasswordAccountCapability),
+            Some(Rule::AccountCapability),
         ),
         (
             "no key",
             good().config_map(cm, "accounts.ci", "login"),
             &password_env,
-            Some(Rule::PasswordAccountCapability),
+            Some(Rule::AccountCapability),
         ),
     ];
     for (name, world, env, rule) in table {
@@ -329,14 +329,14 @@ async fn a_hint_about_a_password_that_is_right_is_none() {
     let told = decide(world("\"quoted\""), &by_password(), verifying()).await;
     assert_eq!((told.decision, told.rules), (Decision::Allow, vec![]));
     let told = decide(world("\"wrong\""), &by_password(), verifying()).await;
-    assert_eq!(told.rules, [Rule::Quoted, Rule::PasswordWrong]);
+    assert_eq!(told.rules, [Rule::ValueMalformed, Rule::PasswordWrong]);
 }
 
 #[tokio::test]
 async fn what_no_argo_cd_could_accept_is_not_compared() {
     let world = World::good().secret("gitops/s", "password", "correct horse\n");
     let told = decide(world, &by_password(), verifying()).await;
-    assert_eq!(told.rules, [Rule::TrailingNewline]);
+    assert_eq!(told.rules, [Rule::ValueMalformed]);
 }
 
 #[tokio::test]
@@ -350,5 +350,5 @@ async fn an_account_with_an_empty_name_is_an_account() {
     let told = decide(world(r#"[{"id":"1"}]"#), &by_token(), verifying()).await;
     assert_eq!((told.decision, told.rules), (Decision::Allow, vec![]));
     let told = decide(world("[]"), &by_token(), verifying()).await;
-    assert_eq!(told.rules, [Rule::TokenClaims, Rule::TokenRevoked]);
+    assert_eq!(told.rules, [Rule::NotAnApiKey, Rule::TokenRevoked]);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::edge::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use crate::edge::source::{Bound, ConfigMap, ConfigMapRead, SecretRead, Source, WorkloadsRead};
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 
@@ -122,13 +122,8 @@ impl Source for World {
         self.secret_of(namespace, name, |key| keys.contains(&key))
     }
 
-    async fn secret_where(
-        &self,
-        namespace: &str,
-        name: &str,
-        wanted: fn(&str) -> bool,
-    ) -> SecretRead {
-        self.secret_of(namespace, name, wanted)
+    async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
+        self.secret_of(namespace, "argocd-secret", wanted)
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
@@ -139,11 +134,13 @@ impl Source for World {
         }
         match self.config_maps.get(&*object) {
             None => ConfigMapRead::Missing,
-            Some(data) => ConfigMapRead::Found(
-                data.iter()
+            Some(data) => ConfigMapRead::Found(ConfigMap {
+                data: data
+                    .iter()
                     .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                     .collect(),
-            ),
+                labelled: true,
+            }),
         }
     }
 

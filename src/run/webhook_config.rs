@@ -243,7 +243,7 @@ fn argocd_secret() -> ValidatingWebhook {
         vec![rule(("", "v1"), &["secrets"], &["UPDATE", "DELETE"])],
         &[
             ("is-argocd-secret", match_conditions::is_argocd_secret()),
-            ("is-changed", match_conditions::is_changed()),
+            ("is-changed", match_conditions::is_changed_for_argocd()),
             (
                 "is-not-being-deleted",
                 match_conditions::is_not_being_deleted(),

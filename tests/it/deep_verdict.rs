@@ -176,6 +176,7 @@ fn answer(
         credentials: credentials.collect(),
         mode: ModeFact::Missing,
         verification: Verification::Known(known.collect()),
+        initial_password_spent: false,
     };
     let verdict = policy.decide(&request.case, Some(&facts));
     let reply = reply::encode(&request, &verdict);

@@ -97,19 +97,19 @@ pub(super) fn examples() -> Vec<Example> {
             "… whose token ends in a newline",
             "newline",
             EXTERNAL,
-            Refused(Rule::TrailingNewline),
+            Refused(Rule::ValueMalformed),
         ),
         (
             "… whose token begins with Bearer",
             "bearer",
             EXTERNAL,
-            Refused(Rule::BearerPrefix),
+            Refused(Rule::ValueMalformed),
         ),
         (
             "… whose token was base64-encoded twice",
             "encoded-twice",
             EXTERNAL,
-            Refused(Rule::Base64Twice),
+            Refused(Rule::ValueMalformed),
         ),
         (
             "… whose token expires",
@@ -121,13 +121,13 @@ pub(super) fn examples() -> Vec<Example> {
             "… whose token is a login session",
             "session",
             EXTERNAL,
-            Refused(Rule::TokenLoginSession),
+            Refused(Rule::NotAnApiKey),
         ),
         (
             "… whose token is empty",
             "empty",
             EXTERNAL,
-            Refused(Rule::ValueEmpty),
+            Refused(Rule::ValueMalformed),
         ),
         (
             "install a fresh Runtime with its own Argo CD",

@@ -35,7 +35,7 @@ fn a_secret_of_one_mebibyte() {
     warned_of(scene.send(dry_run, &runtime("beside")), &[]);
     let refusal = refused_by(
         scene.send(dry_run, &runtime("value")),
-        &["credentials/token-malformed"],
+        &["credentials/not-an-api-key"],
     );
     assert!(refusal.len() < 2000, "{} characters", refusal.len());
     let review = creation(&scene.namespace, &runtime("beside")).to_string();

@@ -12,7 +12,7 @@ use keyguard_core::runtime::secret_bytes::SecretBytes;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::examples::{Known, NOW, Situation, review, users};
+use super::examples::{NOW, Situation, review, users};
 use super::verified;
 
 /// A value is put into the Secret.
@@ -35,14 +35,6 @@ fn situation(operation: &str, new: &Value) -> Situation {
     }
 }
 
-/// The same when nobody can tell who uses a token.
-pub(super) fn unknown(known: Known) -> Situation {
-    Situation {
-        known,
-        ..deletion()
-    }
-}
-
 fn object(argocd: &verified::Argocd) -> Value {
     let data = argocd.secret().iter();
     let data: BTreeMap<_, _> = data
@@ -60,11 +52,12 @@ pub(super) fn found(request: &Request, users: Users) -> InUse {
     assert!(change.may_revoke());
     let accounts = [("accounts.ci".to_owned(), "apiKey, login".to_owned())].into();
     let token = SecretBytes::new(Zeroizing::new(verified::token().into_bytes()));
-    let rejections = lost(&token, &change.states(Some(&accounts)), NOW);
+    let (rejections, doomed) = lost(&token, &change.states(Some(&accounts), NOW), NOW).unwrap();
     let users_of = users.found.into_iter();
     InUse::ArgocdSecret(ArgocdSecretUse {
         lost: vec![Lost {
             rejections,
+            doomed,
             users: users_of.map(|user| (user, Need::Certain)).collect(),
         }],
         unlisted: users.unlisted.into_iter().collect(),

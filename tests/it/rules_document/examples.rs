@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::argocd_secret;
-use super::verified::{self, state};
+use super::verified::state;
 
 /// The clock of the examples, in Unix seconds.
 pub(super) const NOW: f64 = 1_795_000_000.0;
@@ -59,7 +59,6 @@ pub(super) fn read_by_the_user(rule: Rule) -> String {
     let mut policy = Policy::default();
     policy.guard.secrets = true;
     policy.guard.argocd_secret = true;
-    policy.guard.accounts_in_use = rule == Rule::AccountsInUseUnknown;
     if rule == Rule::LoginRemoved {
         // Nothing takes login from admin.
         policy.protected_accounts = vec!["gitops".to_owned()];
@@ -104,7 +103,7 @@ fn situation(rule: Rule) -> Situation {
         Rule::Unreadable => {
             change(json!({"accounts.admin": "apiKey, login", "accounts.bob.enabled": "yes"}))
         }
-        Rule::LabelRemoved => {
+        Rule::LabelMissing => {
             let mut unlabelled = argocd_cm(good());
             unlabelled["metadata"]["labels"] = json!({});
             update(argocd_cm(good()), unlabelled)
@@ -114,50 +113,23 @@ fn situation(rule: Rule) -> Situation {
             let login_only = argocd_cm(json!({"accounts.admin": "login"}));
             config_map("CREATE", Value::Null, login_only)
         }
-        Rule::AccountsInUseUnknown => {
-            let both = json!({"accounts.admin": "apiKey", "accounts.bob": "apiKey"});
-            let one = json!({"accounts.admin": "apiKey"});
-            Situation {
-                known: users(Some(Unread::TooMany)),
-                ..update(argocd_cm(both), argocd_cm(one))
-            }
-        }
         Rule::SecretMissing => deployment(SECRET, Missing),
         Rule::KeyMissing => deployment(SECRET, KeyMissing),
-        Rule::ValueEmpty => value(" \n"),
-        Rule::NotUtf8 => value([0xff, 0xfe]),
-        Rule::TrailingNewline => value(token(&json!({})) + "\n"),
-        Rule::SurroundingSpace => value(format!(" {}", token(&json!({})))),
-        Rule::Base64Twice => value(STANDARD.encode(token(&json!({})))),
-        Rule::BearerPrefix => value(format!("Bearer {}", token(&json!({})))),
-        Rule::Quoted => value(format!("\"{}\"", token(&json!({})))),
-        Rule::Placeholder => value("<token>"),
-        Rule::TokenMalformed => value("no.token"),
-        Rule::TokenAlgorithm => value(signed("RS256", &claims(&json!({})))),
-        Rule::TokenIssuer => value(token(&json!({"iss": "https://dex.example.com"}))),
-        Rule::TokenClaims => value(token(&json!({"jti": null}))),
-        Rule::TokenProjectRole => value(token(&json!({"sub": "proj:web:deployer"}))),
+        Rule::ValueMalformed => value(token(&json!({})) + "\n"),
+        Rule::NotAnApiKey => value("no.token"),
         Rule::TokenNotYetValid => value(token(&json!({"nbf": NOW + 3600.0}))),
-        Rule::TokenLoginSession => value(token(&json!({"sub": "admin:login"}))),
         Rule::TokenExpires => value(token(&json!({"exp": NOW + 3600.0}))),
         Rule::AccountsUnreadable => state().with("admin.tokens", "[").token(),
         Rule::TokenSignature => state().with("server.secretkey", "another").token(),
-        Rule::TokenAccountMissing => state().account("accounts.ci", None).token(),
-        Rule::TokenAccountDisabled => state()
+        Rule::AccountMissing => state().account("accounts.ci", None).token(),
+        Rule::CredentialAccountDisabled => state()
             .account("accounts.ci.enabled", Some("false"))
             .token(),
-        Rule::TokenAccountCapability => state().account("accounts.ci", Some("login")).token(),
+        Rule::AccountCapability => state().account("accounts.ci", Some("login")).token(),
         Rule::TokenRevoked => state().with("accounts.ci.tokens", "[]").token(),
         Rule::TokenPasswordChanged => state()
             .with("accounts.ci.passwordMtime", "2030-01-01T00:00:00Z")
             .token(),
-        Rule::PasswordAccountMissing => state().account("accounts.ci", None).password("x"),
-        Rule::PasswordAccountDisabled => state()
-            .account("accounts.ci.enabled", Some("false"))
-            .password(verified::PASSWORD),
-        Rule::PasswordAccountCapability => state()
-            .account("accounts.ci", Some("apiKey"))
-            .password(verified::PASSWORD),
         Rule::PasswordWrong => state().password("another one"),
         Rule::PasswordAccountUntold => state().untold(Verified::UserNameUntold(Untold::Template)),
         Rule::ArgocdNotFound => state().told(Verification::NotFound("argocd".to_owned())),
@@ -174,7 +146,7 @@ fn situation(rule: Rule) -> Situation {
             let newline = token(&json!({})) + "\n";
             secret("UPDATE", Some(&newline), users(None))
         }
-        Rule::SecretInUseUnknown => secret("DELETE", None, users(Some(Unread::Forbidden))),
+        Rule::InUseUnknown => secret("DELETE", None, users(Some(Unread::Forbidden))),
         Rule::ArgocdSecretTokenRevoked => argocd_secret::with("accounts.ci.tokens", "[]"),
         Rule::ArgocdSecretKeyChanged => argocd_secret::with("server.secretkey", "another"),
         Rule::ArgocdSecretPasswordChanged => {
@@ -182,7 +154,6 @@ fn situation(rule: Rule) -> Situation {
         }
         Rule::ArgocdSecretUnreadable => argocd_secret::with("admin.tokens", "[{"),
         Rule::ArgocdSecretDeleted => argocd_secret::deletion(),
-        Rule::ArgocdSecretUnknown => argocd_secret::unknown(users(Some(Unread::Forbidden))),
         Rule::WorkloadMalformed => {
             let mut malformed = deployment(SECRET, Missing);
             let request = &mut malformed.review["request"];
@@ -215,6 +186,7 @@ fn gather(lookups: &Lookups, known: &Known, verification: Verification) -> Facts
         credentials: wanted.map(|named| (named.clone(), fact(named.2))).collect(),
         mode: ModeFact::Known(Mode::BuiltIn),
         verification,
+        initial_password_spent: false,
     }
 }
 
@@ -258,7 +230,7 @@ fn found(search: Search, request: &Request, known: Known) -> InUse {
     let old = request.secret.old.as_ref().unwrap();
     let new = request.secret.new.as_ref();
     InUse::Secret(SecretUse {
-        values: secrets_in_use::compare(&name, &users.found, old, new, NOW),
+        values: secrets_in_use::compare(&name, &users.found, old, new, None, NOW),
         suspects: secrets_in_use::suspects(&name, old, new, NOW),
         users,
         namespace_ends: false,

@@ -102,7 +102,7 @@ fn a_loss_of_the_api_key_is_refused_however_it_is_written() {
         ),
         (
             json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "other"}}}),
-            &["accounts/label-removed"],
+            &["accounts/label-missing"],
             r#"metadata.labels["app.kubernetes.io/part-of"]"#,
         ),
         (

@@ -12,7 +12,7 @@ use crate::control_plane::kubectl::Finished;
 const REMOVED: &[&str] = &["accounts/api-key-removed"];
 const DISABLED: &[&str] = &["accounts/account-disabled"];
 const DELETED: &[&str] = &["accounts/config-map-deleted"];
-const UNKNOWN: &[&str] = &["accounts/in-use-unknown"];
+const UNKNOWN: &[&str] = &["guard/in-use-unknown"];
 
 /// An Argo CD with two accounts that nobody listed.
 fn argocd(guard: &Guard, prefix: &str) -> Scene {

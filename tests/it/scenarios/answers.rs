@@ -113,9 +113,9 @@ fn the_status_of_a_refusal_has_a_cause_with_rule_and_field_for_everything_that_i
     let env =
         |container: &str, index: usize| format!("spec.template.spec.{container}.env[{index}]");
     let expected = [
-        ("credentials/value-empty", env("initContainers[0]", 0)),
+        ("credentials/value-malformed", env("initContainers[0]", 0)),
         ("credentials/secret-missing", env("containers[0]", 0)),
-        ("credentials/quoted", env("containers[1]", 1)),
+        ("credentials/value-malformed", env("containers[1]", 1)),
         ("credentials/token-expires", env("containers[1]", 1)),
         ("credentials/key-missing", env("containers[1]", 2)),
     ];

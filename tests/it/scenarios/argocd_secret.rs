@@ -15,7 +15,7 @@ const KEY: &[&str] = &["argocd-secret/signing-key-changed"];
 const PASSWORD: &[&str] = &["argocd-secret/password-changed"];
 const UNREADABLE: &[&str] = &["argocd-secret/unreadable"];
 const DELETED: &[&str] = &["argocd-secret/deleted"];
-const UNKNOWN: &[&str] = &["argocd-secret/in-use-unknown"];
+const UNKNOWN: &[&str] = &["guard/in-use-unknown"];
 const DELETE: [&str; 2] = ["delete", "secret/argocd-secret"];
 /// Other tests have workloads in the same cluster, all of which are looked through.
 const ALL: &str =

@@ -118,22 +118,19 @@ fn broken(needed: &Needed) -> Vec<(Option<Value>, &'static str)> {
             Some(secret(needed.name, "other", &good)),
             "credentials/key-missing",
         ),
-        (holding(b""), "credentials/value-empty"),
-        (holding(b" \n"), "credentials/value-empty"),
-        (holding(b"\xff\xfe"), "credentials/not-utf8"),
+        (holding(b""), "credentials/value-malformed"),
+        (holding(b" \n"), "credentials/value-malformed"),
+        (holding(b"\xff\xfe"), "credentials/value-malformed"),
         (
             holding(format!("{good}\n").as_bytes()),
-            "credentials/trailing-newline",
+            "credentials/value-malformed",
         ),
-        (holding(b"<fill me in>"), "credentials/placeholder"),
+        (holding(b"<fill me in>"), "credentials/value-malformed"),
     ];
     if needed.holds == Holds::Token {
         let expiring = Token::api_key("admin").claim("exp", 4_000_000_000_u64);
         variants.extend([
-            (
-                holding(&good.as_bytes()[9..]),
-                "credentials/token-malformed",
-            ),
+            (holding(&good.as_bytes()[9..]), "credentials/not-an-api-key"),
             (
                 holding(expiring.text().as_bytes()),
                 "credentials/token-expires",
@@ -200,7 +197,7 @@ fn what_the_runtime_makes_by_itself_is_never_a_reason_to_refuse_even_when_broken
         scene.create(&objects).expect_no_refusal();
         let answers = scene.create(&rendering.deployments()).expect_no_refusal();
         let stale = answers.warnings("argocd-token");
-        assert!(stale.contains(&"credentials/token-malformed"), "{stale:?}");
+        assert!(stale.contains(&"credentials/not-an-api-key"), "{stale:?}");
     }
 }
 

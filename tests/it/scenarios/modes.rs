@@ -35,7 +35,7 @@ fn a_rule_warns_or_is_only_recorded_as_configured_and_the_others_are_enforced() 
             "accounts/account-disabled": "audit",
             "accounts/api-key-missing": "audit",
             "credentials/secret-missing": "audit",
-            "credentials/value-empty": "warn"
+            "credentials/value-malformed": "warn"
         }}"#,
     );
     let scene = guard.scene("modes");
@@ -60,7 +60,10 @@ fn a_rule_warns_or_is_only_recorded_as_configured_and_the_others_are_enforced() 
     warned_of(scene.send(["create"], &missing), &[]);
     let both = vec![token_from("empty", "key")];
     let empty = deployment("empty", both);
-    warned_of(scene.send(["create"], &empty), &["credentials/value-empty"]);
+    warned_of(
+        scene.send(["create"], &empty),
+        &["credentials/value-malformed"],
+    );
     let key = deployment("key", vec![token_from("empty", "other")]);
     refused_by(scene.send(["create"], &key), &["credentials/key-missing"]);
 
@@ -75,7 +78,7 @@ fn a_rule_warns_or_is_only_recorded_as_configured_and_the_others_are_enforced() 
             ["allow", "none"],
             ["deny", unreadable[0]],
             ["audit", "credentials/secret-missing"],
-            ["warn", "credentials/value-empty"],
+            ["warn", "credentials/value-malformed"],
             ["deny", "credentials/key-missing"],
         ]
     );

@@ -33,7 +33,7 @@ fn a_decision_is_one_line_with_everything_about_it() {
     );
     refused_by(
         refused,
-        &["credentials/trailing-newline", "credentials/secret-missing"],
+        &["credentials/value-malformed", "credentials/secret-missing"],
     );
     let lines = guard.decisions(&scene);
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -69,7 +69,7 @@ fn a_decision_is_one_line_with_everything_about_it() {
         ("decision", json!("deny")),
         (
             "rules",
-            json!("credentials/secret-missing,credentials/trailing-newline"),
+            json!("credentials/secret-missing,credentials/value-malformed"),
         ),
         (
             "fields",
@@ -151,7 +151,8 @@ fn forms(value: &str) -> Vec<String> {
 fn no_log_line_message_or_metric_ever_has_a_part_of_a_secret() {
     let guard = Guard::start(&Options {
         config: Some(
-            "rules: {credentials/trailing-newline: warn, credentials/quoted: audit}".to_owned(),
+            "rules: {credentials/value-malformed: warn, credentials/value-malformed: audit}"
+                .to_owned(),
         ),
         ..Options::default()
     });
@@ -197,8 +198,8 @@ fn no_log_line_message_or_metric_ever_has_a_part_of_a_secret() {
     let referring: Vec<_> = referring.collect();
     let answers = scene.create(&referring);
     let told = answers.text();
-    assert!(told.contains("[credentials/token-malformed]"), "{told}");
-    assert!(told.contains("[credentials/trailing-newline]"), "{told}");
+    assert!(told.contains("[credentials/not-an-api-key]"), "{told}");
+    assert!(told.contains("[credentials/value-malformed]"), "{told}");
     let accounts = json!({"accounts.admin": "login"});
     let missing = &["accounts/api-key-missing"];
     warned_of(scene.send(["create"], &argocd_cm(&accounts)), missing);

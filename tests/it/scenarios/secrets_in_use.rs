@@ -12,7 +12,7 @@ use crate::control_plane::users::NAMESPACE_CONTROLLER;
 
 const DELETED: &[&str] = &["secrets/in-use-deleted"];
 const BROKEN: &[&str] = &["secrets/in-use-broken"];
-const UNKNOWN: &[&str] = &["secrets/in-use-unknown"];
+const UNKNOWN: &[&str] = &["guard/in-use-unknown"];
 const DELETE: [&str; 2] = ["delete", "secret/mine"];
 
 fn guard() -> Guard {
@@ -123,7 +123,7 @@ fn what_was_broken_before_may_stay_so_and_be_mended() {
         .admin()
         .stdin(operator.to_string())
         .run(["create", "-f", "-"]);
-    refused_by(create, &["credentials/trailing-newline"]);
+    refused_by(create, &["credentials/value-malformed"]);
     // It was there before keyguard was.
     let unguarded = in_use::unguarded(&scene, &operator);
     unguarded.expect_ok();

@@ -18,13 +18,13 @@ fn seconds_from_now(seconds: i64) -> i64 {
 }
 
 fn token_rows() -> Vec<Row> {
-    const MALFORMED: &[&str] = &["credentials/token-malformed"];
-    const ALGORITHM: &[&str] = &["credentials/token-algorithm"];
-    const ISSUER: &[&str] = &["credentials/token-issuer"];
-    const CLAIMS: &[&str] = &["credentials/token-claims"];
+    const MALFORMED: &[&str] = &["credentials/not-an-api-key"];
+    const ALGORITHM: &[&str] = &["credentials/not-an-api-key"];
+    const ISSUER: &[&str] = &["credentials/not-an-api-key"];
+    const CLAIMS: &[&str] = &["credentials/not-an-api-key"];
     const EXPIRES: &[&str] = &["credentials/token-expires"];
-    const SESSION: &[&str] = &["credentials/token-login-session"];
-    const PROJECT: &[&str] = &["credentials/token-project-role"];
+    const SESSION: &[&str] = &["credentials/not-an-api-key"];
+    const PROJECT: &[&str] = &["credentials/not-an-api-key"];
     const EARLY: &[&str] = &["credentials/token-not-yet-valid"];
     let good = || Token::api_key("admin");
     let claim = |name: &str, value: Value| good().claim(name, value).text().into_bytes();

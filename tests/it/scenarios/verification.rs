@@ -59,15 +59,15 @@ impl Vector {
             ),
             (
                 reason.ends_with("does not exist"),
-                "credentials/token-account-missing",
+                "credentials/account-missing",
             ),
             (
                 reason.ends_with("is disabled"),
-                "credentials/token-account-disabled",
+                "credentials/account-disabled",
             ),
             (
                 reason.ends_with("' capability"),
-                "credentials/token-account-capability",
+                "credentials/account-capability",
             ),
             (
                 reason.contains("does not have token with id"),

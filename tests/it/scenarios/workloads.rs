@@ -74,7 +74,7 @@ fn each_shape_is_read_and_its_secret_looked_at_in_its_role() {
     scene.create(&stored).expect_silence();
     let missing: &[&str] = &["credentials/secret-missing"];
     let key: &[&str] = &["credentials/key-missing"];
-    let malformed: &[&str] = &["credentials/token-malformed"];
+    let malformed: &[&str] = &["credentials/not-an-api-key"];
     let plain = |name: &str, value: &str| json!({"name": name, "value": value});
     let table: [(&str, Vec<Value>, &[&str]); 12] = [
         ("token", vec![token_from("token", "key")], &[]),
@@ -140,7 +140,7 @@ fn an_optional_credential_may_be_missing_and_is_warned_of_when_it_is_broken() {
     let answers = scene
         .create(&[referring("broken", "newline", "token")])
         .expect_no_refusal();
-    assert_eq!(answers.warnings(""), ["credentials/trailing-newline"]);
+    assert_eq!(answers.warnings(""), ["credentials/value-malformed"]);
 }
 
 #[test]

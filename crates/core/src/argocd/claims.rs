@@ -22,6 +22,9 @@ pub struct Claims {
     expiry: Date,
 }
 
+/// How far ahead `nbf` may be, in seconds: clocks differ, and by the time that a pod has started it has passed.
+const CLOCK_SKEW: f64 = 60.0;
+
 /// Whom a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -137,7 +140,7 @@ impl Claims {
         }
         match self.not_before {
             Date::Other => defects.push(TokenDefect::NotBeforeType),
-            Date::At(from) if now < from => defects.push(TokenDefect::NotYetValid),
+            Date::At(from) if now + CLOCK_SKEW < from => defects.push(TokenDefect::NotYetValid),
             Date::At(_) | Date::None => {}
         }
         match self.expiry {

@@ -1,6 +1,7 @@
 //! What Argo CD itself would decide, mirrored exactly and in this one place.
 
 pub mod accounts;
+pub mod certificate;
 pub mod claims;
 mod json;
 pub mod password;

@@ -23,7 +23,8 @@ pub fn may_revoke(old: &Entries<'_>, new: &Entries<'_>) -> bool {
             let (old, new) = (value(old), value(new));
             !new.has_all_of(&old) || (key == ADMIN_TOKENS && !new.is_whole())
         } else {
-            key == SIGNING_KEY || (key.ends_with(".passwordMtime") && new.contains_key(key))
+            let of_admin = ["admin.password", "admin.passwordMtime"].contains(&key);
+            key == SIGNING_KEY || of_admin || key.ends_with(".passwordMtime")
         }
     })
 }
@@ -57,9 +58,10 @@ mod tests {
             ("accounts.eve.tokens", Some("["), false),
             ("server.secretkey", Some("l"), true),
             ("server.secretkey", None, true),
-            ("admin.password", Some("i"), false),
+            ("admin.password", Some("i"), true),
+            ("admin.password", None, true),
             ("admin.passwordMtime", Some("2026-02-01T00:00:00Z"), true),
-            ("admin.passwordMtime", None, false),
+            ("admin.passwordMtime", None, true),
             ("accounts.bob.passwordMtime", Some("yesterday"), true),
             ("dex.secret", Some("y"), false),
             ("tls.key", Some("z"), false),

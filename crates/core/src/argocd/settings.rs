@@ -8,6 +8,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::accounts::{ADMIN, Account, Accounts, Unreadable};
+use super::certificate::{CERTIFICATE, PRIVATE_KEY, is_readable_pair};
 use super::claims::Capability;
 use super::shown::Shown;
 use super::time::Time;
@@ -18,11 +19,17 @@ pub const SECRET_NAME: &str = "argocd-secret";
 
 /// The key of [`SECRET_NAME`] that tokens are signed with.
 pub const SIGNING_KEY: &str = "server.secretkey";
+/// The key of the hash of the password of `admin`.
+pub const ADMIN_PASSWORD: &str = "admin.password";
 pub(super) const ADMIN_TOKENS: &str = "admin.tokens";
 
-/// Whether Argo CD reads accounts or the signing key from this key of [`SECRET_NAME`].
+/// Whether Argo CD reads accounts, the signing key or its serving certificate from this key of [`SECRET_NAME`].
 pub fn is_settings_key(key: &str) -> bool {
-    key == SIGNING_KEY || key.starts_with("admin.") || key.starts_with("accounts.")
+    key == SIGNING_KEY
+        || key == CERTIFICATE
+        || key == PRIVATE_KEY
+        || key.starts_with("admin.")
+        || key.starts_with("accounts.")
 }
 
 /// Argo CD's state, as far as credentials go. It borrows what is secret and has no copy of it.
@@ -31,14 +38,20 @@ pub struct Settings<'a> {
     accounts: Accounts<'a>,
     admin_tokens: TokenList,
     password_times: BTreeMap<&'a str, Time>,
+    restarted: bool,
 }
 
 /// Why Argo CD can read no account at all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub enum SettingsError {
-    /// The ConfigMap does not exist.
-    #[error("ConfigMap argocd-cm does not exist")]
+    /// There is no ConfigMap that Argo CD finds: it looks for the label.
+    #[error("there is no ConfigMap argocd-cm with the label app.kubernetes.io/part-of: argocd")]
     NoConfigMap,
+    /// The serving certificate or its key is not one.
+    #[error(
+        "Secret argocd-secret: tls.crt and tls.key are not a certificate and its private key in PEM"
+    )]
+    Certificate,
     /// A switch in `argocd-cm` is neither true nor false.
     #[error("ConfigMap argocd-cm: {} is neither true nor false", .0.join(", "))]
     Switch(Vec<String>),
@@ -60,6 +73,7 @@ impl SettingsError {
         };
         match self {
             SettingsError::NoConfigMap => SettingsError::NoConfigMap,
+            SettingsError::Certificate => SettingsError::Certificate,
             SettingsError::Switch(keys) => SettingsError::Switch(keys.iter().map(shown).collect()),
             SettingsError::AdminTokens => SettingsError::AdminTokens,
             SettingsError::PasswordTime(key) => SettingsError::PasswordTime(shown(key)),
@@ -78,6 +92,9 @@ impl<'a> Settings<'a> {
     ) -> Result<Settings<'a>, SettingsError> {
         let secret: BTreeMap<_, _> = secret.into_iter().collect();
         let value = |key: &str| secret.get(key).copied().unwrap_or_default();
+        if !has_readable_certificate(&secret) {
+            return Err(SettingsError::Certificate);
+        }
         let admin_tokens = TokenList::read(value(ADMIN_TOKENS));
         if !admin_tokens.is_whole() {
             return Err(SettingsError::AdminTokens);
@@ -103,7 +120,27 @@ impl<'a> Settings<'a> {
             accounts,
             admin_tokens,
             password_times,
+            restarted: false,
         })
+    }
+
+    /// The same after the next start of argocd-server, at `now` in Unix seconds.
+    ///
+    /// With `admin` enabled it makes a password where there is none, and sets the time of the password where there is
+    /// no password or no time that it can read. Source: Argo CD `util/settings/settings.go`, `InitializeSettings`.
+    pub fn after_start(mut self, now: f64) -> Settings<'a> {
+        let enabled = self.accounts.get(ADMIN).is_some_and(|it| it.enabled);
+        let told = self.password_times.contains_key(ADMIN);
+        if enabled && (!told || self.password_hash(ADMIN).is_empty()) {
+            self.password_times.insert(ADMIN, Time::unix(now as i64));
+            self.restarted = true;
+        }
+        self
+    }
+
+    /// Whether the time of this account's password is the one that the next start of argocd-server sets.
+    pub fn is_set_at_start(&self, account: &str) -> bool {
+        self.restarted && account == ADMIN
     }
 
     /// The key that tokens are signed with.
@@ -150,6 +187,14 @@ impl Account<'_> {
             Capability::Login => self.login,
             Capability::ApiKey => self.api_key,
         }
+    }
+}
+
+/// Whether Argo CD can read the serving certificate, or has none here.
+pub fn has_readable_certificate(secret: &BTreeMap<&str, &[u8]>) -> bool {
+    match (secret.get(CERTIFICATE), secret.get(PRIVATE_KEY)) {
+        (Some(certificate), Some(key)) => is_readable_pair(certificate, key),
+        _ => true,
     }
 }
 
@@ -275,12 +320,7 @@ mod tests {
         for key in ["server.secretkey", "admin.password", "accounts.bob.tokens"] {
             assert!(is_settings_key(key), "{key}");
         }
-        for key in [
-            "dex.github.clientSecret",
-            "webhook.github.secret",
-            "tls.key",
-            "admin",
-        ] {
+        for key in ["dex.github.clientSecret", "webhook.github.secret", "admin"] {
             assert!(!is_settings_key(key), "{key}");
         }
     }

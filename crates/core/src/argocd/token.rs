@@ -85,6 +85,13 @@ pub enum TokenDefect {
     Expires,
 }
 
+impl TokenDefect {
+    /// Whether Argo CD accepts such a token today all the same, though not for good.
+    pub fn is_accepted_for_now(self) -> bool {
+        matches!(self, TokenDefect::Expires | TokenDefect::LoginSession)
+    }
+}
+
 /// A segment of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment {

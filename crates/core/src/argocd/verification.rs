@@ -57,6 +57,11 @@ pub enum Rejection {
     /// Argo CD takes no user name as long as this one.
     #[error("is for a user name of {0} bytes, and Argo CD takes at most {MOST_USER_NAME_BYTES}")]
     UserNameTooLong(usize),
+    /// The next start of argocd-server ends it.
+    #[error(
+        "ends at the next start of argocd-server, which then sets when the password of {0} was changed"
+    )]
+    NextStart(Shown),
     /// Another password.
     #[error("is not the one of {0}")]
     WrongPassword(Shown),
@@ -75,6 +80,14 @@ impl<'a> State<'a> {
                 Some(config_map) => Settings::read(secret, config_map),
                 None => Err(SettingsError::NoConfigMap),
             },
+        }
+    }
+
+    /// The same after the next start of argocd-server, at `now` in Unix seconds.
+    pub fn after_start(self, now: f64) -> State<'a> {
+        State {
+            settings: self.settings.map(|settings| settings.after_start(now)),
+            ..self
         }
     }
 
@@ -101,6 +114,10 @@ impl<'a> State<'a> {
         let key = self.signing_key.unwrap_or_default();
         let secrets = [token.as_bytes(), key];
         let shown = Shown::of(claimed, &secrets);
+        // Argo CD reads its settings first, of which this is a part.
+        if let Err(error @ SettingsError::Certificate) = &self.settings {
+            return vec![Rejection::Accounts(error.clone())];
+        }
         if self.signing_key.is_none() {
             return vec![Rejection::NoSigningKey(shown)];
         }
@@ -133,7 +150,10 @@ impl<'a> State<'a> {
         let changed = settings.password_time(name);
         if changed.is_some_and(|changed| claims.issued_at().is_some_and(|issued| issued < changed))
         {
-            rejections.push(Rejection::PasswordChanged(shown));
+            rejections.push(match settings.is_set_at_start(name) {
+                true => Rejection::NextStart(shown),
+                false => Rejection::PasswordChanged(shown),
+            });
         }
         rejections
     }
@@ -182,7 +202,10 @@ pub fn shown_user(user: &str, password: &[u8]) -> Shown {
 }
 
 /// Whether a signature is that of the key, compared in constant time.
-fn is_signed(key: &[u8], (signed, algorithm, signature): (&str, Algorithm, &[u8])) -> bool {
+pub(crate) fn is_signed(
+    key: &[u8],
+    (signed, algorithm, signature): (&str, Algorithm, &[u8]),
+) -> bool {
     match algorithm {
         Algorithm::Hs256 => is_mac::<Hmac<Sha256>>(key, signed, signature),
         Algorithm::Hs384 => is_mac::<Hmac<Sha384>>(key, signed, signature),

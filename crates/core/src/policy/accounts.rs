@@ -1,13 +1,17 @@
-//! Changes of `argocd-cm`: whether a protected account loses its API key or its login.
+//! Changes of `argocd-cm`: whether an account that is protected, or in use, loses its API key or its login.
 
 use std::collections::BTreeMap;
 
-use crate::argocd::accounts::{
-    ADMIN, API_KEY, Account, Accounts, LOGIN, capabilities, capability_keys,
-};
+use crate::argocd::accounts::{ADMIN, Account, Accounts, capabilities, capability_keys};
+use crate::argocd::claims::Capability;
+use crate::policy::accounts_in_use::AccountsUse;
+use crate::policy::break_glass::ANNOTATION;
 use crate::policy::cut::quoted;
+use crate::policy::in_use::named_with_namespace;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
+use crate::runtime::controller::Controller;
+use crate::runtime::user::User;
 
 /// `argocd-cm` as far as accounts go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,9 @@ impl AccountsConfigMap {
 
 /// The most unreadable keys that are told; one is enough to lose every account.
 const MOST_KEYS: usize = 100;
+
+/// The most accounts that a message names.
+pub(super) const NAMED: usize = 12;
 
 /// The label by which Argo CD's informer finds `argocd-cm`.
 pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
@@ -58,248 +65,421 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Everything that is wrong with a change, for the accounts that are `protected`.
-pub fn judge(change: Change<'_>, protected: &[String]) -> Vec<Finding> {
+/// What the verdict on a change depends on besides the change.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// Where `argocd-cm` is.
+    pub namespace: &'a str,
+    /// The accounts whose API key and login are kept, whoever uses them.
+    pub protected: &'a [String],
+    /// Who uses which account, when that was to be found out.
+    pub known: Option<&'a AccountsUse>,
+    /// Whether somebody may break the glass, so that saying how is advice.
+    pub glass: bool,
+    /// Whether what depends on other objects is only warned of.
+    pub lenient: bool,
+    /// The controller that writes `argocd-cm`, if one does.
+    pub controller: Option<&'a Controller>,
+}
+
+/// Everything that is wrong with a change.
+pub fn judge(change: Change<'_>, circumstances: &Circumstances<'_>) -> Vec<Finding> {
     match change {
-        Change::Create(new) => missing(new, protected),
-        Change::Update(old, new) => update(old, new, protected),
-        Change::Delete(old) => delete(old, protected),
+        Change::Create(new) => circumstances.missing(new),
+        Change::Update(old, new) => circumstances.update(old, new),
+        Change::Delete(old) => circumstances.delete(old),
     }
 }
 
-fn update(old: &AccountsConfigMap, new: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
-    let before = State::of(old);
-    // Most updates are about something else.
-    let after = match old.data == new.data {
-        true => before.clone(),
-        false => State::of(new),
-    };
-    let mut findings = Vec::new();
-    let losers: Vec<&str> = protected
-        .iter()
-        .map(String::as_str)
-        .filter(|name| before.can_use_api_key(name) || before.can_log_in(name))
-        .collect();
-    if old.labelled && !new.labelled && !losers.is_empty() {
-        findings.push(label_removed(&losers));
+/// An account that a change takes something from.
+struct Loser<'a> {
+    name: &'a str,
+    severity: Severity,
+}
+
+impl<'a> Circumstances<'a> {
+    /// Every account that is kept: those that are protected, and those in use.
+    fn names(&self) -> impl Iterator<Item = &'a str> {
+        let protected = self.protected;
+        let known = self.known.into_iter();
+        let used = known.flat_map(|known| known.users.keys().map(String::as_str));
+        let listed = protected.iter().map(String::as_str);
+        listed.chain(used.filter(move |name| !self.is_protected(name)))
     }
-    match &after {
-        State::Unreadable(keys) if !losers.is_empty() => {
-            let keys = keys.iter().take(MOST_KEYS);
-            findings.extend(keys.map(|key| unreadable(new, key, &losers)));
+
+    fn is_protected(&self, name: &str) -> bool {
+        self.protected.iter().any(|protected| protected == name)
+    }
+
+    fn users(&self, name: &str, capability: Capability) -> impl Iterator<Item = &'a User> {
+        let known = self.known.and_then(|known| known.users.get(name));
+        let users = known.map(Vec::as_slice).unwrap_or_default().iter();
+        users
+            .filter(move |(_, needed)| capability == Capability::ApiKey || *needed == capability)
+            .map(|(user, _)| user)
+    }
+
+    /// What it means that an account loses its API key: who uses it is another object's word.
+    fn lost_api_key(&self, name: &str) -> Severity {
+        match self.lenient && !self.is_protected(name) {
+            true => Severity::Warning,
+            false => Severity::Refusal,
         }
-        State::Unreadable(_) => findings.extend(missing(new, protected)),
-        State::Readable(_) => {
-            for name in protected {
-                let losses = losses(name, (old, &before), (new, &after));
-                if losses.is_empty() && !after.can_use_api_key(name) {
-                    findings.push(not_usable(name, &after, new));
+    }
+
+    /// What it means that an account that `before` had loses its login. `admin` never does.
+    fn lost_login(&self, name: &str, before: &State<'_>) -> Option<Severity> {
+        if name == ADMIN || !before.can_log_in(name) {
+            return None;
+        }
+        let in_use = self.users(name, Capability::Login).next().is_some();
+        match self.known {
+            _ if in_use && before.can_use_api_key(name) && !self.lenient => Some(Severity::Refusal),
+            Some(_) if in_use => Some(Severity::Warning),
+            None if self.is_protected(name) => Some(Severity::Refusal),
+            Some(_) if self.is_protected(name) => Some(Severity::Warning),
+            _ => None,
+        }
+    }
+
+    /// The accounts that can do something before, for a change that leaves none.
+    fn losers(&self, before: &State<'_>) -> Vec<Loser<'a>> {
+        let losers = self.names().filter_map(|name| {
+            let severity = match before.can_use_api_key(name) {
+                true => self.lost_api_key(name),
+                false => self.lost_login(name, before)?,
+            };
+            Some(Loser { name, severity })
+        });
+        losers.collect()
+    }
+
+    fn update(&self, old: &AccountsConfigMap, new: &AccountsConfigMap) -> Vec<Finding> {
+        if old == new {
+            return Vec::new();
+        }
+        let before = State::of(old);
+        let losers = self.losers(&before);
+        let mut findings = Vec::new();
+        if !new.labelled {
+            if losers.is_empty() {
+                return vec![self.unlabelled()];
+            }
+            findings.push(self.label_removed(&losers));
+        }
+        let after = State::read(new);
+        match &after {
+            State::Unreadable(keys) if !losers.is_empty() => {
+                let keys = keys.iter().take(MOST_KEYS);
+                findings.extend(keys.map(|key| self.unreadable(new, key, &losers)));
+            }
+            State::Unreadable(_) | State::Unseen => findings.extend(self.missing(new)),
+            State::Readable(_) => {
+                for name in self.names() {
+                    let losses = self.losses(name, (old, &before), (new, &after));
+                    // Whoever changes something else is not told of it each time.
+                    let changed = before.get(name) != after.get(name);
+                    let told = changed && losses.is_empty() && self.is_protected(name);
+                    if told && !after.can_use_api_key(name) {
+                        findings.push(self.not_usable(name, &after, new));
+                    }
+                    findings.extend(losses);
                 }
-                findings.extend(losses);
             }
         }
+        findings
     }
-    findings
-}
 
-/// What one account loses when both states can be read, or only the second can.
-fn losses(
-    name: &str,
-    (old, before): (&AccountsConfigMap, &State<'_>),
-    (new, after): (&AccountsConfigMap, &State<'_>),
-) -> Vec<Finding> {
-    let lost_api_key = before.can_use_api_key(name) && !after.can_use_api_key(name);
-    let lost_login = before.can_log_in(name) && !after.can_log_in(name);
-    let mut findings = Vec::new();
-    if !lost_api_key && !lost_login {
-        return findings;
-    }
-    let account = after.get(name);
-    if let Some(account) = account.filter(|account| !account.enabled) {
-        let key = changed_switch_key(name, before.get(name), account, old, new);
-        findings.push(Finding {
-            rule: Rule::AccountDisabled,
-            severity: Severity::Refusal,
-            what: format!(
-                "account {} is switched off ({})",
+    /// What one account loses when the second state can be read.
+    fn losses(
+        &self,
+        name: &str,
+        (old, before): (&AccountsConfigMap, &State<'_>),
+        (new, after): (&AccountsConfigMap, &State<'_>),
+    ) -> Vec<Finding> {
+        let lost_api_key = before.can_use_api_key(name) && !after.can_use_api_key(name);
+        let lost_login = match after.can_log_in(name) {
+            true => None,
+            false => self.lost_login(name, before),
+        };
+        let mut findings = Vec::new();
+        let account = after.get(name);
+        let lost_api_key = lost_api_key.then(|| self.lost_api_key(name));
+        let severity = lost_api_key.or(lost_login);
+        if let Some(account) = account.filter(|account| !account.enabled)
+            && let Some(severity) = severity
+        {
+            let key = changed_switch_key(name, before.get(name), account, old, new);
+            let what = format!(
+                "account {} in namespace {:?} is switched off ({}){}",
                 quoted(name),
-                transition(old, new, &key)
+                self.namespace,
+                transition(old, new, &key),
+                self.in_use_by(&[name], Capability::ApiKey)
+            );
+            let mend = format!("Keep it on: {} must be \"true\".", data_field(&key));
+            let fields = vec![data_field(&key)];
+            findings.push(self.finding(Rule::AccountDisabled, severity, what, mend, fields));
+        }
+        let lost = [
+            (
+                Rule::ApiKeyRemoved,
+                Capability::ApiKey,
+                lost_api_key,
+                account.is_some_and(|account| account.api_key),
             ),
-            mend: format!("Keep it on: {} must be \"true\".", data_field(&key)),
-            fields: vec![data_field(&key)],
-        });
+            (
+                Rule::LoginRemoved,
+                Capability::Login,
+                lost_login,
+                account.is_some_and(|account| account.login),
+            ),
+        ];
+        for (rule, capability, severity, kept) in lost {
+            let Some(severity) = severity.filter(|_| !kept) else {
+                continue;
+            };
+            let key = key_of_capability(name, capability.name(), old);
+            let what = format!(
+                "account {} in namespace {:?} loses {capability} ({}){}",
+                quoted(name),
+                self.namespace,
+                transition(old, new, &key),
+                self.in_use_by(&[name], capability)
+            );
+            let mend = format!("Keep {capability} in {}.", data_field(&key));
+            findings.push(self.finding(rule, severity, what, mend, vec![data_field(&key)]));
+        }
+        findings
     }
-    if lost_api_key && !account.is_some_and(|account| account.api_key) {
-        let key = key_of_capability(name, API_KEY, old);
-        findings.push(capability_removed(
-            Rule::ApiKeyRemoved,
-            API_KEY,
-            name,
-            &key,
-            (old, new),
-        ));
-    }
-    if lost_login && !account.is_some_and(|account| account.login) {
-        let key = key_of_capability(name, LOGIN, old);
-        findings.push(capability_removed(
-            Rule::LoginRemoved,
-            LOGIN,
-            name,
-            &key,
-            (old, new),
-        ));
-    }
-    findings
-}
 
-fn capability_removed(
-    rule: Rule,
-    capability: &str,
-    name: &str,
-    key: &str,
-    (old, new): (&AccountsConfigMap, &AccountsConfigMap),
-) -> Finding {
-    Finding {
-        rule,
-        severity: Severity::Refusal,
-        what: format!(
-            "account {} loses {capability} ({})",
-            quoted(name),
-            transition(old, new, key)
-        ),
-        mend: format!("Keep {capability} in {}.", data_field(key)),
-        fields: vec![data_field(key)],
-    }
-}
-
-fn delete(old: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
-    let before = State::of(old);
-    let losers: Vec<&str> = protected
-        .iter()
-        .map(String::as_str)
-        .filter(|name| before.can_use_api_key(name))
-        .collect();
-    if losers.is_empty() {
-        return Vec::new();
-    }
-    vec![Finding {
-        rule: Rule::ConfigMapDeleted,
-        severity: Severity::Refusal,
-        what: format!(
-            "argocd-cm gives {} its API key and would be deleted",
-            accounts(&losers)
-        ),
-        mend: "Keep argocd-cm; change it in place instead of deleting it.".to_owned(),
-        fields: losers
+    fn delete(&self, old: &AccountsConfigMap) -> Vec<Finding> {
+        let before = State::of(old);
+        let losers: Vec<&str> = self
+            .names()
+            .filter(|name| before.can_use_api_key(name))
+            .collect();
+        if losers.is_empty() {
+            return Vec::new();
+        }
+        let what = format!(
+            "argocd-cm in namespace {:?} gives {} its API key and would be deleted{}",
+            self.namespace,
+            accounts(&losers),
+            self.in_use_by(&losers, Capability::ApiKey)
+        );
+        let mend = "Keep argocd-cm; change it in place instead of deleting it.".to_owned();
+        let fields = losers
             .iter()
-            .map(|name| data_field(&capabilities_key(name)))
-            .collect(),
-    }]
-}
-
-fn label_removed(losers: &[&str]) -> Finding {
-    let field = format!("metadata.labels[\"{PART_OF_LABEL}\"]");
-    Finding {
-        rule: Rule::LabelRemoved,
-        severity: Severity::Refusal,
-        what: format!(
-            "argocd-cm, which {} comes from, loses its label ({field})",
-            accounts(losers)
-        ),
-        mend: format!("Keep the label {PART_OF_LABEL}: {PART_OF_VALUE}."),
-        fields: vec![field],
+            .map(|name| data_field(&capabilities_key(name)));
+        let fields = fields.collect();
+        vec![self.finding(
+            Rule::ConfigMapDeleted,
+            Severity::Refusal,
+            what,
+            mend,
+            fields,
+        )]
     }
-}
 
-fn unreadable(new: &AccountsConfigMap, key: &str, losers: &[&str]) -> Finding {
-    Finding {
-        rule: Rule::Unreadable,
-        severity: Severity::Refusal,
-        what: format!(
-            "Argo CD cannot parse {} ({}), which takes {} with it",
+    fn label_removed(&self, losers: &[Loser<'_>]) -> Finding {
+        let names = names(losers);
+        let what = format!(
+            "argocd-cm in namespace {:?}, which {} comes from, loses its label ({}){}",
+            self.namespace,
+            accounts(&names),
+            label_field(),
+            self.in_use_by(&names, Capability::ApiKey)
+        );
+        let mend = format!("Keep the label {PART_OF_LABEL}: {PART_OF_VALUE}.");
+        self.finding(
+            Rule::LabelMissing,
+            worst(losers),
+            what,
+            mend,
+            vec![label_field()],
+        )
+    }
+
+    /// A warning: whoever writes accounts there thinks that Argo CD reads them.
+    fn unlabelled(&self) -> Finding {
+        Finding {
+            rule: Rule::LabelMissing,
+            severity: Severity::Warning,
+            what: format!(
+                "Argo CD does not see argocd-cm in namespace {:?}, which lacks its label ({})",
+                self.namespace,
+                label_field()
+            ),
+            mend: format!("Add the label {PART_OF_LABEL}: {PART_OF_VALUE}."),
+            fields: vec![label_field()],
+        }
+    }
+
+    fn unreadable(&self, new: &AccountsConfigMap, key: &str, losers: &[Loser<'_>]) -> Finding {
+        let names = names(losers);
+        let what = format!(
+            "Argo CD in namespace {:?} cannot parse {} ({}), which takes {} with it{}",
+            self.namespace,
             data_field(key),
             value(new, key),
-            accounts(losers)
-        ),
-        mend: format!("Write \"true\" or \"false\" into {}.", data_field(key)),
-        fields: vec![data_field(key)],
+            accounts(&names),
+            self.in_use_by(&names, Capability::ApiKey)
+        );
+        let mend = format!("Write \"true\" or \"false\" into {}.", data_field(key));
+        let fields = vec![data_field(key)];
+        self.finding(Rule::Unreadable, worst(losers), what, mend, fields)
+    }
+
+    /// Warnings for what is wrong without anything being lost.
+    fn missing(&self, new: &AccountsConfigMap) -> Vec<Finding> {
+        if !new.labelled {
+            return match new.data.is_empty() {
+                true => Vec::new(),
+                false => vec![self.unlabelled()],
+            };
+        }
+        let state = State::of(new);
+        if let State::Unreadable(keys) = &state {
+            let keys = keys.iter().take(MOST_KEYS);
+            return keys
+                .map(|key| Finding {
+                    rule: Rule::ApiKeyMissing,
+                    severity: Severity::Warning,
+                    what: format!(
+                        "Argo CD in namespace {:?} cannot parse {} and so reads no account",
+                        self.namespace,
+                        data_field(key)
+                    ),
+                    mend: format!("Write \"true\" or \"false\" into {}.", data_field(key)),
+                    fields: vec![data_field(key)],
+                })
+                .collect();
+        }
+        let protected = self.protected.iter();
+        protected
+            .filter(|name| !state.can_use_api_key(name))
+            .map(|name| self.not_usable(name, &state, new))
+            .collect()
+    }
+
+    fn not_usable(&self, name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Finding {
+        let subject = format!("account {} in namespace {:?}", quoted(name), self.namespace);
+        let (what, mend, key) = match state.get(name) {
+            Some(account) if !account.enabled => {
+                let key = switch_key(account, name);
+                (
+                    format!("{subject} is switched off"),
+                    format!("Set {} to \"true\".", data_field(&key)),
+                    key,
+                )
+            }
+            _ => {
+                let key = capabilities_key(name);
+                let list = value(data, &key);
+                (
+                    format!("{subject} has no apiKey ({}: {list})", data_field(&key)),
+                    format!("Set {} to \"apiKey, login\".", data_field(&key)),
+                    key,
+                )
+            }
+        };
+        Finding {
+            rule: Rule::ApiKeyMissing,
+            severity: Severity::Warning,
+            what,
+            mend,
+            fields: vec![data_field(&key)],
+        }
+    }
+
+    /// Who uses these accounts, behind what is said of them; nothing when nobody is known to.
+    fn in_use_by(&self, names: &[&str], capability: Capability) -> String {
+        let mut users: Vec<&User> = Vec::new();
+        for name in names {
+            users.extend(self.users(name, capability));
+        }
+        match users.is_empty() {
+            true => String::new(),
+            false => format!("; in use by {}", named_with_namespace(&users)),
+        }
+    }
+
+    /// A finding with the way out that there is, for who needs one.
+    fn finding(
+        &self,
+        rule: Rule,
+        severity: Severity,
+        what: String,
+        mut mend: String,
+        fields: Vec<String>,
+    ) -> Finding {
+        if let Some(controller) = self.controller.filter(|it| it.kind == *"ArgoCD") {
+            mend.push_str(&format!(
+                " {controller} writes argocd-cm: change it there, in spec.extraConfig."
+            ));
+        }
+        if severity == Severity::Refusal {
+            let namespace = self.namespace;
+            mend.push_str(&match what.contains("; in use by ") {
+                true => " To remove the Runtime, delete these workloads first.".to_owned(),
+                false => format!(
+                    " When no GitOps Runtime uses this Argo CD, or its Runtime is removed, list {namespace:?} in \
+                     exemptNamespaces of keyguard's configuration."
+                ),
+            });
+            if self.glass {
+                let id = rule.id();
+                mend.push_str(&format!(
+                    " For this one change, a member of breakGlassGroups can annotate argocd-cm with {ANNOTATION}: \
+                     \"{id}: <reason>\"."
+                ));
+            }
+        }
+        Finding {
+            rule,
+            severity,
+            what,
+            mend,
+            fields,
+        }
     }
 }
 
-/// Warnings for what is wrong without anything being lost.
-fn missing(new: &AccountsConfigMap, protected: &[String]) -> Vec<Finding> {
-    let state = State::of(new);
-    if let State::Unreadable(keys) = &state {
-        return keys
-            .iter()
-            .take(MOST_KEYS)
-            .map(|key| Finding {
-                rule: Rule::ApiKeyMissing,
-                severity: Severity::Warning,
-                what: format!(
-                    "Argo CD cannot parse {} and so reads no account",
-                    data_field(key)
-                ),
-                mend: format!("Write \"true\" or \"false\" into {}.", data_field(key)),
-                fields: vec![data_field(key)],
-            })
-            .collect();
-    }
-    protected
-        .iter()
-        .filter(|name| !state.can_use_api_key(name))
-        .map(|name| not_usable(name, &state, new))
-        .collect()
+fn names<'a>(losers: &[Loser<'a>]) -> Vec<&'a str> {
+    losers.iter().map(|loser| loser.name).collect()
 }
 
-fn not_usable(name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Finding {
-    let (what, mend, key) = match state.get(name) {
-        Some(account) if !account.enabled => {
-            let key = switch_key(account, name);
-            (
-                format!("account {} is switched off", quoted(name)),
-                format!("Set {} to \"true\".", data_field(&key)),
-                key,
-            )
-        }
-        _ => {
-            let key = capabilities_key(name);
-            let list = value(data, &key);
-            (
-                format!(
-                    "account {} has no apiKey ({}: {list})",
-                    quoted(name),
-                    data_field(&key)
-                ),
-                format!("Set {} to \"apiKey, login\".", data_field(&key)),
-                key,
-            )
-        }
-    };
-    Finding {
-        rule: Rule::ApiKeyMissing,
-        severity: Severity::Warning,
-        what,
-        mend,
-        fields: vec![data_field(&key)],
-    }
+fn worst(losers: &[Loser<'_>]) -> Severity {
+    let severities = losers.iter().map(|loser| loser.severity);
+    severities.max().unwrap_or(Severity::Warning)
+}
+
+fn label_field() -> String {
+    format!("metadata.labels[\"{PART_OF_LABEL}\"]")
 }
 
 /// What Argo CD makes of a state.
-#[derive(Clone)]
 pub(super) enum State<'a> {
     Readable(Accounts<'a>),
     /// Nothing, because of these keys.
     Unreadable(Vec<String>),
+    /// Nothing, because it finds no `argocd-cm` without the label.
+    Unseen,
 }
 
 impl<'a> State<'a> {
     pub(super) fn of(config_map: &'a AccountsConfigMap) -> State<'a> {
-        let data = config_map
-            .data
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
-        match Accounts::read(data) {
+        match config_map.labelled {
+            true => State::read(config_map),
+            false => State::Unseen,
+        }
+    }
+
+    /// As if it had the label.
+    fn read(config_map: &'a AccountsConfigMap) -> State<'a> {
+        let data = config_map.data.iter();
+        match Accounts::read(data.map(|(key, value)| (key.as_str(), value.as_str()))) {
             Ok(accounts) => State::Readable(accounts),
             Err(unreadable) => State::Unreadable(unreadable.keys),
         }
@@ -308,7 +488,7 @@ impl<'a> State<'a> {
     fn get(&self, name: &str) -> Option<&Account<'a>> {
         match self {
             State::Readable(accounts) => accounts.get(name),
-            State::Unreadable(_) => None,
+            State::Unreadable(_) | State::Unseen => None,
         }
     }
 
@@ -316,9 +496,8 @@ impl<'a> State<'a> {
         self.get(name).is_some_and(Account::can_use_api_key)
     }
 
-    /// `admin` always has login; its loss is never judged.
-    fn can_log_in(&self, name: &str) -> bool {
-        name != ADMIN && self.get(name).is_some_and(Account::can_log_in)
+    pub(super) fn can_log_in(&self, name: &str) -> bool {
+        self.get(name).is_some_and(Account::can_log_in)
     }
 }
 
@@ -365,7 +544,7 @@ fn key_of_capability(name: &str, capability: &str, old: &AccountsConfigMap) -> S
     }
 }
 
-fn data_field(key: &str) -> String {
+pub(super) fn data_field(key: &str) -> String {
     format!("data[{}]", quoted(key))
 }
 
@@ -384,14 +563,17 @@ fn value(config_map: &AccountsConfigMap, key: &str) -> String {
         .map_or_else(|| "not set".to_owned(), quoted)
 }
 
-fn accounts(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-    let noun = if names.len() == 1 {
-        "account"
-    } else {
-        "accounts"
+pub(super) fn accounts(names: &[&str]) -> String {
+    let noun = match names {
+        [_] => "account",
+        _ => "accounts",
     };
-    format!("{noun} {}", names.join(", "))
+    let shown: Vec<String> = names.iter().take(NAMED).map(|name| quoted(name)).collect();
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{noun} {}{more}", shown.join(", "))
 }
 
 #[cfg(test)]

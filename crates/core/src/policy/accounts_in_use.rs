@@ -1,142 +1,125 @@
-//! Accounts that the token of a workload names: protected in `argocd-cm` without being listed.
+//! Accounts that workloads use: protected in `argocd-cm` without being listed.
 
 use std::collections::BTreeMap;
 
 use crate::argocd::claims::{Capability, Subject};
 use crate::argocd::token::Token;
-use crate::policy::accounts::{self, Change, State};
+use crate::argocd::verification::is_signed;
+use crate::policy::accounts::{Change, NAMED, State, accounts, data_field};
 use crate::policy::credentials::OnError;
-use crate::policy::cut::quoted;
-use crate::policy::facts::Unread;
-use crate::policy::in_use::{Gap, Unlisted, named_with_namespace};
+use crate::policy::facts::{ModeFact, Unread};
+use crate::policy::in_use::{Gap, Unlisted};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
+use crate::runtime::mode::Mode;
 use crate::runtime::secret_bytes::SecretBytes;
 use crate::runtime::user::User;
 
-/// The most accounts that a message names.
-const NAMED: usize = 5;
-
-/// Who uses which account, as far as could be found out.
+/// Who uses which account of one Argo CD, as far as could be found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountsUse {
-    /// The workloads whose token names an account, by its name.
-    pub users: BTreeMap<String, Vec<User>>,
+    /// The workloads that use an account, by its name, and what they need besides its API key: a password needs login.
+    pub users: BTreeMap<String, Vec<(User, Capability)>>,
     /// Where workloads could not be looked through.
     pub unlisted: Vec<Unlisted>,
     /// Why a token that a workload refers to could not be read.
     pub unread: Option<Unread>,
 }
 
-/// The account that a token names, whoever signed it; `None` when it names none.
-pub fn account_of(value: &SecretBytes) -> Option<String> {
+impl AccountsUse {
+    /// Notes who uses an account; a second time changes nothing.
+    pub fn add(&mut self, account: String, user: &User, needed: Capability) {
+        let users = self.users.entry(account).or_default();
+        if !users
+            .iter()
+            .any(|known| known.0 == *user && known.1 == needed)
+        {
+            users.push((user.clone(), needed));
+        }
+    }
+}
+
+/// The account whose API key a token is, when `key` signed it; `None` when it is none. Without a key, whoever signed it.
+pub fn account_of(value: &SecretBytes, key: Option<&[u8]>) -> Option<String> {
     let text = std::str::from_utf8(value.expose()).ok()?;
     let token = Token::read(text.trim()).ok()?;
+    if let Some(key) = key
+        && !is_signed(key, token.signed()?)
+    {
+        return None;
+    }
     match token.claims()?.subject() {
         Subject::Account(name, Capability::ApiKey) if !name.is_empty() => Some(name.to_owned()),
         _ => None,
     }
 }
 
-/// The accounts whose API keys no longer work after a change.
+/// The namespace of the Argo CD that a workload of `namespace` talks to, when no signature tells: its own, of a Runtime
+/// that has one or is too old to say, else `configured` (`verify.argocdNamespace`); `None` when it cannot be told.
+pub fn argocd_namespace<'a>(
+    namespace: &'a str,
+    mode: &ModeFact,
+    configured: Option<&'a str>,
+) -> Option<&'a str> {
+    match mode {
+        ModeFact::Known(Mode::BuiltIn | Mode::BuiltInToken | Mode::Password | Mode::Unknown) => {
+            Some(namespace)
+        }
+        _ => configured,
+    }
+}
+
+/// The accounts whose API key or login no longer works after a change, in the order of their names.
 pub fn losers(change: Change<'_>) -> Vec<String> {
     let (old, new) = match change {
         Change::Create(_) => return Vec::new(),
-        Change::Update(old, new) => (old, (!old.labelled || new.labelled).then_some(new)),
+        Change::Update(old, new) => (old, Some(new)),
         Change::Delete(old) => (old, None),
     };
     let State::Readable(before) = State::of(old) else {
         return Vec::new();
     };
-    let after = new.map(State::of);
-    let works_after = |name: &str| {
-        after
-            .as_ref()
-            .is_some_and(|after| after.can_use_api_key(name))
+    let after = new.map_or(State::Unseen, State::of);
+    let loses = |(name, account): &(&str, &_)| {
+        let account: &crate::argocd::accounts::Account<'_> = account;
+        (account.can_use_api_key() && !after.can_use_api_key(name))
+            || (account.can_log_in() && !after.can_log_in(name))
     };
-    before
-        .iter()
-        .filter(|(name, account)| account.can_use_api_key() && !works_after(name))
-        .map(|(name, _)| name.to_owned())
-        .collect()
+    let losers = before.iter().filter(loses);
+    losers.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// Everything that is wrong with a change, for the accounts that are `protected` and for those in use.
-pub fn judge(
+/// What is wrong with a change when not everybody was found who may use what it takes away.
+pub fn unknown_use(
     change: Change<'_>,
     protected: &[String],
     known: &AccountsUse,
     on_error: OnError,
-) -> Vec<Finding> {
-    let losers = losers(change);
-    let lost = |name: &String| losers.binary_search(name).is_ok();
-    let used: BTreeMap<&String, &Vec<User>> =
-        known.users.iter().filter(|(name, _)| lost(name)).collect();
-    let mut names = protected.to_vec();
-    names.extend(
-        used.keys()
-            .filter(|name| !protected.contains(name))
-            .map(|name| (*name).clone()),
-    );
-    let listed = accounts::judge(change, protected);
-    let mut findings = accounts::judge(change, &names);
-    // Whoever uses a token does not log in.
-    findings.retain(|finding| finding.rule != Rule::LoginRemoved || listed.contains(finding));
-    for finding in &mut findings {
-        name_users(finding, change, &used);
-    }
-    let unknown = losers.iter().filter(|name| !names.contains(name));
-    findings.extend(unknown_use(&unknown.collect::<Vec<_>>(), known, on_error));
-    findings
-}
-
-/// Says in a finding who uses the accounts that it is about.
-fn name_users(finding: &mut Finding, change: Change<'_>, used: &BTreeMap<&String, &Vec<User>>) {
-    if finding.severity != Severity::Refusal {
-        return;
-    }
-    let is_about = |name: &String| {
-        let alone = accounts::judge(change, std::slice::from_ref(name));
-        alone.iter().any(|other| {
-            let mut fields = other.fields.iter();
-            other.rule == finding.rule && fields.any(|field| finding.fields.contains(field))
-        })
-    };
-    let mut users: Vec<&User> = Vec::new();
-    for (_, those) in used.iter().filter(|(name, _)| is_about(name)) {
-        users.extend(those.iter());
-    }
-    if !users.is_empty() {
-        finding.what.push_str("; in use by ");
-        finding.what.push_str(&named_with_namespace(&users));
-    }
-}
-
-fn unknown_use(losers: &[&String], known: &AccountsUse, on_error: OnError) -> Option<Finding> {
+) -> Option<Finding> {
     let gap = Gap::of(&known.unlisted, known.unread.as_ref())?;
-    let names: Vec<String> = losers.iter().take(NAMED).map(|name| quoted(name)).collect();
-    let more = match losers.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let losers = losers(change);
+    let told = |name: &String| protected.contains(name) || known.users.contains_key(name);
+    let losers: Vec<&str> = losers
+        .iter()
+        .filter(|name| !told(name))
+        .map(String::as_str)
+        .collect();
+    if losers.is_empty() {
+        return None;
+    }
     let refused = !gap.is_beyond_the_bound && on_error == OnError::Deny;
-    (!losers.is_empty()).then(|| Finding {
-        rule: Rule::AccountsInUseUnknown,
+    let fields = losers.iter().take(NAMED);
+    Some(Finding {
+        rule: Rule::InUseUnknown,
         severity: if refused {
             Severity::Refusal
         } else {
             Severity::Warning
         },
-        what: format!(
-            "API keys of {}{more} would stop to work, and {}",
-            names.join(", "),
-            gap.what
-        ),
+        what: format!("{} would stop to work, and {}", accounts(&losers), gap.what),
         mend: gap.mend.to_owned(),
-        fields: losers
-            .iter()
-            .take(NAMED)
-            .map(|name| format!("data[{}]", quoted(&format!("accounts.{name}"))))
+        fields: fields
+            .map(|name| data_field(&format!("accounts.{name}")))
             .collect(),
     })
 }

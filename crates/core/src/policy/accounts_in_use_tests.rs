@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::accounts::AccountsConfigMap;
+use crate::policy::accounts::{self, AccountsConfigMap, Circumstances};
 use crate::runtime::workload::WorkloadKind;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,10 +26,29 @@ fn known(accounts: &[&str]) -> AccountsUse {
     AccountsUse {
         users: accounts
             .iter()
-            .map(|name| ((*name).to_owned(), vec![user(name)]))
+            .map(|name| ((*name).to_owned(), vec![(user(name), Capability::ApiKey)]))
             .collect(),
         ..AccountsUse::default()
     }
+}
+
+fn judge(
+    change: Change<'_>,
+    protected: &[String],
+    known: &AccountsUse,
+    on_error: OnError,
+) -> Vec<Finding> {
+    let circumstances = Circumstances {
+        namespace: "argocd",
+        protected,
+        known: Some(known),
+        glass: false,
+        lenient: false,
+        controller: None,
+    };
+    let mut findings = accounts::judge(change, &circumstances);
+    findings.extend(unknown_use(change, protected, known, on_error));
+    findings
 }
 
 fn judged(
@@ -102,7 +121,7 @@ fn whoever_uses_an_account_that_is_listed_is_named_too() {
         ),
         (
             Change::Update(&old, &unlabelled),
-            vec![Rule::LabelRemoved],
+            vec![Rule::LabelMissing],
             vec!["admin", "bob"],
         ),
         (
@@ -163,9 +182,9 @@ fn what_cannot_be_told_is_said_and_over_the_bound_the_list_decides() {
             .iter()
             .map(|finding| (finding.0, finding.1))
             .collect();
-        assert_eq!(found, [(Rule::AccountsInUseUnknown, severity)], "{known:?}");
+        assert_eq!(found, [(Rule::InUseUnknown, severity)], "{known:?}");
         assert!(
-            findings[0].2.contains("API keys of \"bob\""),
+            findings[0].2.contains("account \"bob\" would stop to work"),
             "{findings:?}"
         );
         // Of an account that is listed nothing need be known.
@@ -204,6 +223,6 @@ fn a_token_names_its_account() {
     ];
     for (text, expected) in table {
         let value = SecretBytes::new(Zeroizing::new(text.clone().into_bytes()));
-        assert_eq!(account_of(&value).as_deref(), expected, "{text}");
+        assert_eq!(account_of(&value, None).as_deref(), expected, "{text}");
     }
 }

@@ -10,8 +10,18 @@ fn config_map(data: &[(&str, &str)]) -> AccountsConfigMap {
     }
 }
 
-fn protected(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+/// Judged where nobody asked who uses what.
+fn judged(change: Change<'_>, protected: &[&str]) -> Vec<Finding> {
+    let protected: Vec<String> = protected.iter().map(|name| (*name).to_owned()).collect();
+    let circumstances = Circumstances {
+        namespace: "argocd",
+        protected: &protected,
+        known: None,
+        glass: false,
+        lenient: false,
+        controller: None,
+    };
+    judge(change, &circumstances)
 }
 
 fn found(findings: &[Finding]) -> Vec<(Rule, Severity, &str)> {
@@ -154,10 +164,10 @@ fn an_update_is_refused_exactly_when_a_protected_account_loses_something() {
             &[],
         ),
         (
-            "bad stays bad",
+            "bad stays as it was",
             &[("accounts.admin", "login")],
-            &[("accounts.admin", "")],
-            &[(ApiKeyMissing, Warning, r#"data["accounts.admin"]"#)],
+            &[("accounts.admin", ""), ("accounts.x", "login")],
+            &[],
         ),
         (
             "bad gets worse without a loss",
@@ -177,9 +187,9 @@ fn an_update_is_refused_exactly_when_a_protected_account_loses_something() {
         ("mended", &[("accounts.admin", "login")], GOOD, &[]),
     ];
     for (name, old, new, expected) in table {
-        let findings = judge(
+        let findings = judged(
             Change::Update(&config_map(old), &config_map(new)),
-            &protected(&["admin"]),
+            &["admin"],
         );
         assert_eq!(found(&findings), *expected, "{name}");
     }
@@ -208,7 +218,7 @@ fn a_protected_account_other_than_admin_keeps_its_login_too() {
         ),
     ];
     for (new, expected) in table {
-        let findings = judge(Change::Update(&old, &config_map(new)), &protected(&["bot"]));
+        let findings = judged(Change::Update(&old, &config_map(new)), &["bot"]);
         let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
         assert_eq!(rules, *expected, "{new:?}");
         assert!(
@@ -223,7 +233,7 @@ fn a_protected_account_other_than_admin_keeps_its_login_too() {
 fn an_account_with_login_only_loses_it_by_an_unreadable_config_map_too() {
     let old = config_map(&[("accounts.bot", "login")]);
     let new = config_map(&[("accounts.bot", "login"), ("accounts.bot.enabled", "on")]);
-    let findings = judge(Change::Update(&old, &new), &protected(&["bot"]));
+    let findings = judged(Change::Update(&old, &new), &["bot"]);
     assert_eq!(
         found(&findings),
         [(
@@ -241,10 +251,10 @@ fn the_label_by_which_argo_cd_finds_the_config_map_may_not_go() {
         labelled: false,
         ..old.clone()
     };
-    let findings = judge(Change::Update(&old, &new), &protected(&["admin"]));
-    assert_eq!(found(&findings)[0].0, Rule::LabelRemoved);
+    let findings = judged(Change::Update(&old, &new), &["admin"]);
+    assert_eq!(found(&findings)[0].0, Rule::LabelMissing);
     assert_eq!(findings[0].severity, Severity::Refusal);
-    let never = judge(Change::Update(&new, &new), &protected(&["admin"]));
+    let never = judged(Change::Update(&new, &new), &["admin"]);
     assert!(never.is_empty(), "a label that was never there is not lost");
 }
 
@@ -265,7 +275,7 @@ fn a_delete_is_refused_exactly_when_a_protected_account_had_its_key() {
         (&[], false),
     ];
     for (data, refused) in table {
-        let findings = judge(Change::Delete(&config_map(data)), &protected(&["admin"]));
+        let findings = judged(Change::Delete(&config_map(data)), &["admin"]);
         let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
         let expected: &[Rule] = if *refused {
             &[Rule::ConfigMapDeleted]
@@ -292,7 +302,7 @@ fn a_create_only_ever_warns() {
         ),
     ];
     for (data, warnings) in table {
-        let findings = judge(Change::Create(&config_map(data)), &protected(&["admin"]));
+        let findings = judged(Change::Create(&config_map(data)), &["admin"]);
         assert_eq!(findings.len(), *warnings, "{data:?}");
         assert!(
             findings
@@ -304,26 +314,81 @@ fn a_create_only_ever_warns() {
 
 #[test]
 fn the_refusal_reads_as_one_sentence_to_act_on() {
-    let findings = judge(
+    let findings = judged(
         Change::Update(
             &config_map(GOOD),
             &config_map(&[("accounts.admin", "login")]),
         ),
-        &protected(&["admin"]),
+        &["admin"],
     );
     assert_eq!(
         findings[0].message(),
-        r#"account "admin" loses apiKey (data["accounts.admin"]: "apiKey, login" → "login"): the GitOps Runtime authenticates with an API key of this account and would stop at once. Keep apiKey in data["accounts.admin"]. [accounts/api-key-removed]"#
+        r#"account "admin" in namespace "argocd" loses apiKey (data["accounts.admin"]: "apiKey, login" → "login"): the GitOps Runtime authenticates with an API key of this account and would stop at once. Keep apiKey in data["accounts.admin"]. When no GitOps Runtime uses this Argo CD, or its Runtime is removed, list "argocd" in exemptNamespaces of keyguard's configuration. [accounts/api-key-removed]"#
     );
 }
 
 #[test]
 fn what_a_user_wrote_is_escaped_and_cut() {
     let new = config_map(&[("accounts.admin", &format!("login\n{}", "x".repeat(500)))]);
-    let findings = judge(
-        Change::Update(&config_map(GOOD), &new),
-        &protected(&["admin"]),
-    );
+    let findings = judged(Change::Update(&config_map(GOOD), &new), &["admin"]);
     assert!(!findings[0].what.contains('\n'));
     assert!(findings[0].what.len() < 300, "{}", findings[0].what);
+}
+
+#[test]
+fn what_argo_cd_does_not_see_is_not_lost_and_whoever_writes_it_is_told() {
+    let unlabelled = |data| AccountsConfigMap {
+        labelled: false,
+        ..config_map(data)
+    };
+    let told: &[(Rule, Severity, &str)] = &[(
+        Rule::LabelMissing,
+        Severity::Warning,
+        r#"metadata.labels["app.kubernetes.io/part-of"]"#,
+    )];
+    let (good, bad) = (unlabelled(GOOD), unlabelled(&[("accounts.admin", "login")]));
+    let labelled = config_map(GOOD);
+    let without_accounts = unlabelled(&[]);
+    let table = [
+        (Change::Delete(&good), &[][..]),
+        (Change::Update(&good, &bad), told),
+        (Change::Update(&good, &good), &[]),
+        (Change::Update(&good, &labelled), &[]),
+        (Change::Create(&good), told),
+        (Change::Create(&without_accounts), &[]),
+    ];
+    for (change, expected) in table {
+        assert_eq!(found(&judged(change, &["admin"])), expected, "{change:?}");
+    }
+    // No API key is lost, but nobody should think that Argo CD sees it.
+    let old = config_map(&[]);
+    let findings = judged(Change::Update(&old, &good), &["admin"]);
+    assert_eq!(found(&findings), told);
+}
+
+#[test]
+fn the_way_out_is_one_that_is_there() {
+    let protected = ["admin".to_owned()];
+    let (old, new) = (config_map(GOOD), config_map(&[]));
+    let mend = |glass, controller: Option<&Controller>| {
+        let circumstances = Circumstances {
+            namespace: "argocd",
+            protected: &protected,
+            known: None,
+            glass,
+            lenient: false,
+            controller,
+        };
+        judge(Change::Update(&old, &new), &circumstances)
+            .remove(0)
+            .mend
+    };
+    assert!(!mend(false, None).contains("keyguard.dev/allow"));
+    assert!(mend(true, None).contains("keyguard.dev/allow"));
+    let operator = Controller {
+        group: "argoproj.io".to_owned(),
+        kind: "ArgoCD".into(),
+        name: "main".into(),
+    };
+    assert!(mend(false, Some(&operator)).contains("spec.extraConfig"));
 }

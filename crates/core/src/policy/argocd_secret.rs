@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 
 use crate::argocd::accounts::ADMIN;
+use crate::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
 use crate::argocd::revocation::{Entries, may_revoke};
-use crate::argocd::settings::{SECRET_NAME, SIGNING_KEY, SettingsError, is_settings_key, key};
+use crate::argocd::settings::{
+    SECRET_NAME, SIGNING_KEY, SettingsError, has_readable_certificate, is_settings_key, key,
+};
 use crate::argocd::shown::Shown;
-use crate::argocd::token::{TokenDefect, inspect};
 use crate::argocd::verification::{Rejection, State};
+use crate::policy::accounts::data_field;
 use crate::policy::credentials::OnError;
-use crate::policy::cut::quoted;
 use crate::policy::facts::Unread;
 use crate::policy::in_use::{Gap, Need, Unlisted, named_with_namespace};
 use crate::policy::rules::Rule;
+use crate::policy::secrets_in_use::States;
 use crate::policy::verdict::{Finding, Severity};
+use crate::policy::works::{Defect, defects, works};
+use crate::runtime::credential::Reference;
 use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::user::User;
 
@@ -27,6 +32,8 @@ pub struct ArgocdSecretUse {
     pub namespace_ends: bool,
     /// The tokens that workloads use, and that Argo CD accepts before the change and not after.
     pub lost: Vec<Lost>,
+    /// The workloads that log in with a password which the change replaces, with the account.
+    pub logins: Vec<(User, Reference, Shown)>,
     /// Where workloads could not be looked through.
     pub unlisted: Vec<Unlisted>,
     /// Why a token that a workload refers to could not be read.
@@ -38,8 +45,10 @@ pub struct ArgocdSecretUse {
 /// A token that Argo CD accepts before the change and not after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Why Argo CD refuses it then.
+    /// Why Argo CD refuses it then, or after its next start.
     pub rejections: Vec<Rejection>,
+    /// Whether the next start of argocd-server would have ended it before the change as well.
+    pub doomed: bool,
     /// The workloads that read it, and how much they need it.
     pub users: Vec<(User, Need)>,
 }
@@ -48,7 +57,24 @@ pub struct Lost {
 pub struct Change<'a> {
     old: Entries<'a>,
     new: Entries<'a>,
+    certificate_overridden: bool,
 }
+
+/// What becomes of `argocd-secret`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It holds something else.
+    Changed,
+    /// It gets the label of the Secrets that describe clusters, which Argo CD leaves out since 3.5.
+    Hidden,
+    /// It goes.
+    Deleted,
+}
+
+/// The label that tells a Secret's part for Argo CD.
+pub const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
+/// The value with which Argo CD does not take a Secret for its own.
+pub const CLUSTER_TYPE: &str = "cluster";
 
 impl<'a> Change<'a> {
     /// The change from `old` to `new`, which is `None` when the Secret is deleted.
@@ -61,49 +87,98 @@ impl<'a> Change<'a> {
         Change {
             old: entries(old),
             new: new.map(entries).unwrap_or_default(),
+            certificate_overridden: false,
         }
+    }
+
+    /// Whether the change leaves a serving certificate that Argo CD cannot read, unless `argocd-server-tls` has another.
+    pub fn breaks_the_certificate(&self) -> bool {
+        has_readable_certificate(&self.old) && !has_readable_certificate(&self.new)
+    }
+
+    /// The same where `argocd-server-tls` has the certificate.
+    pub fn with_other_certificate(mut self) -> Change<'a> {
+        self.certificate_overridden = true;
+        self
+    }
+
+    /// Whether the change replaces the password of any account.
+    pub fn replaces_a_password(&self) -> bool {
+        let mut passwords = self
+            .old
+            .iter()
+            .filter(|(key, _)| key.ends_with(".password"));
+        passwords.any(|(key, password)| self.new.get(key) != Some(password))
+    }
+
+    /// Whether the change replaces the password of this account.
+    pub fn replaces_password(&self, account: &str) -> bool {
+        let key = key(account, "password");
+        let old = self.old.get(&*key);
+        old.is_some() && old != self.new.get(&*key)
     }
 
     /// Whether some token may stop to work, so that it is worth while to look for who uses one.
     pub fn may_revoke(&self) -> bool {
         may_revoke(&self.old, &self.new)
+            || self.breaks_the_certificate()
+            || self.replaces_a_password()
     }
 
-    /// Argo CD's state before and after, with the accounts of `argocd-cm`.
-    pub fn states(&self, config_map: Option<&'a BTreeMap<String, String>>) -> [State<'a>; 2] {
+    /// Argo CD's state before and after, with the accounts of `argocd-cm`; each as it is then, and after the next start
+    /// of argocd-server at `now` in Unix seconds.
+    pub fn states(
+        &self,
+        config_map: Option<&'a BTreeMap<String, String>>,
+        now: f64,
+    ) -> [States<'a>; 2] {
         [&self.old, &self.new].map(|entries| {
-            let config_map = config_map.map(|data| {
-                let data = data.iter();
-                data.map(|(key, value)| (key.as_str(), value.as_str()))
-            });
-            State::read(
-                entries.iter().map(|(key, value)| (*key, *value)),
-                config_map,
-            )
+            let state = || {
+                let config_map = config_map.map(|data| {
+                    let data = data.iter();
+                    data.map(|(key, value)| (key.as_str(), value.as_str()))
+                });
+                let entries = entries.iter().map(|(key, value)| (*key, *value));
+                let read = |key: &str| {
+                    !self.certificate_overridden || ![CERTIFICATE, PRIVATE_KEY].contains(&key)
+                };
+                State::read(entries.filter(|(key, _)| read(key)), config_map)
+            };
+            [state(), state().after_start(now)]
         })
     }
 }
 
-/// Why Argo CD refuses a token after a change, at `now` in Unix seconds; nothing when it does not, or did before.
-pub fn lost(token: &SecretBytes, [before, after]: &[State<'_>; 2], now: f64) -> Vec<Rejection> {
-    let Ok(token) = std::str::from_utf8(token.expose()) else {
-        return Vec::new();
-    };
-    // Argo CD accepts these, though they are no credentials to stay.
-    let accepted = |defect: &TokenDefect| {
-        use TokenDefect::{Expires, LoginSession, NoSubject};
-        matches!(defect, LoginSession | Expires | NoSubject)
-    };
-    if !inspect(token, now).iter().all(accepted) || !before.verify(token).is_empty() {
-        return Vec::new();
+/// Why Argo CD refuses a token after a change, now or after its next start, and whether that would have ended it before
+/// as well, at `now` in Unix seconds; `None` when it does not, or did before.
+pub fn lost(
+    token: &SecretBytes,
+    [before, after]: &[States<'_>; 2],
+    now: f64,
+) -> Option<(Vec<Rejection>, bool)> {
+    let [works_now, works_later] = before
+        .each_ref()
+        .map(|state| works(token, Some(state), now));
+    if !works_now {
+        return None;
     }
-    after.verify(token)
+    // What the next start would have ended anyway is lost only when it stops before that.
+    let asked = match works_later {
+        true => after.as_slice(),
+        false => after.get(..1).unwrap_or_default(),
+    };
+    let rejections = asked.iter().map(|state| {
+        let found = defects(token, Some(state), now).into_iter();
+        found.filter_map(Defect::rejection).collect::<Vec<_>>()
+    });
+    let rejections = rejections.into_iter().find(|found| !found.is_empty())?;
+    Some((rejections, !works_later))
 }
 
 /// Everything that is wrong with a change of `argocd-secret` in `namespace`; without facts nothing is assumed good.
 pub fn judge(
     namespace: &str,
-    deleted: bool,
+    fate: Fate,
     facts: Option<&ArgocdSecretUse>,
     on_error: OnError,
 ) -> Vec<Finding> {
@@ -117,21 +192,33 @@ pub fn judge(
     if facts.namespace_ends {
         return Vec::new();
     }
-    let mut causes: BTreeMap<(Rule, Option<&Rejection>), Vec<&(User, Need)>> = BTreeMap::new();
+    let mut causes: BTreeMap<(Rule, Option<&Rejection>, bool), Vec<&(User, Need)>> =
+        BTreeMap::new();
     for lost in &facts.lost {
         for rejection in &lost.rejections {
-            let cause = match (deleted, rule(rejection)) {
-                (true, _) => (Rule::ArgocdSecretDeleted, None),
-                (false, Some(rule)) => (rule, Some(rejection)),
-                (false, None) => continue,
+            let cause = match (fate, rule(rejection)) {
+                (Fate::Deleted | Fate::Hidden, _) => (Rule::ArgocdSecretDeleted, None),
+                (Fate::Changed, Some(rule)) => (rule, Some(rejection)),
+                (Fate::Changed, None) => continue,
             };
+            let cause = (cause.0, cause.1, lost.doomed);
             causes.entry(cause).or_default().extend(&lost.users);
         }
     }
-    let causes = causes.into_iter();
-    let mut findings: Vec<Finding> = causes
-        .filter_map(|((rule, rejection), users)| stopped(&secret, rule, rejection, &users))
-        .collect();
+    let mut findings: Vec<Finding> = Vec::new();
+    for ((rule, rejection, doomed), users) in causes {
+        let mut found = stopped(&secret, fate, (rule, rejection), &users);
+        if let Some(finding) = found.as_mut().filter(|_| doomed) {
+            finding.severity = Severity::Warning;
+        }
+        findings.extend(found);
+    }
+    findings.extend(
+        facts
+            .logins
+            .iter()
+            .map(|login| login_changed(&secret, login)),
+    );
     let refused = findings
         .iter()
         .any(|finding| finding.severity == Severity::Refusal);
@@ -160,7 +247,9 @@ fn rule(rejection: &Rejection) -> Option<Rule> {
     match rejection {
         Rejection::NoSigningKey(_) | Rejection::Signature(_) => Some(Rule::ArgocdSecretKeyChanged),
         Rejection::Revoked(_) => Some(Rule::ArgocdSecretTokenRevoked),
-        Rejection::PasswordChanged(_) => Some(Rule::ArgocdSecretPasswordChanged),
+        Rejection::PasswordChanged(_) | Rejection::NextStart(_) => {
+            Some(Rule::ArgocdSecretPasswordChanged)
+        }
         Rejection::Accounts(_) => Some(Rule::ArgocdSecretUnreadable),
         Rejection::AccountMissing(_)
         | Rejection::AccountDisabled(..)
@@ -170,10 +259,28 @@ fn rule(rejection: &Rejection) -> Option<Rule> {
     }
 }
 
+/// A warning: the Secret that the workload reads its password from can only be changed after.
+fn login_changed(secret: &str, (user, reference, account): &(User, Reference, Shown)) -> Finding {
+    let key = account_key(account, "password").unwrap_or_else(|| "password".to_owned());
+    Finding {
+        rule: Rule::ArgocdSecretPasswordChanged,
+        severity: Severity::Warning,
+        what: format!(
+            "the password of {account} changes in {secret}; {} logs in with it",
+            named_with_namespace(&[user])
+        ),
+        mend: format!(
+            "Put the new password into Secret {} in namespace {:?}, key {}, next.",
+            reference.secret, user.namespace, reference.key
+        ),
+        fields: vec![data_field(&key)],
+    }
+}
+
 fn stopped(
     secret: &str,
-    rule: Rule,
-    rejection: Option<&Rejection>,
+    fate: Fate,
+    (rule, rejection): (Rule, Option<&Rejection>),
     users: &[&(User, Need)],
 ) -> Option<Finding> {
     let those = |wanted: Need| {
@@ -194,6 +301,14 @@ fn stopped(
     }
     let users = named_with_namespace(&those);
     let (what, mend, field) = match rejection {
+        None if fate == Fate::Hidden => (
+            format!(
+                "{secret} gets the label {TYPE_LABEL}: {CLUSTER_TYPE}, with which Argo CD (3.5 and later) does not find \
+                 it; tokens that its server.secretkey signed are in use by {users}"
+            ),
+            format!("Leave the label {TYPE_LABEL} out."),
+            None,
+        ),
         None => (
             format!(
                 "{secret} would be deleted; tokens that its server.secretkey signed are in use by {users}"
@@ -217,6 +332,14 @@ fn stopped(
             format!("{LIFT} --account {}.", account.argument()),
             account_key(account, "passwordMtime"),
         ),
+        Some(Rejection::NextStart(account)) => (
+            format!(
+                "argocd-server would set the time of the password of {account} anew at its next start, which ends its API \
+                 key; {secret} has no password or no time of it that can be read; in use by {users}"
+            ),
+            "Keep admin.password, and admin.passwordMtime as in RFC 3339 (such as 2026-01-01T00:00:00Z).".to_owned(),
+            account_key(account, "passwordMtime"),
+        ),
         Some(Rejection::Accounts(error)) => (
             format!("{error}; tokens are in use by {users}"),
             "Write it as Argo CD does, or leave it as it is.".to_owned(),
@@ -225,6 +348,7 @@ fn stopped(
                 SettingsError::PasswordTime(key) => {
                     Some(key.clone()).filter(|key| is_settings_key(key))
                 }
+                SettingsError::Certificate => Some(CERTIFICATE.to_owned()),
                 SettingsError::NoConfigMap | SettingsError::Switch(_) => None,
             },
         ),
@@ -242,10 +366,11 @@ fn stopped(
         severity,
         what,
         mend,
-        fields: vec![field.map_or_else(
-            || "data".to_owned(),
-            |key| format!("data[{}]", quoted(&key)),
-        )],
+        fields: vec![match (field, fate) {
+            (Some(key), _) => data_field(&key),
+            (None, Fate::Hidden) => format!("metadata.labels[\"{TYPE_LABEL}\"]"),
+            (None, _) => "data".to_owned(),
+        }],
     })
 }
 
@@ -256,7 +381,7 @@ fn account_key(account: &Shown, suffix: &str) -> Option<String> {
 fn unknown(secret: &str, gap: &Gap, on_error: OnError) -> Finding {
     let refused = !gap.is_beyond_the_bound && on_error == OnError::Deny;
     Finding {
-        rule: Rule::ArgocdSecretUnknown,
+        rule: Rule::InUseUnknown,
         severity: if refused {
             Severity::Refusal
         } else {

@@ -27,6 +27,8 @@ fn data(entries: &[(&str, &str)]) -> SecretData {
 fn argocd(changes: &[(&str, &str)]) -> SecretData {
     let mut state = data(&[
         ("server.secretkey", KEY),
+        ("admin.password", "a hash"),
+        ("admin.passwordMtime", "2026-01-01T00:00:00Z"),
         ("accounts.bob.tokens", r#"[{"id":"one"}]"#),
         ("admin.tokens", r#"[{"id":"two"}]"#),
     ]);
@@ -56,7 +58,8 @@ fn accounts() -> BTreeMap<String, String> {
 fn lost_by(token: &SecretBytes, old: &SecretData, new: Option<&SecretData>) -> Vec<Rejection> {
     let change = Change::of(old, new);
     let accounts = accounts();
-    let rejections = lost(token, &change.states(Some(&accounts)), NOW);
+    let lost = lost(token, &change.states(Some(&accounts), NOW), NOW);
+    let rejections = lost.map(|(rejections, _)| rejections).unwrap_or_default();
     // Nobody would look for who uses it.
     assert!(rejections.is_empty() || change.may_revoke());
     rejections
@@ -75,13 +78,21 @@ fn found(rejections: Vec<Rejection>, users: &[(&str, Need)]) -> ArgocdSecretUse 
     let users = users.iter().map(|(name, need)| (user(name), *need));
     let users = users.collect();
     ArgocdSecretUse {
-        lost: vec![Lost { rejections, users }],
+        lost: vec![Lost {
+            rejections,
+            doomed: false,
+            users,
+        }],
         ..ArgocdSecretUse::default()
     }
 }
 
 fn judged(facts: &ArgocdSecretUse, deleted: bool) -> Vec<Finding> {
-    judge("argocd", deleted, Some(facts), OnError::Deny)
+    let fate = match deleted {
+        true => Fate::Deleted,
+        false => Fate::Changed,
+    };
+    judge("argocd", fate, Some(facts), OnError::Deny)
 }
 
 #[test]
@@ -249,19 +260,22 @@ fn what_could_not_be_found_out_is_decided_by_on_error_and_a_bound_only_warns() {
             (OnError::Deny, expected),
             (OnError::Allow, Severity::Warning),
         ] {
-            let findings = judge("argocd", false, Some(&facts), on_error);
+            let findings = judge("argocd", Fate::Changed, Some(&facts), on_error);
             let told: Vec<_> = findings
                 .iter()
                 .map(|finding| (finding.rule, finding.severity))
                 .collect();
-            assert_eq!(told, [(Rule::ArgocdSecretUnknown, expected)], "{facts:?}");
+            assert_eq!(told, [(Rule::InUseUnknown, expected)], "{facts:?}");
         }
         let ending = ArgocdSecretUse {
             namespace_ends: true,
             ..facts
         };
-        assert_eq!(judge("argocd", true, Some(&ending), OnError::Deny), []);
+        assert_eq!(
+            judge("argocd", Fate::Deleted, Some(&ending), OnError::Deny),
+            []
+        );
     }
-    let nobody_looked = judge("argocd", true, None, OnError::Deny);
+    let nobody_looked = judge("argocd", Fate::Deleted, None, OnError::Deny);
     assert_eq!(nobody_looked[0].severity, Severity::Refusal);
 }

@@ -135,12 +135,12 @@ mod tests {
                 vec![],
             ),
             (
-                "credentials/quoted: a; accounts/api-key-removed: b",
+                "credentials/value-malformed: a; accounts/api-key-removed: b",
                 Some("b"),
                 vec![],
             ),
             (
-                "credentials/quoted: a\naccounts/api-key-removed: b\n",
+                "credentials/value-malformed: a\naccounts/api-key-removed: b\n",
                 Some("b"),
                 vec![],
             ),

@@ -77,10 +77,41 @@ impl Place<'_> {
             ),
             mend: self.advised(format!(
                 "Create it first: kubectl create secret generic {secret_shown} -n {} --from-literal={key}='{placeholder}'. \
-                 When both are in one GitOps sync, put the Secret into an earlier wave \
-                 (annotation argocd.argoproj.io/sync-wave: \"-1\"); the next sync then goes through.",
+                 When an ExternalSecret, a SealedSecret or the like makes it, put that into an earlier sync wave \
+                 (annotation argocd.argoproj.io/sync-wave: \"-1\"); Argo CD applies a Secret itself before the workload.",
                 self.namespace
             )),
+        }
+    }
+
+    /// The password that argocd-server made once, and does not make again.
+    pub(super) fn initial_password_spent(&self, severity: Severity) -> Defect {
+        Defect {
+            rule: Rule::SecretMissing,
+            severity,
+            what: format!(
+                "{} is missing, and argocd-server does not make it again: argocd-secret beside it has admin.password",
+                self.secret()
+            ),
+            mend: format!(
+                "Put the password that the account has into it (kubectl create secret generic {} -n {} \
+                 --from-literal={}='<password>'), or refer to the Secret that holds it.",
+                self.reference.secret.shown(),
+                self.namespace,
+                self.reference.key.shown()
+            ),
+        }
+    }
+
+    /// A Secret that a volume of the Secrets Store CSI driver may make.
+    pub(super) fn made_with_the_pod(&self) -> Defect {
+        Defect {
+            rule: Rule::SecretNotYetMade,
+            severity: Severity::Warning,
+            what: format!("{} is not there yet", self.secret()),
+            mend: "Make sure that a SecretProviderClass of the pod's CSI volume makes it (spec.secretObjects): that \
+                   happens when the pod starts."
+                .to_owned(),
         }
     }
 
@@ -171,35 +202,9 @@ impl Place<'_> {
 /// The rule that a defect of a value is reported under.
 pub fn rule_of_value(defect: &ValueDefect) -> Rule {
     match defect {
-        ValueDefect::NotUtf8 => Rule::NotUtf8,
-        ValueDefect::Empty => Rule::ValueEmpty,
-        ValueDefect::TrailingNewline => Rule::TrailingNewline,
-        ValueDefect::SurroundingSpace => Rule::SurroundingSpace,
-        ValueDefect::Base64Twice => Rule::Base64Twice,
-        ValueDefect::BearerPrefix => Rule::BearerPrefix,
-        ValueDefect::Quoted => Rule::Quoted,
-        ValueDefect::Placeholder => Rule::Placeholder,
-        ValueDefect::Token(defect) => token_rule(defect),
-    }
-}
-
-fn token_rule(defect: &TokenDefect) -> Rule {
-    match defect {
-        TokenDefect::LineBreak
-        | TokenDefect::Segments(_)
-        | TokenDefect::NotBase64Url(_)
-        | TokenDefect::NotJson(_)
-        | TokenDefect::SignatureLength { .. } => Rule::TokenMalformed,
-        TokenDefect::Algorithm => Rule::TokenAlgorithm,
-        TokenDefect::Issuer => Rule::TokenIssuer,
-        TokenDefect::NoSubject
-        | TokenDefect::IssuedAt
-        | TokenDefect::Id
-        | TokenDefect::ExpiryType
-        | TokenDefect::NotBeforeType => Rule::TokenClaims,
-        TokenDefect::ProjectRole => Rule::TokenProjectRole,
-        TokenDefect::LoginSession => Rule::TokenLoginSession,
-        TokenDefect::NotYetValid => Rule::TokenNotYetValid,
-        TokenDefect::Expired | TokenDefect::Expires => Rule::TokenExpires,
+        ValueDefect::Token(TokenDefect::NotYetValid) => Rule::TokenNotYetValid,
+        ValueDefect::Token(TokenDefect::Expired | TokenDefect::Expires) => Rule::TokenExpires,
+        ValueDefect::Token(_) => Rule::NotAnApiKey,
+        _ => Rule::ValueMalformed,
     }
 }

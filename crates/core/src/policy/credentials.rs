@@ -40,6 +40,8 @@ pub struct Circumstances<'a> {
     pub unchanged: bool,
     /// What happens when a Secret could not be read.
     pub on_error: OnError,
+    /// Whether what depends on other objects is only warned of: they may come with the same change.
+    pub lenient: bool,
 }
 
 /// Everything that is wrong with what a workload refers to.
@@ -54,7 +56,14 @@ pub fn judge(
         let fact = facts.map_or(CredentialFact::Unread(Unread::TooMany), |facts| {
             facts.of(reference)
         });
-        for defect in defects(reference, &fact, facts, circumstances) {
+        let found = defects(
+            reference,
+            &fact,
+            facts,
+            circumstances,
+            references.secrets_store,
+        );
+        for defect in found {
             let place = *places.entry(defect.clone()).or_insert(merged.len());
             match merged.get_mut(place) {
                 Some(known) => known.fields.push(reference.field.clone()),
@@ -78,26 +87,17 @@ fn defects(
     fact: &CredentialFact,
     facts: Option<&Facts>,
     circumstances: &Circumstances<'_>,
+    secrets_store: bool,
 ) -> Vec<Defect> {
     let mode = facts.map_or(&ModeFact::NotNeeded, |facts| &facts.mode);
-    let maker = if reference.made_by_a_person {
-        Maker::Person
-    } else {
-        mode::maker(
-            mode.mode(),
-            reference.secret.as_str(),
-            reference.key.as_str(),
-        )
-    };
+    let maker = mode::maker_of(reference, mode.mode());
     // What nobody has to create, or what may be absent, cannot make a change worth refusing.
     let never_refused = circumstances.unchanged || reference.optional || maker == Maker::AppProxy;
-    let capped = |severity: Severity| {
-        if never_refused {
-            Severity::Warning
-        } else {
-            severity
-        }
+    let cap = |severity: Severity, never: bool| match never {
+        true => Severity::Warning,
+        false => severity,
     };
+    let capped = |severity| cap(severity, never_refused || circumstances.lenient);
     let place = Place {
         reference,
         namespace: circumstances.namespace,
@@ -107,10 +107,19 @@ fn defects(
             Vec::new()
         }
         // Argo CD and App Proxy both add their key to a Secret that is there without it.
+        CredentialFact::SecretMissing | CredentialFact::KeyMissing
+            if facts.is_some_and(|facts| facts.initial_password_spent)
+                && mode::is_initial_password(reference) =>
+        {
+            vec![place.initial_password_spent(capped(Severity::Refusal))]
+        }
         CredentialFact::SecretMissing | CredentialFact::KeyMissing if maker != Maker::Person => {
             vec![place.not_yet_made(maker, mode)]
         }
-        CredentialFact::NameInvalid => vec![place.name_invalid(capped(Severity::Refusal))],
+        CredentialFact::NameInvalid => {
+            vec![place.name_invalid(cap(Severity::Refusal, never_refused))]
+        }
+        CredentialFact::SecretMissing if secrets_store => vec![place.made_with_the_pod()],
         CredentialFact::SecretMissing => vec![place.secret_missing(capped(Severity::Refusal))],
         CredentialFact::KeyMissing => vec![place.key_missing(capped(Severity::Refusal))],
         CredentialFact::Unread(unread) => {
@@ -125,7 +134,9 @@ fn defects(
                 .iter()
                 .filter(|defect| !overruled(defect))
                 .map(|defect| {
-                    let severity = if defect.is_certain(reference.role) {
+                    let unresolved =
+                        *defect == ValueDefect::VaultReference && reference.is_by_name();
+                    let severity = if unresolved || defect.is_certain(reference.role) {
                         Severity::Refusal
                     } else {
                         Severity::Warning

@@ -77,8 +77,10 @@ impl Example {
             credentials: BTreeMap::from([(key, self.fact)]),
             mode: self.mode,
             verification: Verification::NotAsked,
+            initial_password_spent: false,
         };
         let references = References {
+            secrets_store: false,
             found: vec![self.reference],
             unresolved: Vec::new(),
         };
@@ -89,6 +91,7 @@ impl Example {
                 namespace: "gitops",
                 unchanged: self.unchanged,
                 on_error: self.on_error,
+                lenient: false,
             },
         )
     }
@@ -126,32 +129,32 @@ fn every_finding_has_its_rule_and_severity() {
         (
             "empty",
             Example::value(TOKEN_SECRET, ValueDefect::Empty),
-            Some((Rule::ValueEmpty, Refusal)),
+            Some((Rule::ValueMalformed, Refusal)),
         ),
         (
             "not text",
             Example::value(TOKEN_SECRET, ValueDefect::NotUtf8),
-            Some((Rule::NotUtf8, Refusal)),
+            Some((Rule::ValueMalformed, Refusal)),
         ),
         (
             "newline",
             Example::value(TOKEN_SECRET, ValueDefect::TrailingNewline),
-            Some((Rule::TrailingNewline, Refusal)),
+            Some((Rule::ValueMalformed, Refusal)),
         ),
         (
             "quoted token",
             Example::value(TOKEN_SECRET, ValueDefect::Quoted),
-            Some((Rule::Quoted, Refusal)),
+            Some((Rule::ValueMalformed, Refusal)),
         ),
         (
             "quoted password is a hint",
             Example::value(("p", "password"), ValueDefect::Quoted),
-            Some((Rule::Quoted, Warning)),
+            Some((Rule::ValueMalformed, Warning)),
         ),
         (
             "empty password",
             Example::value(("p", "password"), ValueDefect::Empty),
-            Some((Rule::ValueEmpty, Refusal)),
+            Some((Rule::ValueMalformed, Refusal)),
         ),
         (
             "unread",
@@ -176,7 +179,7 @@ fn every_finding_has_its_rule_and_severity() {
         (
             "optional, defective",
             Example::value(TOKEN_SECRET, ValueDefect::Empty).optional(),
-            Some((Rule::ValueEmpty, Warning)),
+            Some((Rule::ValueMalformed, Warning)),
         ),
         (
             "optional, unread",
@@ -257,8 +260,8 @@ fn what_app_proxy_makes_again_is_only_warned_of_when_it_is_damaged() {
             .mode(mode)
             .judged()
     };
-    let warned = Some((Rule::ValueEmpty, Severity::Warning));
-    let refused = Some((Rule::ValueEmpty, Severity::Refusal));
+    let warned = Some((Rule::ValueMalformed, Severity::Warning));
+    let refused = Some((Rule::ValueMalformed, Severity::Refusal));
     assert_eq!(damaged(Mode::BuiltIn), warned);
     assert_eq!(damaged(Mode::ExternalPassword), warned);
     assert_eq!(damaged(Mode::ExternalToken), refused);
@@ -288,7 +291,7 @@ fn every_defect_of_a_value_is_reported() {
     let defects = vec![ValueDefect::TrailingNewline, ValueDefect::Quoted];
     let findings = Example::of(TOKEN_SECRET, CredentialFact::Value(defects)).findings();
     let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
-    assert_eq!(rules, [Rule::TrailingNewline, Rule::Quoted]);
+    assert_eq!(rules, [Rule::ValueMalformed, Rule::ValueMalformed]);
 }
 
 #[test]
@@ -304,6 +307,7 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
         field: format!("spec.template.spec.containers[{index}].env[0]"),
     };
     let references = References {
+        secrets_store: false,
         found: vec![reference(0), reference(1), reference(2)],
         unresolved: vec![Unresolved {
             variable: TOKEN_SECRET_KEY,
@@ -318,11 +322,13 @@ fn the_same_defect_at_several_places_is_one_finding_with_every_place() {
         )]),
         mode: ModeFact::NotNeeded,
         verification: Verification::NotAsked,
+        initial_password_spent: false,
     };
     let circumstances = Circumstances {
         namespace: "gitops",
         unchanged: false,
         on_error: OnError::Deny,
+        lenient: false,
     };
     let findings = judge(&references, Some(&facts), &circumstances);
     assert_eq!(findings.len(), 2);
@@ -353,7 +359,7 @@ fn the_refusal_says_what_where_why_and_how_also_in_a_gitops_sync() {
         .remove(0);
     assert_eq!(
         finding.message(),
-        r#"Secret "my-secret" does not exist in namespace "gitops" (spec.template.spec.containers[0].env[3]: ARGO_CD_TOKEN): the GitOps Runtime reads its Argo CD credential from it and cannot work without. Create it first: kubectl create secret generic my-secret -n gitops --from-literal=token='<API key>'. When both are in one GitOps sync, put the Secret into an earlier wave (annotation argocd.argoproj.io/sync-wave: "-1"); the next sync then goes through. [credentials/secret-missing]"#
+        r#"Secret "my-secret" does not exist in namespace "gitops" (spec.template.spec.containers[0].env[3]: ARGO_CD_TOKEN): the GitOps Runtime reads its Argo CD credential from it and cannot work without. Create it first: kubectl create secret generic my-secret -n gitops --from-literal=token='<API key>'. When an ExternalSecret, a SealedSecret or the like makes it, put that into an earlier sync wave (annotation argocd.argoproj.io/sync-wave: "-1"); Argo CD applies a Secret itself before the workload. [credentials/secret-missing]"#
     );
 }
 

@@ -2,7 +2,7 @@
 
 use crate::policy::accounts::{self, Change};
 use crate::policy::accounts_in_use;
-use crate::policy::argocd_secret;
+use crate::policy::argocd_secret::{self, Fate};
 use crate::policy::break_glass::BreakGlass;
 use crate::policy::credentials::{self, OnError};
 use crate::policy::facts::Facts;
@@ -13,13 +13,24 @@ use crate::policy::plan::{Lookups, lookups};
 use crate::policy::rules::Modes;
 use crate::policy::secrets_in_use;
 use crate::policy::subject::{Case, Operation, Subject};
-use crate::policy::verdict::{Passage, Verdict};
+use crate::policy::verdict::{Finding, Passage, Severity, Verdict};
 
 /// Users that only clean up: refusing their deletes would keep a namespace from ever ending.
 pub const CLUSTER_CONTROLLERS: [&str; 2] = [
     "system:serviceaccount:kube-system:namespace-controller",
     "system:serviceaccount:kube-system:generic-garbage-collector",
 ];
+
+/// What a dry run is refused for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DryRun {
+    /// What the object alone shows. What depends on other objects is warned of: the same change may bring them, and a
+    /// refusal would keep Argo CD's server-side diff from ever starting the sync that does.
+    #[default]
+    Warn,
+    /// The same as any other request.
+    Enforce,
+}
 
 /// What the operator decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +53,8 @@ pub struct Policy {
     pub break_glass_groups: Vec<String>,
     /// How many Secrets are read for one request.
     pub max_secret_reads: usize,
+    /// What a dry run is for.
+    pub dry_run: DryRun,
     /// What is guarded besides.
     pub guard: Guard,
     /// Where the Argo CD is whose own state is asked whether credentials work; nowhere by default.
@@ -60,6 +73,7 @@ impl Default for Policy {
             exempt_namespace_labels: Vec::new(),
             break_glass_groups: Vec::new(),
             max_secret_reads: 32,
+            dry_run: DryRun::default(),
             guard: Guard::default(),
             argocd_namespace: None,
         }
@@ -77,7 +91,7 @@ impl Policy {
                     && self.guard.is_runtime(&case.namespace)
                     && operation != Operation::Create
             }
-            (Subject::ArgocdSecret, operation) => {
+            (Subject::ArgocdSecret { .. }, operation) => {
                 self.guard.argocd_secret && operation != Operation::Create
             }
             (Subject::Workload { .. } | Subject::Malformed { .. }, operation) => {
@@ -166,7 +180,7 @@ impl Policy {
                 name: name.clone(),
                 mode: secrets_in_use::mode_matters(name.as_str()),
             }),
-            Subject::ArgocdSecret => Some(Search::ArgocdSecret),
+            Subject::ArgocdSecret { .. } => Some(Search::ArgocdSecret),
             Subject::Accounts { old, new } if self.guard.accounts_in_use => {
                 let change = Change::of(old.as_ref(), new.as_ref())?;
                 (!accounts_in_use::losers(change).is_empty()).then_some(Search::Accounts)
@@ -184,26 +198,27 @@ impl Policy {
         if let Some(passage) = self.passage(case) {
             return Verdict::passed(passage).because(&self.entry(passage, case));
         }
-        let findings = match &case.subject {
+        let mut findings = match &case.subject {
             Subject::NotGuarded => return Verdict::passed(Passage::NotGuarded),
             Subject::Accounts { old, new } => {
-                let protected = &self.protected_accounts;
-                match (Change::of(old.as_ref(), new.as_ref()), in_use) {
-                    (None, _) => return Verdict::passed(Passage::NotGuarded),
-                    (Some(change), Some(InUse::Accounts(known))) => {
-                        accounts_in_use::judge(change, protected, known, self.on_error)
-                    }
-                    (Some(change), _) => accounts::judge(change, protected),
-                }
+                let Some(change) = Change::of(old.as_ref(), new.as_ref()) else {
+                    return Verdict::passed(Passage::NotGuarded);
+                };
+                self.judge_accounts(change, case, in_use)
             }
             Subject::Secret { name } => {
                 let known = in_use.and_then(InUse::secret);
-                secrets_in_use::judge(name, &case.namespace, known, self.on_error)
+                let controller = case.controller.as_ref();
+                secrets_in_use::judge(name, &case.namespace, controller, known, self.on_error)
             }
-            Subject::ArgocdSecret => {
+            Subject::ArgocdSecret { hidden } => {
                 let known = in_use.and_then(InUse::argocd_secret);
-                let deleted = case.operation == Operation::Delete;
-                argocd_secret::judge(&case.namespace, deleted, known, self.on_error)
+                let fate = match (case.operation, hidden) {
+                    (Operation::Delete, _) => Fate::Deleted,
+                    (_, true) => Fate::Hidden,
+                    (_, false) => Fate::Changed,
+                };
+                argocd_secret::judge(&case.namespace, fate, known, self.on_error)
             }
             Subject::Workload {
                 references,
@@ -216,6 +231,7 @@ impl Policy {
                     namespace: &case.namespace,
                     unchanged: *unchanged,
                     on_error: self.on_error,
+                    lenient: self.is_lenient(case),
                 },
             ),
             Subject::Malformed {
@@ -225,6 +241,15 @@ impl Policy {
                 ..
             } => vec![credentials::malformed(kind, field, *unchanged)],
         };
+        let by_use = matches!(
+            case.subject,
+            Subject::Secret { .. } | Subject::ArgocdSecret { .. }
+        );
+        if by_use && self.is_lenient(case) {
+            for finding in &mut findings {
+                finding.severity = Severity::Warning;
+            }
+        }
         let verdict = Verdict::of(findings, &self.modes);
         match &case.allow {
             Some(annotation) if !verdict.allowed() => {
@@ -233,6 +258,43 @@ impl Policy {
             }
             _ => verdict,
         }
+    }
+}
+
+impl Policy {
+    /// Whether what depends on other objects is only warned of.
+    fn is_lenient(&self, case: &Case) -> bool {
+        case.dry_run && self.dry_run == DryRun::Warn
+    }
+
+    fn judge_accounts(
+        &self,
+        change: Change<'_>,
+        case: &Case,
+        in_use: Option<&InUse>,
+    ) -> Vec<Finding> {
+        let known = match in_use {
+            Some(InUse::Accounts(known)) => Some(known),
+            _ => None,
+        };
+        let circumstances = accounts::Circumstances {
+            namespace: &case.namespace,
+            protected: &self.protected_accounts,
+            known,
+            glass: !self.break_glass_groups.is_empty(),
+            lenient: self.is_lenient(case),
+            controller: case.controller.as_ref(),
+        };
+        let mut findings = accounts::judge(change, &circumstances);
+        let unknown = known.and_then(|known| {
+            let on_error = match circumstances.lenient {
+                true => OnError::Allow,
+                false => self.on_error,
+            };
+            accounts_in_use::unknown_use(change, &self.protected_accounts, known, on_error)
+        });
+        findings.extend(unknown);
+        findings
     }
 }
 

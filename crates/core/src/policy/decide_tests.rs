@@ -11,6 +11,8 @@ fn deletion(user: &str) -> Case {
         groups: ["dev", "ops"].into_iter().collect(),
         allow: None,
         for_the_record: false,
+        dry_run: false,
+        controller: None,
         namespace: "argocd".to_owned(),
         being_deleted: false,
         subject: Subject::Accounts {

@@ -114,6 +114,8 @@ pub struct Facts {
     pub mode: ModeFact,
     /// What Argo CD's own state says of them.
     pub verification: Verification,
+    /// Whether argocd-server has made the initial password already, and so does not make it again.
+    pub initial_password_spent: bool,
 }
 
 impl Facts {

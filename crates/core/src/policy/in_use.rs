@@ -72,8 +72,7 @@ pub enum Need {
 /// How much a reference needs what it refers to, in this mode; `None` when App Proxy makes it again by itself, or the
 /// same reference stands there as a token's already.
 pub fn need(reference: &Reference, mode: Mode) -> Option<Need> {
-    let Reference { secret, key, .. } = reference;
-    let maker = |mode| mode::maker(mode, secret.as_str(), key.as_str());
+    let maker = |mode| mode::maker_of(reference, mode);
     if reference.made_by_a_person {
         // As a password it is only there beside the token.
         return (!reference.optional).then_some(Need::Certain);

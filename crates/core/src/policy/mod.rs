@@ -22,3 +22,4 @@ pub mod secrets_in_use;
 pub mod subject;
 pub mod verdict;
 pub mod verification;
+pub mod works;

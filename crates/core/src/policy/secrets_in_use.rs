@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::argocd::verification::{Rejection, State};
 use crate::policy::credentials::OnError;
 use crate::policy::facts::{CredentialFact, ModeFact};
 use crate::policy::in_use::{Need, Unlisted, Users, named, need};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
+use crate::policy::verification::mend;
+use crate::policy::works::{Defect, defects, works};
+use crate::runtime::controller::Controller;
 use crate::runtime::mode;
 use crate::runtime::name::Name;
 use crate::runtime::secret_bytes::SecretData;
@@ -26,6 +30,10 @@ pub struct Values {
     pub before: CredentialFact,
     /// What will be there.
     pub after: CredentialFact,
+    /// Whether what was there worked, and would after the next start of argocd-server.
+    pub worked: bool,
+    /// Why Argo CD refuses what will be there, now or after its next start; empty when it was not asked.
+    pub rejections: Vec<Rejection>,
 }
 
 /// What is known when a change of a Secret is judged; of what it holds, only what is wrong with it.
@@ -43,6 +51,9 @@ pub struct SecretUse {
     pub suspects: BTreeSet<Name>,
 }
 
+/// Argo CD's state as it is, and as it will be after the next start of argocd-server.
+pub type States<'a> = [State<'a>; 2];
+
 /// Whether the Runtime's mode matters for the Secret of this name.
 pub fn mode_matters(secret: &str) -> bool {
     ["token", "password"]
@@ -50,12 +61,14 @@ pub fn mode_matters(secret: &str) -> bool {
         .any(|key| mode::may_be_self_made(secret, key))
 }
 
-/// Compares what a Secret held with what it will hold, for each key that `users` refer to, at `now` in Unix seconds.
+/// Compares what a Secret held with what it will hold, for each key that `users` refer to, at `now` in Unix seconds;
+/// tokens with Argo CD's state too, when that is known.
 pub fn compare(
     secret: &Name,
     users: &[User],
     old: &SecretData,
     new: Option<&SecretData>,
+    states: Option<&States<'_>>,
     now: f64,
 ) -> BTreeMap<(Name, Role), Values> {
     let references = users
@@ -65,9 +78,32 @@ pub fn compare(
         .map(|reference| (reference.key.clone(), reference.role))
         .collect();
     let values = wanted.into_iter().map(|(key, role)| {
+        let before = fact(Some(old), key.as_str(), role, now);
+        let known = states.filter(|_| role == Role::Token);
+        let token = |data: &'_ SecretData, state: &State<'_>| {
+            data.get(key.as_str())
+                .map(|value| defects(value, Some(state), now))
+        };
+        let worked = !broken(&before, role)
+            && known.is_none_or(|states| {
+                states.iter().all(|state| {
+                    old.get(key.as_str())
+                        .is_some_and(|value| works(value, Some(state), now))
+                })
+            });
+        let rejections = known.into_iter().flatten().map(|state| {
+            let found = new.and_then(|new| token(new, state)).unwrap_or_default();
+            let rejections = found.into_iter().filter_map(Defect::rejection);
+            rejections.collect::<Vec<_>>()
+        });
         let values = Values {
-            before: fact(Some(old), key.as_str(), role, now),
             after: fact(new, key.as_str(), role, now),
+            rejections: rejections
+                .into_iter()
+                .find(|found| !found.is_empty())
+                .unwrap_or_default(),
+            before,
+            worked,
         };
         ((key, role), values)
     });
@@ -95,10 +131,15 @@ pub fn suspects(
 pub fn judge(
     name: &Name,
     namespace: &str,
+    controller: Option<&Controller>,
     facts: Option<&SecretUse>,
     on_error: OnError,
 ) -> Vec<Finding> {
-    let change = Change { name, namespace };
+    let change = Change {
+        name,
+        namespace,
+        controller,
+    };
     let Some(facts) = facts else {
         return vec![change.unknown(&Unlisted::nothing(), &BTreeSet::new(), on_error)];
     };
@@ -126,6 +167,7 @@ pub fn judge(
 struct Change<'a> {
     name: &'a Name,
     namespace: &'a str,
+    controller: Option<&'a Controller>,
 }
 
 impl Change<'_> {
@@ -147,18 +189,23 @@ impl Change<'_> {
             }
             fields.insert(data_field(key));
             // What did not work before does not stop working.
-            let works = !broken(&values.before, *role);
             others.extend(lenient);
-            if works {
+            if values.worked {
                 stopped.extend(strict);
             } else {
                 others.extend(strict);
             }
         }
-        let (severity, users) = if stopped.is_empty() {
-            (Severity::Warning, once(others))
-        } else {
-            (Severity::Refusal, once(stopped))
+        let (severity, users) = match (stopped.is_empty(), self.controller) {
+            (true, _) => (Severity::Warning, once(others)),
+            (false, Some(_)) => (Severity::Warning, once(stopped)),
+            (false, None) => (Severity::Refusal, once(stopped)),
+        };
+        let mend = match self.controller {
+            Some(controller) => format!("{controller} controls it and makes it again."),
+            None => "Nothing makes it again: delete these workloads first, or let them refer to another Secret; to \
+                     exchange the credential, change the Secret in place."
+                .to_owned(),
         };
         (!users.is_empty()).then(|| Finding {
             rule: Rule::SecretInUseDeleted,
@@ -168,9 +215,7 @@ impl Change<'_> {
                 self.secret(),
                 named(&users)
             ),
-            mend: "Delete these workloads first, or let them refer to another Secret; to exchange the credential, \
-                   change the Secret in place."
-                .to_owned(),
+            mend,
             fields: fields.into_iter().collect(),
         })
     }
@@ -183,7 +228,7 @@ impl Change<'_> {
         facts: &SecretUse,
     ) -> Vec<Finding> {
         let (strict, lenient) = self.users(key, *role, facts);
-        let works = !broken(&values.before, *role);
+        let works = values.worked;
         let (severity, users) = match (strict.is_empty(), lenient.is_empty()) {
             (true, true) => return Vec::new(),
             (true, false) => (Severity::Warning, lenient),
@@ -222,17 +267,24 @@ impl Change<'_> {
                         self.secret()
                     )
                 };
-                let defects = defects.iter();
-                defects
+                let shown = defects
+                    .iter()
                     .filter(|defect| defect.is_certain(*role) || !known.contains(defect))
                     .map(|defect| {
-                        let severity = match defect.is_certain(*role) {
+                        let severity = match is_broken_by(*defect, *role) {
                             true => severity,
                             false => Severity::Warning,
                         };
                         finding(severity, what(defect), defect.mend())
-                    })
-                    .collect()
+                    });
+                let rejected = values.rejections.iter().map(|rejection| {
+                    let what = format!(
+                        "the {noun} of {users} in {}, key {key}, {rejection}",
+                        self.secret()
+                    );
+                    finding(severity, what, &mend(*role, rejection))
+                });
+                shown.chain(rejected).collect()
             }
             _ => Vec::new(),
         }
@@ -273,7 +325,7 @@ impl Change<'_> {
             false => suspects.iter().map(data_field).collect(),
         };
         Finding {
-            rule: Rule::SecretInUseUnknown,
+            rule: Rule::InUseUnknown,
             severity: match on_error {
                 OnError::Deny => Severity::Refusal,
                 OnError::Allow => Severity::Warning,
@@ -301,12 +353,20 @@ fn is_there(fact: &CredentialFact) -> bool {
     matches!(fact, CredentialFact::Value(_))
 }
 
-/// Whether what is there can never work in this role.
+/// Whether what is there does not work in this role.
 fn broken(fact: &CredentialFact, role: Role) -> bool {
     match fact {
-        CredentialFact::Value(defects) => defects.iter().any(|defect| defect.is_certain(role)),
+        CredentialFact::Value(defects) => {
+            let mut defects = defects.iter();
+            defects.any(|defect| is_broken_by(*defect, role))
+        }
         _ => true,
     }
+}
+
+/// A credential that will end works until then.
+fn is_broken_by(defect: ValueDefect, role: Role) -> bool {
+    defect.is_certain(role) && !defect.is_accepted_for_now()
 }
 
 fn once(mut users: Vec<&User>) -> Vec<&User> {

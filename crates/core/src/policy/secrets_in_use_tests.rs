@@ -73,7 +73,7 @@ impl Scene {
         let name = Name::from(name);
         Scene {
             facts: SecretUse {
-                values: compare(&name, &users, old, new, NOW),
+                values: compare(&name, &users, old, new, None, NOW),
                 suspects: suspects(&name, old, new, NOW),
                 users: Users {
                     found: users,
@@ -88,7 +88,13 @@ impl Scene {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        judge(&self.name, NAMESPACE, Some(&self.facts), self.on_error)
+        judge(
+            &self.name,
+            NAMESPACE,
+            None,
+            Some(&self.facts),
+            self.on_error,
+        )
     }
 
     fn judged(&self) -> Vec<(Rule, Severity)> {
@@ -162,14 +168,15 @@ fn a_change_in_place_is_judged_by_what_is_left() {
         // broken
         (one(good(1)), one(newline.clone()), BROKEN),
         (one(good(1)), one(Vec::new()), BROKEN),
-        (one(good(1)), one(expiring.clone()), BROKEN),
+        // It works until it expires.
+        (one(good(1)), one(expiring.clone()), STILL_BROKEN),
         (one(good(1)), one(vec![0xff]), BROKEN),
         (one(good(1)), data(&[]), BROKEN),
         (one(good(1)), data(&[("Token", good(1))]), BROKEN),
         // as bad as before, mended in part, mended
         (one(newline.clone()), one(newline.clone()), STILL_BROKEN),
         (one(Vec::new()), one(newline.clone()), STILL_BROKEN),
-        (one(expiring.clone()), data(&[]), STILL_BROKEN),
+        (one(expiring.clone()), data(&[]), BROKEN),
         (one(newline), one(good(1)), NOTHING),
         (data(&[]), one(good(1)), NOTHING),
         (data(&[]), one(expiring), STILL_BROKEN),
@@ -286,7 +293,7 @@ fn when_workloads_cannot_be_listed_only_what_looks_like_a_credential_is_refused(
             let mut scene = Scene::new(name, Vec::new(), old, None);
             scene.on_error = on_error;
             scene.facts.users.unlisted = Some(unlisted(why));
-            let expected = [(Rule::SecretInUseUnknown, severity)];
+            let expected = [(Rule::InUseUnknown, severity)];
             assert_eq!(scene.judged(), expected, "{name} {on_error:?}");
         }
     }
@@ -294,15 +301,15 @@ fn when_workloads_cannot_be_listed_only_what_looks_like_a_credential_is_refused(
     let rotated = data(&[("token", good(2))]);
     let mut scene = Scene::new("mine", Vec::new(), &token_data, Some(&rotated));
     scene.facts.users.unlisted = Some(unlisted(Unread::Forbidden));
-    let warned = [(Rule::SecretInUseUnknown, Severity::Warning)];
+    let warned = [(Rule::InUseUnknown, Severity::Warning)];
     assert_eq!(scene.judged(), warned);
     let users = vec![user("w", &by_name("mine"))];
     let mut scene = Scene::new("mine", users, &token_data, None);
     scene.facts.users.unlisted = Some(unlisted(Unread::TooMany));
     assert_eq!(scene.judged(), DELETED);
     let name = Name::from("mine");
-    let findings = judge(&name, NAMESPACE, None, OnError::Deny);
-    assert_eq!(findings[0].rule, Rule::SecretInUseUnknown);
+    let findings = judge(&name, NAMESPACE, None, None, OnError::Deny);
+    assert_eq!(findings[0].rule, Rule::InUseUnknown);
     assert_eq!(findings[0].severity, refused);
 }
 
@@ -367,7 +374,7 @@ proptest! {
         let told = format!("{:?} {:?}", scene.findings(), scene.facts);
         // What every such message has by itself.
         let empty = Scene::new("mine", Vec::new(), &data(&[]), None);
-        let usual = format!("{:?}", judge(&empty.name, NAMESPACE, None, OnError::Deny));
+        let usual = format!("{:?}", judge(&empty.name, NAMESPACE, None, None, OnError::Deny));
         for value in [Some(old), new].into_iter().flatten() {
             for piece in value.as_bytes().windows(8).filter_map(|piece| std::str::from_utf8(piece).ok()) {
                 prop_assert!(!told.contains(piece) || usual.contains(piece), "{piece:?} in {told}");

@@ -2,6 +2,7 @@
 
 use crate::policy::accounts::AccountsConfigMap;
 use crate::policy::groups::Groups;
+use crate::runtime::controller::Controller;
 use crate::runtime::credential::References;
 use crate::runtime::name::Name;
 
@@ -48,7 +49,10 @@ pub enum Subject {
         name: Name,
     },
     /// Argo CD's own Secret.
-    ArgocdSecret,
+    ArgocdSecret {
+        /// Whether a label hides it from Argo CD, and did not before.
+        hidden: bool,
+    },
     /// A workload on its way in.
     Workload {
         /// What its containers refer to.
@@ -87,6 +91,10 @@ pub struct Case {
     /// What the object's annotation [`break_glass::ANNOTATION`](crate::policy::break_glass::ANNOTATION)
     /// says: of the object as it will be, or of the one that goes.
     pub allow: Option<String>,
+    /// Whether nothing is stored.
+    pub dry_run: bool,
+    /// The controller that owns the object, if one does.
+    pub controller: Option<Controller>,
     /// Whether the API server asks for the record only, because of the namespace.
     pub for_the_record: bool,
     /// What it is about.

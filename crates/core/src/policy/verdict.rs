@@ -330,10 +330,10 @@ mod tests {
     #[test]
     fn the_strongest_effect_decides_and_nothing_found_is_lost() {
         let mut modes = Modes::default();
-        modes.set(Rule::Quoted, Mode::Audit);
+        modes.set(Rule::ValueMalformed, Mode::Audit);
         let verdict = Verdict::of(
             vec![
-                finding(Rule::Quoted, Severity::Refusal),
+                finding(Rule::ValueMalformed, Severity::Refusal),
                 finding(Rule::SecretNotYetMade, Severity::Warning),
                 finding(Rule::SecretMissing, Severity::Refusal),
                 finding(Rule::SecretMissing, Severity::Refusal),
@@ -343,14 +343,18 @@ mod tests {
         assert_eq!(verdict.decision, Decision::Deny);
         assert_eq!(
             verdict.rules(),
-            [Rule::SecretMissing, Rule::Quoted, Rule::SecretNotYetMade]
+            [
+                Rule::SecretMissing,
+                Rule::ValueMalformed,
+                Rule::SecretNotYetMade
+            ]
         );
         assert_eq!(verdict.judged.len(), 4);
     }
 
     #[test]
     fn whatever_stands_in_a_finding_is_cut_to_what_can_be_shown() {
-        let mut long = finding(Rule::Quoted, Severity::Refusal);
+        let mut long = finding(Rule::ValueMalformed, Severity::Refusal);
         for text in [&mut long.what, &mut long.mend, &mut long.fields[0]] {
             *text = "ä".repeat(500_000);
         }
@@ -366,7 +370,7 @@ mod tests {
             let findings = vec![
                 finding(Rule::SecretMissing, Severity::Refusal),
                 finding(Rule::SecretMissing, Severity::Warning),
-                finding(Rule::Quoted, Severity::Refusal),
+                finding(Rule::ValueMalformed, Severity::Refusal),
             ];
             Verdict::of(findings, &Modes::default())
         };
@@ -376,7 +380,7 @@ mod tests {
         assert_eq!(verdict.reason, "credentials/secret-missing: later");
         let effects: Vec<Effect> = verdict.judged.iter().map(|judged| judged.effect).collect();
         assert_eq!(effects, [Effect::Lifted, Effect::Warn, Effect::Deny]);
-        let both = "credentials/secret-missing: later; credentials/quoted: so";
+        let both = "credentials/secret-missing: later; credentials/value-malformed: so";
         let verdict = refused().under(&BreakGlass::read(both, true));
         assert_eq!(
             (verdict.decision, verdict.reason.as_str()),
@@ -387,8 +391,8 @@ mod tests {
     #[test]
     fn a_message_says_what_why_how_and_which_rule() {
         assert_eq!(
-            finding(Rule::Placeholder, Severity::Refusal).message(),
-            "something is wrong: Argo CD refuses it. Mend it. [credentials/placeholder]"
+            finding(Rule::ValueMalformed, Severity::Refusal).message(),
+            "something is wrong: what the Secret holds becomes the credential as it is, and Argo CD or the HTTP client refuses it. Mend it. [credentials/value-malformed]"
         );
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::argocd::accounts::Switch;
-use crate::argocd::token::TokenDefect;
 use crate::argocd::verification::Rejection;
 use crate::policy::credential_defects::{Defect, Place};
 use crate::policy::facts::{CredentialKey, Unread};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Severity;
+use crate::policy::works::is_overruled;
 use crate::runtime::credential::Reference;
 use crate::runtime::user_name::UserName;
 use crate::runtime::value::{Role, ValueDefect};
@@ -66,17 +66,14 @@ pub enum Unverified {
 impl Verified {
     /// Whether Argo CD accepts it.
     pub fn is_accepted(&self) -> bool {
-        matches!(self, Verified::Judged(rejections) if rejections.is_empty())
+        let lasts = |rejection: &Rejection| matches!(rejection, Rejection::NextStart(_));
+        matches!(self, Verified::Judged(rejections) if rejections.iter().all(lasts))
     }
 
     /// Whether a defect of the value itself is none, now that Argo CD accepts it: an account may have an empty name,
     /// and a password may look like anything.
     pub fn overrules(&self, defect: &ValueDefect, role: Role) -> bool {
-        self.is_accepted()
-            && match role {
-                Role::Token => *defect == ValueDefect::Token(TokenDefect::NoSubject),
-                Role::Password => !defect.is_certain(role),
-            }
+        self.is_accepted() && is_overruled(*defect, role)
     }
 }
 
@@ -106,7 +103,14 @@ impl Verification {
                 None => Vec::new(),
                 Some(Verified::Judged(rejections)) => rejections
                     .iter()
-                    .map(|rejection| rejected(place, rejection, capped(Severity::Refusal)))
+                    .map(|rejection| {
+                        // It works today; what a restart does is worth knowing.
+                        let severity = match rejection {
+                            Rejection::NextStart(_) => Severity::Warning,
+                            _ => Severity::Refusal,
+                        };
+                        rejected(place, rejection, capped(severity))
+                    })
                     .collect(),
                 Some(Verified::UserNameUntold(untold)) => vec![account_untold(place, *untold)],
                 Some(Verified::Unread(unverified)) => {
@@ -127,23 +131,16 @@ pub fn key(reference: &Reference) -> VerifiedKey {
 }
 
 /// The rule that a rejection is reported under.
-pub fn rule_of(role: Role, rejection: &Rejection) -> Rule {
-    match (role, rejection) {
-        (_, Rejection::Accounts(_)) => Rule::AccountsUnreadable,
-        (_, Rejection::NoSigningKey(_) | Rejection::Signature(_)) => Rule::TokenSignature,
-        (Role::Token, Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_)) => {
-            Rule::TokenAccountMissing
-        }
-        (Role::Token, Rejection::AccountDisabled(..)) => Rule::TokenAccountDisabled,
-        (Role::Token, Rejection::Capability(..)) => Rule::TokenAccountCapability,
-        (_, Rejection::Revoked(_)) => Rule::TokenRevoked,
-        (_, Rejection::PasswordChanged(_)) => Rule::TokenPasswordChanged,
-        (Role::Password, Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_)) => {
-            Rule::PasswordAccountMissing
-        }
-        (Role::Password, Rejection::AccountDisabled(..)) => Rule::PasswordAccountDisabled,
-        (Role::Password, Rejection::Capability(..)) => Rule::PasswordAccountCapability,
-        (_, Rejection::WrongPassword(_)) => Rule::PasswordWrong,
+pub fn rule_of(rejection: &Rejection) -> Rule {
+    match rejection {
+        Rejection::Accounts(_) => Rule::AccountsUnreadable,
+        Rejection::NoSigningKey(_) | Rejection::Signature(_) => Rule::TokenSignature,
+        Rejection::AccountMissing(_) | Rejection::UserNameTooLong(_) => Rule::AccountMissing,
+        Rejection::AccountDisabled(..) => Rule::CredentialAccountDisabled,
+        Rejection::Capability(..) => Rule::AccountCapability,
+        Rejection::Revoked(_) => Rule::TokenRevoked,
+        Rejection::PasswordChanged(_) | Rejection::NextStart(_) => Rule::TokenPasswordChanged,
+        Rejection::WrongPassword(_) => Rule::PasswordWrong,
     }
 }
 
@@ -183,6 +180,11 @@ pub fn mend(role: Role, rejection: &Rejection) -> String {
             "Add {capability} to data[\"accounts.{}\"] of ConfigMap argocd-cm.",
             shown.argument()
         ),
+        Rejection::NextStart(shown) => format!(
+            "Give argocd-secret both admin.password and an admin.passwordMtime as in RFC 3339 from before the token, or \
+             generate another one after the start and store it: argocd account generate-token --account {}.",
+            shown.argument()
+        ),
         Rejection::Revoked(shown) | Rejection::PasswordChanged(shown) => format!(
             "Generate a new one and store it: argocd account generate-token --account {}.",
             shown.argument()
@@ -199,7 +201,7 @@ pub fn mend(role: Role, rejection: &Rejection) -> String {
 
 fn rejected(place: &Place<'_>, rejection: &Rejection, severity: Severity) -> Defect {
     Defect {
-        rule: rule_of(place.reference.role, rejection),
+        rule: rule_of(rejection),
         severity,
         what: format!("{} {rejection}", place.credential()),
         mend: mend(place.reference.role, rejection),

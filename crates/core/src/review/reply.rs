@@ -33,6 +33,7 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
             status: (!verdict.allowed()).then(|| status(request, verdict)),
             warnings: warnings(verdict),
             audit_annotations: AuditAnnotations {
+                record: &request.uid,
                 decision: verdict.decision.name(),
                 rules: rule_ids(&verdict.rules()),
                 reason: &verdict.reason,
@@ -179,6 +180,8 @@ struct Response<'a> {
 
 #[derive(Serialize)]
 struct AuditAnnotations<'a> {
+    /// The uid of the review, which the API server's audit log does not have.
+    record: &'a str,
     decision: &'static str,
     rules: Cow<'static, str>,
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 fn request() -> Request {
     Request {
         uid: "u-1".to_owned(),
-        dry_run: false,
         kind: "ConfigMap".to_owned(),
         name: "argocd-cm".to_owned(),
         webhook: Webhook::ArgocdCm,
@@ -21,6 +20,8 @@ fn request() -> Request {
             groups: Groups::default(),
             allow: None,
             for_the_record: false,
+            dry_run: false,
+            controller: None,
             namespace: "argocd".to_owned(),
             being_deleted: false,
             subject: Subject::NotGuarded,
@@ -53,7 +54,7 @@ fn an_allow_is_short_and_annotated() {
     assert_eq!(
         value,
         json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {
-            "uid": "u-1", "allowed": true, "auditAnnotations": {"decision": "allow", "rules": "none"}}})
+            "uid": "u-1", "allowed": true, "auditAnnotations": {"record": "u-1", "decision": "allow", "rules": "none"}}})
     );
 }
 
@@ -91,7 +92,7 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
     );
     assert_eq!(
         response["auditAnnotations"],
-        json!({"decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
+        json!({"record": "u-1", "decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
     );
 }
 
@@ -99,13 +100,16 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
 fn no_rule_is_lost_behind_the_many_places_of_another() {
     let mut everywhere = finding(Rule::SecretMissing, Severity::Refusal, "first");
     everywhere.fields = (0..300).map(|index| format!("env[{index}]")).collect();
-    let last = finding(Rule::Quoted, Severity::Refusal, "last");
+    let last = finding(Rule::ValueMalformed, Severity::Refusal, "last");
     let status = &reply(vec![everywhere, last])["response"]["status"];
     let causes = status["details"]["causes"].as_array().unwrap();
     assert_eq!(causes.len(), CAUSES);
-    assert_eq!(causes[1]["reason"], "credentials/quoted");
+    assert_eq!(causes[1]["reason"], "credentials/value-malformed");
     let message = status["message"].as_str().unwrap();
-    assert!(message.contains("[credentials/quoted]"), "{message}");
+    assert!(
+        message.contains("[credentials/value-malformed]"),
+        "{message}"
+    );
     assert!(message.ends_with("; 100 of 302 places are in status.details.causes"));
 }
 
@@ -114,7 +118,7 @@ fn names_of_any_length_make_no_long_answer() {
     let mut request = request();
     request.name = "n".repeat(1_000_000);
     let long = "ä".repeat(500_000);
-    let findings = vec![finding(Rule::Quoted, Severity::Refusal, &long)];
+    let findings = vec![finding(Rule::ValueMalformed, Severity::Refusal, &long)];
     let verdict = Verdict::of(findings, &Modes::default());
     let bytes = encode(&request, &verdict);
     assert!(bytes.len() < 8192, "{}", bytes.len());
@@ -148,7 +152,7 @@ fn a_broken_glass_is_told_to_whoever_broke_it_and_to_the_audit_log() {
     );
     assert_eq!(
         broken["auditAnnotations"],
-        json!({"decision": "break-glass", "rules": "accounts/api-key-removed,accounts/login-removed", "reason": both})
+        json!({"record": "u-1", "decision": "break-glass", "rules": "accounts/api-key-removed,accounts/login-removed", "reason": both})
     );
     let refused = reply("accounts/api-key-removed: leaked; accounts/login-removed");
     assert_eq!(refused["allowed"], false);
@@ -166,16 +170,16 @@ fn a_broken_glass_is_told_to_whoever_broke_it_and_to_the_audit_log() {
 fn warnings_are_short_whole_characters_different_and_end_in_their_rule() {
     let long = "ä".repeat(400);
     let response = &reply(vec![
-        finding(Rule::Quoted, Severity::Warning, &long),
-        finding(Rule::Quoted, Severity::Warning, &long),
-        finding(Rule::Quoted, Severity::Warning, "short"),
+        finding(Rule::ValueMalformed, Severity::Warning, &long),
+        finding(Rule::ValueMalformed, Severity::Warning, &long),
+        finding(Rule::ValueMalformed, Severity::Warning, "short"),
     ])["response"];
     let warnings = response["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2);
     for warning in warnings {
         let warning = warning.as_str().unwrap();
         assert!(
-            warning.len() < 256 && warning.ends_with(" [credentials/quoted]"),
+            warning.len() < 256 && warning.ends_with(" [credentials/value-malformed]"),
             "{warning}"
         );
     }
@@ -185,7 +189,7 @@ fn warnings_are_short_whole_characters_different_and_end_in_their_rule() {
 fn however_much_is_wrong_the_answer_stays_bounded() {
     let many = |severity| {
         (0..2000)
-            .map(|index| finding(Rule::Quoted, severity, &format!("finding {index}")))
+            .map(|index| finding(Rule::ValueMalformed, severity, &format!("finding {index}")))
             .collect::<Vec<_>>()
     };
     let refused = reply(many(Severity::Refusal));

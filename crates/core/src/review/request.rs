@@ -28,8 +28,6 @@ pub const DEEPEST: usize = 128;
 pub struct Request {
     /// What the answer must carry.
     pub uid: String,
-    /// Whether nothing is stored.
-    pub dry_run: bool,
     /// The kind of the object, such as `ConfigMap`.
     pub kind: String,
     /// The object's name; empty when it has none yet.
@@ -115,7 +113,6 @@ impl Request {
         let groups = user.and_then(|user| user.groups.as_deref());
         Ok(Request {
             uid: uid.to_owned(),
-            dry_run: request.dry_run.unwrap_or(false),
             name: name(request.name.as_deref(), object, old_object).to_owned(),
             webhook,
             case: Case {
@@ -131,6 +128,8 @@ impl Request {
                     .map(|group| &**group)
                     .collect(),
                 being_deleted,
+                dry_run: request.dry_run.unwrap_or(false),
+                controller: metadata(standing).and_then(wire::Metadata::controller),
                 for_the_record: false,
                 // What will be there decides, and what was there when nothing will be.
                 allow: metadata(object.or(old_object)).and_then(wire::Metadata::allow),
@@ -227,7 +226,13 @@ fn subject(
     if (group, version, kind) == ("", "v1", "Secret") {
         states(operation, object, old_object)?;
         return Ok(match name(request.name.as_deref(), object, old_object) {
-            SECRET_NAME => (Webhook::ArgocdSecret, Subject::ArgocdSecret),
+            SECRET_NAME => {
+                let hidden = |object: Option<&wire::Guarded<'_>>| {
+                    metadata(object).is_some_and(wire::Metadata::is_of_a_cluster)
+                };
+                let hidden = hidden(object) && !hidden(old_object);
+                (Webhook::ArgocdSecret, Subject::ArgocdSecret { hidden })
+            }
             name => (
                 Webhook::Secrets,
                 Subject::Secret {
@@ -281,6 +286,7 @@ const LEAVING: Subject = Subject::Workload {
     references: References {
         found: Vec::new(),
         unresolved: Vec::new(),
+        secrets_store: false,
     },
     controlled: false,
     unchanged: true,
@@ -291,14 +297,15 @@ fn workload(
     old: Option<&wire::Guarded<'_>>,
     new: &wire::Guarded<'_>,
 ) -> Subject {
-    let controlled = kind.follows_its_controller()
-        && metadata(Some(new)).is_some_and(wire::Metadata::controlled);
+    let owner = metadata(Some(new)).and_then(wire::Metadata::controller);
+    let controlled = owner.is_some_and(|owner| kind.is_judged_in(&owner));
     let old = |same: &dyn Fn(Result<Template<'_>, Malformed<'_>>) -> bool| {
         old.is_some_and(|old| same(template(kind, old)))
     };
     match template(kind, new) {
         Ok(new) => {
-            let references = references(&new.containers, kind.pod_spec_path());
+            let mut references = references(&new.containers, kind.pod_spec_path());
+            references.secrets_store = new.secrets_store;
             let mentions = !references.found.is_empty() || !references.unresolved.is_empty();
             Subject::Workload {
                 controlled,

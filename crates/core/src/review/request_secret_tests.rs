@@ -44,7 +44,10 @@ fn argo_cds_own_secret_is_told_from_any_other_by_its_name() {
     let own = secret("argocd-secret");
     assert_eq!(
         (own.webhook, own.case.subject),
-        (Webhook::ArgocdSecret, Subject::ArgocdSecret)
+        (
+            Webhook::ArgocdSecret,
+            Subject::ArgocdSecret { hidden: false }
+        )
     );
     assert!(own.secret.old.is_some() && own.secret.new.is_some());
     let other = secret("argocd-secrets");

@@ -38,25 +38,38 @@ fn every_kind_of_workload_gives_its_references_with_their_field() {
 }
 
 #[test]
-fn only_what_a_controller_makes_follows_its_controller() {
+fn only_what_a_controller_with_a_judged_template_makes_is_passed_over() {
+    let owner = |api_version: &str, kind: &str, controller: bool| json!([{"apiVersion": api_version, "kind": kind, "name": "o", "controller": controller}]);
+    let table = [
+        ("apps/v1", "ReplicaSet", vec![WorkloadKind::Pod]),
+        ("apps/v1", "StatefulSet", vec![WorkloadKind::Pod]),
+        ("apps/v1", "DaemonSet", vec![WorkloadKind::Pod]),
+        ("batch/v1", "Job", vec![WorkloadKind::Pod]),
+        ("apps/v1", "Deployment", vec![WorkloadKind::ReplicaSet]),
+        (
+            "argoproj.io/v1alpha1",
+            "Rollout",
+            vec![WorkloadKind::ReplicaSet],
+        ),
+        ("batch/v1", "CronJob", vec![WorkloadKind::Job]),
+        ("v1", "ReplicationController", vec![]),
+        ("apps.kruise.io/v1alpha1", "CloneSet", vec![]),
+        ("apps.kruise.io/v1beta1", "StatefulSet", vec![]),
+        ("v1", "ReplicaSet", vec![]),
+    ];
     for kind in WorkloadKind::ALL {
-        for (owner, expected) in [
-            (
-                json!([{"kind": "X", "controller": true}]),
-                kind.follows_its_controller(),
-            ),
-            (
-                json!([{"kind": "X", "controller": false}, {"kind": "Y"}]),
-                false,
-            ),
-            (Value::Null, false),
-        ] {
-            let mut request = workload_review(kind);
-            request["object"]["metadata"]["ownerReferences"] = owner.clone();
-            let Subject::Workload { controlled, .. } = decode(request).unwrap().case.subject else {
-                panic!("{kind:?}")
-            };
-            assert_eq!(controlled, expected, "{kind:?} {owner}");
+        for (api_version, owner_kind, kinds) in &table {
+            for controller in [true, false] {
+                let mut request = workload_review(kind);
+                request["object"]["metadata"]["ownerReferences"] =
+                    owner(api_version, owner_kind, controller);
+                let subject = decode(request).unwrap().case.subject;
+                let Subject::Workload { controlled, .. } = subject else {
+                    panic!("{kind:?}")
+                };
+                let expected = controller && kinds.contains(&kind);
+                assert_eq!(controlled, expected, "{kind:?} {api_version} {owner_kind}");
+            }
         }
     }
 }

@@ -11,9 +11,12 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use super::reader::Raw;
 use crate::argocd::accounts::is_account_key;
 use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use crate::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use crate::policy::break_glass::{ANNOTATION, ANNOTATION_BYTES};
 use crate::policy::cut::cut;
+use crate::runtime::controller::Controller;
 use crate::runtime::json_object::{EXPECTED, Object};
+use crate::runtime::name::Name;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -115,18 +118,47 @@ impl Metadata<'_> {
             .is_some_and(|labels| labels.part_of_argo_cd)
     }
 
+    /// Whether Argo CD takes a Secret for the description of a cluster.
+    pub(super) fn is_of_a_cluster(&self) -> bool {
+        self.labels
+            .as_ref()
+            .is_some_and(|labels| labels.of_a_cluster)
+    }
+
     pub(super) fn allow(&self) -> Option<String> {
         self.annotations.as_ref()?.allow.clone()
     }
 
-    pub(super) fn controlled(&self) -> bool {
-        let owners = self.owner_references.as_deref().unwrap_or_default();
-        owners.iter().any(|owner| owner.0.controller == Some(true))
+    /// The owner that controls the object, of which the API server lets there be one.
+    pub(super) fn controller(&self) -> Option<Controller> {
+        let mut owners = self.owner_references.as_deref().unwrap_or_default().iter();
+        let owner = owners.find(|owner| owner.0.controller == Some(true))?;
+        let OwnerReference {
+            api_version,
+            kind,
+            name,
+            ..
+        } = &owner.0;
+        Some(Controller {
+            group: match api_version.split_once('/') {
+                Some((group, _)) => group.to_owned(),
+                None => String::new(),
+            },
+            kind: Name::from(kind.as_str()),
+            name: Name::from(name.as_str()),
+        })
     }
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct OwnerReference {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     controller: Option<bool>,
 }
@@ -134,6 +166,7 @@ pub(super) struct OwnerReference {
 /// The labels, reduced to whether Argo CD finds a ConfigMap by them.
 pub(super) struct Labels {
     part_of_argo_cd: bool,
+    of_a_cluster: bool,
 }
 
 impl<'de> Deserialize<'de> for Labels {
@@ -147,15 +180,20 @@ impl<'de> Deserialize<'de> for Labels {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let mut part_of_argo_cd = false;
+                let (mut part_of_argo_cd, mut of_a_cluster) = (false, false);
                 while let Some(Text(key)) = map.next_key()? {
                     if key == PART_OF_LABEL {
                         part_of_argo_cd = map.next_value::<Text<'de>>()?.0 == PART_OF_VALUE;
+                    } else if key == TYPE_LABEL {
+                        of_a_cluster = map.next_value::<Text<'de>>()?.0 == CLUSTER_TYPE;
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
                 }
-                Ok(Labels { part_of_argo_cd })
+                Ok(Labels {
+                    part_of_argo_cd,
+                    of_a_cluster,
+                })
             }
         }
         deserializer.deserialize_map(LabelsVisitor)

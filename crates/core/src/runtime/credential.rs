@@ -70,6 +70,15 @@ pub struct References {
     pub found: Vec<Reference>,
     /// Mentions that cannot.
     pub unresolved: Vec<Unresolved>,
+    /// Whether the pods mount a volume of the Secrets Store CSI driver, which can make Secrets when a pod starts.
+    pub secrets_store: bool,
+}
+
+impl Reference {
+    /// Whether the component reads the Secret itself, by its name, so that nothing else resolves what stands in it.
+    pub fn is_by_name(&self) -> bool {
+        self.variable == TOKEN_SECRET_NAME
+    }
 }
 
 /// Reads every shape that counts from `containers`, whose pod spec is at `pod_spec_path`.

@@ -2,6 +2,7 @@
 //!
 //! Pure: pod templates and values in, references and shapes out.
 
+pub mod controller;
 pub mod credential;
 pub mod json_object;
 pub mod malformed;

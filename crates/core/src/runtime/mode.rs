@@ -3,6 +3,8 @@
 //!
 //! Source: the `gitops-runtime` chart; App Proxy and argocd-server at their first start.
 
+use super::credential::{Reference, TOKEN};
+
 /// The ConfigMap, in the Runtime's namespace, that tells the mode.
 pub const CONFIG_MAP_NAME: &str = "cap-app-proxy-cm";
 /// Its key that tells a built-in Argo CD from an external one.
@@ -18,8 +20,10 @@ const INITIAL_ADMIN: (&str, &str) = ("argocd-initial-admin-secret", "password");
 /// How a Runtime authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// With the Argo CD that its own chart installs.
+    /// With the Argo CD that its own chart installs, by user name and password.
     BuiltIn,
+    /// With the Argo CD that its own chart installs, by a token that a person made.
+    BuiltInToken,
     /// With an external Argo CD, by user name and password.
     ExternalPassword,
     /// With an external Argo CD, by a token that a person made.
@@ -34,12 +38,18 @@ impl Mode {
     /// Reads the mode from the two keys of `cap-app-proxy-cm`.
     pub fn read(is_external: Option<&str>, username: Option<&str>) -> Mode {
         match (is_external, username) {
-            (Some("false"), _) => Mode::BuiltIn,
+            (Some("false"), Some(_)) => Mode::BuiltIn,
+            (Some("false"), None) => Mode::BuiltInToken,
             (Some("true"), Some(_)) => Mode::ExternalPassword,
             (Some("true"), None) => Mode::ExternalToken,
             (_, Some(_)) => Mode::Password,
             (_, None) => Mode::Unknown,
         }
+    }
+
+    /// Whether Argo CD is known to be in the Runtime's own namespace.
+    pub fn has_own_argocd(self) -> bool {
+        matches!(self, Mode::BuiltIn | Mode::BuiltInToken)
     }
 }
 
@@ -61,14 +71,32 @@ pub fn may_be_self_made(secret: &str, key: &str) -> bool {
     (secret, key) == APP_PROXY || (secret, key) == INITIAL_ADMIN
 }
 
+/// Who makes what a reference is to, in `mode`.
+pub fn maker_of(reference: &Reference, mode: Mode) -> Maker {
+    // App Proxy itself waits for a variable that must be there, and so never makes its token.
+    let waited_for = reference.variable == TOKEN && !reference.optional;
+    if reference.made_by_a_person || (mode == Mode::BuiltInToken && waited_for) {
+        return Maker::Person;
+    }
+    maker(mode, reference.secret.as_str(), reference.key.as_str())
+}
+
+/// The Secret and key of the password that argocd-server makes at its first start.
+pub fn is_initial_password(reference: &Reference) -> bool {
+    (reference.secret.as_str(), reference.key.as_str()) == INITIAL_ADMIN
+}
+
 /// Who makes this key of this Secret in `mode`.
 pub fn maker(mode: Mode, secret: &str, key: &str) -> Maker {
     match (mode, (secret, key)) {
         (Mode::Unknown, APP_PROXY | INITIAL_ADMIN) | (Mode::Password, INITIAL_ADMIN) => {
             Maker::Unknown
         }
-        (Mode::BuiltIn | Mode::ExternalPassword | Mode::Password, APP_PROXY) => Maker::AppProxy,
-        (Mode::BuiltIn, INITIAL_ADMIN) => Maker::ArgoCd,
+        (
+            Mode::BuiltIn | Mode::BuiltInToken | Mode::ExternalPassword | Mode::Password,
+            APP_PROXY,
+        ) => Maker::AppProxy,
+        (Mode::BuiltIn | Mode::BuiltInToken, INITIAL_ADMIN) => Maker::ArgoCd,
         _ => Maker::Person,
     }
 }
@@ -81,7 +109,7 @@ mod tests {
     fn the_config_map_tells_the_mode() {
         let table = [
             (Some("false"), Some("admin"), Mode::BuiltIn),
-            (Some("false"), None, Mode::BuiltIn),
+            (Some("false"), None, Mode::BuiltInToken),
             (Some("true"), Some("gitops"), Mode::ExternalPassword),
             (Some("true"), None, Mode::ExternalToken),
             (Some("yes"), None, Mode::Unknown),

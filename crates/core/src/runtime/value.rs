@@ -45,6 +45,12 @@ pub enum ValueDefect {
     /// Something to be replaced that was not.
     #[error("looks like a placeholder that was never filled in")]
     Placeholder,
+    /// What SOPS encrypts, and nobody decrypted.
+    #[error("is still encrypted by SOPS (ENC[AES256_GCM,…]): it was never decrypted")]
+    Encrypted,
+    /// What a webhook of Vault resolves in the environment of a container, and nowhere else.
+    #[error("is a reference (vault:…#…), which only the environment of a container resolves")]
+    VaultReference,
     /// A token that Argo CD could never accept.
     #[error(transparent)]
     Token(TokenDefect),
@@ -54,18 +60,33 @@ impl ValueDefect {
     /// Whether such a value can never work in this role. Otherwise it is a hint: a password may look like anything.
     pub fn is_certain(self, role: Role) -> bool {
         match (role, self) {
+            (_, ValueDefect::VaultReference) => false,
             (Role::Token, _) => true,
             (
                 Role::Password,
-                ValueDefect::Base64Twice | ValueDefect::BearerPrefix | ValueDefect::Quoted,
+                ValueDefect::Base64Twice
+                | ValueDefect::BearerPrefix
+                | ValueDefect::Quoted
+                | ValueDefect::Placeholder,
             ) => false,
             (Role::Password, _) => true,
         }
     }
 
+    /// Whether such a credential works today all the same, though not for good.
+    pub fn is_accepted_for_now(self) -> bool {
+        matches!(self, ValueDefect::Token(defect) if defect.is_accepted_for_now())
+    }
+
     /// How to mend it, a sentence.
     pub fn mend(self) -> &'static str {
         match self {
+            ValueDefect::Encrypted => {
+                "Decrypt it before it is applied (sops --decrypt, or the plugin that does), or apply it by a tool that does."
+            }
+            ValueDefect::VaultReference => {
+                "Refer to it by secretKeyRef where Bank-Vaults' webhook is; a component that reads the Secret itself needs the token."
+            }
             ValueDefect::NotUtf8 => {
                 "Store the credential itself as text, under data in base64 or under stringData as it is."
             }
@@ -98,10 +119,31 @@ pub fn examine(role: Role, value: &SecretBytes, now: f64) -> Vec<ValueDefect> {
     if text.trim().is_empty() {
         return vec![ValueDefect::Empty];
     }
+    if text.starts_with(SOPS) {
+        return vec![ValueDefect::Encrypted];
+    }
+    if is_vault_reference(text) {
+        return vec![ValueDefect::VaultReference];
+    }
     match role {
         Role::Token => token(text, now, LAYERS).defects,
         Role::Password => password(text),
     }
+}
+
+/// What the values begin with that SOPS encrypts.
+const SOPS: &str = "ENC[AES256_GCM,";
+
+/// Whether Bank-Vaults' webhook resolves it: `vault:path#key`, with `>>` in front or not.
+fn is_vault_reference(text: &str) -> bool {
+    let path = text
+        .strip_prefix(">>")
+        .unwrap_or(text)
+        .strip_prefix("vault:");
+    path.is_some_and(|path| {
+        path.split_once('#')
+            .is_some_and(|(path, key)| !path.is_empty() && !key.is_empty())
+    })
 }
 
 /// The most mistakes on top of each other that are told apart.

@@ -111,7 +111,7 @@ fn every_mistake_with_a_token_is_told_as_what_it_looks_like() {
 #[test]
 fn a_password_may_look_like_anything_that_is_not_certainly_wrong() {
     use ValueDefect::*;
-    let table: [(&[u8], &[ValueDefect]); 18] = [
+    let table: [(&[u8], &[ValueDefect]); 22] = [
         (b"correct horse battery staple", &[]),
         (b" leading and trailing ", &[]),
         (b"\xff", &[NotUtf8]),
@@ -128,6 +128,13 @@ fn a_password_may_look_like_anything_that_is_not_certainly_wrong() {
         (b"\"quoted\"", &[Quoted]),
         (b"Bearer x", &[BearerPrefix]),
         (b"c2VjcmV0cGFzc3dvcmQ=", &[Base64Twice]),
+        (
+            b"ENC[AES256_GCM,data:AAAA,iv:BBBB,tag:CCCC,type:str]",
+            &[Encrypted],
+        ),
+        (b"vault:secret/data/argo#password", &[VaultReference]),
+        (b">>vault:secret/data/argo#password", &[VaultReference]),
+        (b"vault:no-key", &[]),
         (b"abcdefgh", &[]),
         (b"Zm9vYmFyYmF6cXV4", &[]),
     ];
@@ -140,7 +147,7 @@ fn a_password_may_look_like_anything_that_is_not_certainly_wrong() {
         );
     }
     assert!(!Quoted.is_certain(Role::Password) && Quoted.is_certain(Role::Token));
-    assert!(TrailingNewline.is_certain(Role::Password) && Placeholder.is_certain(Role::Password));
+    assert!(TrailingNewline.is_certain(Role::Password) && !Placeholder.is_certain(Role::Password));
 }
 
 #[derive(Deserialize)]

@@ -64,14 +64,6 @@ impl WorkloadKind {
         })
     }
 
-    /// Whether a controller that owns such an object has a template of its own that is judged instead.
-    pub fn follows_its_controller(self) -> bool {
-        matches!(
-            self,
-            WorkloadKind::ReplicaSet | WorkloadKind::Job | WorkloadKind::Pod
-        )
-    }
-
     /// The path of the pod spec in the object.
     pub fn pod_spec_path(self) -> &'static str {
         match self {
@@ -90,9 +82,11 @@ impl WorkloadKind {
     pub fn template(self, spec: &str) -> Result<Template<'_>, Malformed<'_>> {
         if self == WorkloadKind::Pod {
             let pod = serde_json::from_str::<Object<PodSpec>>(spec);
+            let pod = pod.map_err(|_| Malformed::pod(spec))?.0;
             return Ok(Template {
                 text: None,
-                containers: pod.map_err(|_| Malformed::pod(spec))?.0.containers(),
+                secrets_store: pod.mounts_secrets_store(),
+                containers: pod.containers(),
             });
         }
         let template = self.template_text(spec);
@@ -100,13 +94,13 @@ impl WorkloadKind {
             return Ok(Template::default());
         };
         let pod_template: Result<Option<Object<PodTemplate>>, _> = serde_json::from_str(text.get());
+        let pod = pod_template
+            .map_err(|_| Malformed::template(self, text.get()))?
+            .and_then(|template| template.0.spec);
         Ok(Template {
             text: Some(text),
-            containers: pod_template
-                .map_err(|_| Malformed::template(self, text.get()))?
-                .and_then(|template| template.0.spec)
-                .map(|spec| spec.0.containers())
-                .unwrap_or_default(),
+            secrets_store: pod.as_ref().is_some_and(|pod| pod.0.mounts_secrets_store()),
+            containers: pod.map(|pod| pod.0.containers()).unwrap_or_default(),
         })
     }
 
@@ -131,6 +125,8 @@ pub struct Template<'a> {
     text: Option<&'a RawValue>,
     /// Init containers first, as they run.
     pub containers: Vec<Container<'a>>,
+    /// Whether it mounts a volume of the Secrets Store CSI driver.
+    pub secrets_store: bool,
 }
 
 impl Template<'_> {
@@ -238,6 +234,24 @@ struct PodSpec<'a> {
     init_containers: Option<Nullable<WireContainer<'a>>>,
     #[serde(borrow, default)]
     containers: Option<Nullable<WireContainer<'a>>>,
+    /// Not read unless it has the shape of volumes, which decides nothing else.
+    #[serde(borrow, default)]
+    volumes: Option<&'a RawValue>,
+}
+
+/// The driver of the volumes by which the Secrets Store CSI driver makes Secrets.
+const SECRETS_STORE: &str = "secrets-store.csi.k8s.io";
+
+#[derive(Deserialize)]
+struct Volume {
+    #[serde(default)]
+    csi: Option<CsiVolume>,
+}
+
+#[derive(Deserialize)]
+struct CsiVolume {
+    #[serde(default)]
+    driver: String,
 }
 
 #[derive(Deserialize)]
@@ -257,6 +271,15 @@ fn null_is_empty<'de: 'a, 'a, D: Deserializer<'de>>(text: D) -> Result<Cow<'a, s
 }
 
 impl<'a> PodSpec<'a> {
+    fn mounts_secrets_store(&self) -> bool {
+        let volumes = self
+            .volumes
+            .map(|volumes| serde_json::from_str(volumes.get()));
+        let volumes: Vec<Volume> = volumes.and_then(Result::ok).unwrap_or_default();
+        let mut drivers = volumes.iter().filter_map(|volume| volume.csi.as_ref());
+        drivers.any(|csi| csi.driver == SECRETS_STORE)
+    }
+
     fn containers(self) -> Vec<Container<'a>> {
         let place = |list: &'static str, containers: Option<Nullable<WireContainer<'a>>>| {
             let containers = containers.unwrap_or_default().into_iter();
