@@ -42,7 +42,7 @@ fuzz_target!(|body: &[u8]| {
     let Ok(request) = Request::decode(body, 128) else {
         return;
     };
-    // The reader passes over what it does not need, and must be as strict there.
+    // What is not needed is passed over as strictly.
     let review: Review<'_> = serde_json::from_slice(body).expect("what is answered is JSON");
     let _ = POLICY.plan(&request.case);
     let _ = POLICY.plan_use(&request.case);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::GivenUp;
 use super::secret::SecretChange;
 pub use super::undecodable::Undecodable;
-use super::{depth, reader, wire};
+use super::{depth, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::argocd::settings::SECRET_NAME;
 use crate::policy::accounts::AccountsConfigMap;
@@ -84,10 +83,14 @@ impl Request {
     /// When there is nothing that could be answered or decided; the caller answers HTTP 400.
     pub fn decode(body: &[u8], max_depth: usize) -> Result<Request, Undecodable> {
         let body = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
-        let review = match reader::read(body, max_depth) {
-            Ok(Object(review)) => review,
-            Err(GivenUp) => read_slowly(body, max_depth)?,
-        };
+        if !depth::within(body.as_bytes(), max_depth) {
+            return Err(Undecodable::TooDeep(max_depth));
+        }
+        // serde takes an array for a struct, field by field; nobody sends a review like that.
+        if !body.trim_ascii_start().starts_with('{') {
+            return Err(Undecodable::NoObject);
+        }
+        let review = serde_json::from_str(body).map_err(|error| Undecodable::from(&error))?;
         Request::of(review, body)
     }
 
@@ -144,19 +147,6 @@ impl Request {
             },
         })
     }
-}
-
-/// Reads what only serde_json reads, or says what is wrong with it.
-#[cold]
-fn read_slowly(body: &str, max_depth: usize) -> Result<wire::Review<'_>, Undecodable> {
-    if !depth::within(body.as_bytes(), max_depth) {
-        return Err(Undecodable::TooDeep(max_depth));
-    }
-    // serde takes an array for a struct, field by field; nobody sends a review like that.
-    if !body.trim_ascii_start().starts_with('{') {
-        return Err(Undecodable::NoObject);
-    }
-    serde_json::from_str(body).map_err(|error| Undecodable::from(&error))
 }
 
 fn metadata<'a, 'b>(object: Option<&'a wire::Guarded<'b>>) -> Option<&'a wire::Metadata<'b>> {
@@ -334,17 +324,13 @@ fn template<'a>(
 ) -> Result<Template<'a>, Malformed<'a>> {
     match object.spec {
         None => Ok(Template::default()),
-        Some(spec) => kind.template(spec.0),
+        Some(spec) => kind.template(spec.get()),
     }
 }
 
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "request_reader_tests.rs"]
-mod reader_tests;
 
 #[cfg(test)]
 #[path = "request_workload_tests.rs"]

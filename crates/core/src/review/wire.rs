@@ -7,8 +7,8 @@ use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
-use super::reader::Raw;
 use crate::argocd::accounts::is_account_key;
 use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
 use crate::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
@@ -91,7 +91,7 @@ pub(super) struct Guarded<'a> {
     #[serde(borrow, default)]
     pub(super) data: Option<AccountData<'a>>,
     #[serde(borrow, default)]
-    pub(super) spec: Option<Raw<'a>>,
+    pub(super) spec: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
