@@ -37,8 +37,9 @@ impl Cluster {
         let response = self.send(request, "application/json", json).await?;
         let status = response.status();
         let warnings = response.headers().get_all("warning").iter();
+        // A header need not be ASCII, and a warning that was cut ends in an ellipsis.
         let warnings = warnings
-            .filter_map(|value| value.to_str().ok().map(str::to_owned))
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect();
         let body = self.bounded(response.into_body()).await?;
         let message = if status.is_success() {

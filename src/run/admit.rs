@@ -127,7 +127,6 @@ impl<S: Source> Admission<S> {
             credentials: &credentials,
             user_names: &user_names,
             mode: mode.mode(),
-            now,
         };
         let verification = self.verification(&lookups, argocd, &reads, deadline).await;
         let initial_password_spent = self

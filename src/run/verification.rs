@@ -74,8 +74,6 @@ pub(super) struct Reads<'a> {
     pub(super) credentials: &'a BTreeMap<CredentialKey, CredentialFact>,
     pub(super) user_names: &'a UserNames,
     pub(super) mode: Mode,
-    /// Unix seconds.
-    pub(super) now: f64,
 }
 
 impl<S: Source> Admission<S> {
@@ -259,7 +257,6 @@ fn judge<'a>(
         None => Verification::NotFound(argocd.namespace.clone()),
         Some(unread) => Verification::Unread(object, argocd.namespace.clone(), unread.clone()),
     })?;
-    let later = argocd.state().map(|state| state.after_start(reads.now));
     let (mut judged, mut comparisons) = (Vec::new(), Vec::new());
     for key in &lookups.verified {
         let ((name, data_key, role), user_name) = key;
@@ -273,11 +270,7 @@ fn judge<'a>(
             _ if is_resolved_elsewhere(reads, &key.0) => {}
             Role::Token => {
                 if let Ok(token) = std::str::from_utf8(value.expose()) {
-                    let mut rejections = state.verify(token);
-                    if let (true, Ok(later)) = (rejections.is_empty(), &later) {
-                        rejections = later.verify(token);
-                    }
-                    judged.push((key.clone(), Verified::Judged(rejections)));
+                    judged.push((key.clone(), Verified::Judged(state.verify(token))));
                 }
             }
             // What is certainly wrong need not be compared.

@@ -45,7 +45,17 @@ impl Vector {
 
     /// A folder of manifests in which the token is in gitops/token/key, and Argo CD in the namespace argocd.
     fn state(&self) -> TempDir {
-        let object = |kind: &str, namespace: &str, name: &str, data: Value| json!({"kind": kind, "metadata": {"name": name, "namespace": namespace}, "data": data});
+        let object = |kind: &str, namespace: &str, name: &str, data: Value| {
+            json!({
+                "kind": kind,
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "labels": {"app.kubernetes.io/part-of": "argocd"},
+                },
+                "data": data,
+            })
+        };
         let objects = [
             object(
                 "Secret",

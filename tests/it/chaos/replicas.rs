@@ -12,6 +12,7 @@ use rcgen::CertificateParams;
 
 use crate::control_plane::balancer::Balancer;
 use crate::control_plane::certificates::{Authority, ServerCertificate};
+use crate::control_plane::keyguard::enforcing_dry_runs;
 use crate::control_plane::plain_http::{self, Answer};
 use crate::control_plane::process::{Process, free_address};
 use crate::control_plane::workspace::Workspace;
@@ -58,7 +59,7 @@ impl Service {
             tls: authority.issue_with(&["localhost", "127.0.0.1"], &workspace, change),
             authority: authority.certificate,
             state: state.parent().expect("a folder").to_owned(),
-            config: workspace.write("config.yaml", config),
+            config: workspace.write("config.yaml", enforcing_dry_runs(config)),
             balancer: Balancer::new(),
             probed: Mutex::default(),
             _workspace: workspace,

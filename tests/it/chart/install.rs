@@ -80,7 +80,7 @@ fn one_command_installs_a_guard_and_one_removes_it() {
     let (tested, printed) = release.test();
     println!("{printed}");
     tested.expect_ok();
-    assert!(printed.contains("refused, as it should be"), "{printed}");
+    assert!(printed.contains("warned of, as it should be"), "{printed}");
     assert!(printed.contains("admitted, as it should be"), "{printed}");
     for (kind, place) in [
         ("role", "default"),

@@ -22,8 +22,8 @@ fn await_said(release: &Release<'_>, namespace: &str, expected: &[&str]) -> Stri
     })
 }
 
-fn of(resource: &str, name: &str) -> Value {
-    json!({"verbs": ["get"], "apiGroups": [""], "resources": [resource], "resourceNames": [name]})
+fn of(resource: &str, names: &[&str]) -> Value {
+    json!({"verbs": ["get"], "apiGroups": [""], "resources": [resource], "resourceNames": names})
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn verifying_in_another_namespace_takes_two_rights_by_name_and_each_is_told_when
 
     let only = format!("namespaces={{{runtime}}}");
     let verify = format!("config.verify.argocdNamespace={argocd}");
-    let mut release = Release::install(&plane, &[&only, &verify]);
+    let mut release = Release::install(&plane, &[&only, &verify, "config.dryRun=enforce"]);
     external(&release, &runtime);
     let keeps = registration(&["get", "patch"]);
-    let of_secret = of("secrets", "argocd-secret");
-    let of_config_map = of("configmaps", "argocd-cm");
+    let of_secret = of("secrets", &["argocd-secret", "argocd-server-tls"]);
+    let of_config_map = of("configmaps", &["argocd-cm"]);
     let both = [of_secret.clone(), of_config_map.clone()];
     await_granted(
         &release,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::ControlPlane;
 use super::balancer::Balancer;
+use super::keyguard::enforcing_dry_runs;
 use super::plain_http::{self, Answer};
 use super::process::{Process, free_address};
 use super::users::ADMIN;
@@ -107,7 +108,7 @@ impl<'a> Fleet<'a> {
         let workspace = Workspace::new();
         let fleet = Self {
             kubeconfig: plane.kubeconfig_for_service_account(&namespace, "keyguard"),
-            config: workspace.write("config.yaml", config),
+            config: workspace.write("config.yaml", enforcing_dry_runs(config)),
             balancer: Balancer::new(),
             plane,
             namespace,

@@ -75,10 +75,8 @@ impl Keyguard {
         let authority = Authority::new(&workspace);
         let tls = Mounted::new(workspace.path("tls"));
         put_certificate(&authority, &tls, &workspace, |_| {});
-        let config = options
-            .config
-            .as_ref()
-            .map(|text| mounted_config(&workspace, text));
+        let config = enforcing_dry_runs(options.config.as_deref().unwrap_or_default());
+        let config = Some(mounted_config(&workspace, &config));
         let mut arguments = arguments(plane, options, &tls);
         arguments.extend(config_arguments(config.as_ref()));
         let (process, address, health) = start_on_free_ports(|| {
@@ -142,7 +140,7 @@ impl Keyguard {
     /// Exchanges its configuration, as whoever changes the mounted ConfigMap does.
     pub(crate) fn reconfigure(&self, text: &str) {
         let config = self.config.as_ref().expect("it was started with one");
-        config.put(&[(CONFIG, text.as_bytes())]);
+        config.put(&[(CONFIG, enforcing_dry_runs(text).as_bytes())]);
     }
 
     /// Asks the health address, such as `/healthz`.
@@ -218,6 +216,17 @@ impl Keyguard {
             text(output.stderr)
         );
         text(output.stdout)
+    }
+}
+
+/// The configuration with dry runs that are refused like any other request, unless it says what they are for: most tests
+/// try a change by a dry run, so that it can be tried again.
+pub(crate) fn enforcing_dry_runs(config: &str) -> String {
+    match config.trim_start().strip_prefix('{') {
+        _ if config.contains("dryRun") => config.to_owned(),
+        Some(rest) if rest.trim_start().starts_with('}') => "{\"dryRun\": \"enforce\"}".to_owned(),
+        Some(rest) => format!("{{\"dryRun\": \"enforce\", {rest}"),
+        None => format!("dryRun: enforce\n{config}"),
     }
 }
 

@@ -70,7 +70,10 @@ fn a_warning_reaches_the_person() {
     let keyguard = Keyguard::start(plane, &Options::default());
     let _installed = keyguard.install(plane, &[&namespace]);
     let alice = plane.kubectl().as_user(ALICE).namespace(&namespace);
-    let created = alice.run(["create", "configmap", "argocd-cm"]).expect_ok();
+    let accounts = "--from-literal=accounts.admin=login";
+    let created = alice
+        .run(["create", "configmap", "argocd-cm", accounts])
+        .expect_ok();
     assert_eq!(created.warnings().len(), 1, "{}", created.stderr);
 }
 

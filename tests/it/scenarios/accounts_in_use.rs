@@ -59,7 +59,7 @@ fn an_account_in_use_is_protected_and_its_workloads_are_named() {
     let runtime = runtime(&guard, "accounts-runtime");
     let text = refused_by(patch(&argocd, &removed), REMOVED);
     let user = format!(
-        "in use by Deployment \"gitops-operator\" in namespace {:?}",
+        "Deployment \"gitops-operator\" in namespace {:?}",
         runtime.namespace
     );
     assert!(text.contains(&user), "{text}");

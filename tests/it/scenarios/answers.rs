@@ -21,15 +21,20 @@ fn a_refused_patch_reads_what_where_why_and_how() {
     let scene = with_argocd_cm("sentence");
     let patch = r#"--patch={"data":{"accounts.admin":"login"}}"#;
     let arguments = ["patch", "configmap", "argocd-cm", "--type=merge", patch];
+    let namespace = &scene.namespace;
     assert_eq!(
         scene.alice().run(arguments).expect_refused(),
-        concat!(
+        [
             r#"Error from server (Forbidden): admission webhook "argocd-cm.keyguard.dev" denied the request: "#,
-            r#"account "admin" loses apiKey (data["accounts.admin"]: "apiKey, login" → "login"): "#,
+            &format!(r#"account "admin" in namespace "{namespace}" loses apiKey "#),
+            r#"(data["accounts.admin"]: "apiKey, login" → "login"): "#,
             "the GitOps Runtime authenticates with an API key of this account and would stop at once. ",
-            r#"Keep apiKey in data["accounts.admin"]. [accounts/api-key-removed]"#,
-            "\n",
-        )
+            r#"Keep apiKey in data["accounts.admin"]. "#,
+            "When no GitOps Runtime uses this Argo CD, or its Runtime is removed, ",
+            &format!("list {namespace:?} in exemptNamespaces of keyguard's configuration. "),
+            "[accounts/api-key-removed]\n",
+        ]
+        .concat()
     );
 }
 
@@ -51,9 +56,9 @@ fn a_refused_deployment_reads_what_where_why_and_how() {
         format!(
             "kubectl create secret generic absent -n {namespace} --from-literal=key='<API key>'"
         ),
-        r#"put the Secret into an earlier wave (annotation argocd.argoproj.io/sync-wave: "-1")"#
+        r#"put that into an earlier sync wave (annotation argocd.argoproj.io/sync-wave: "-1")"#
             .to_owned(),
-        "the next sync then goes through. [credentials/secret-missing]\n".to_owned(),
+        "[credentials/secret-missing]\n".to_owned(),
     ];
     for part in told {
         assert!(refusal.contains(&part), "{part}: {refusal}");

@@ -36,7 +36,9 @@ impl Argocd {
         let scene = guard.scene(prefix);
         let key = random_text();
         let accounts = argocd_cm(&json!({"accounts.admin": "apiKey, login"}));
-        let own = secret("argocd-secret", "server.secretkey", &key);
+        let mut own = secret("argocd-secret", "server.secretkey", &key);
+        own["stringData"] =
+            json!({"admin.password": "a hash", "admin.passwordMtime": "2020-01-01T00:00:00Z"});
         scene.create(&[accounts, own]).expect_silence();
         Argocd { scene, key }
     }

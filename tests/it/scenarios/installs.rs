@@ -125,7 +125,10 @@ fn broken(needed: &Needed) -> Vec<(Option<Value>, &'static str)> {
             holding(format!("{good}\n").as_bytes()),
             "credentials/value-malformed",
         ),
-        (holding(b"<fill me in>"), "credentials/value-malformed"),
+        (
+            holding(b"ENC[AES256_GCM,data:AAAA]"),
+            "credentials/value-malformed",
+        ),
     ];
     if needed.holds == Holds::Token {
         let expiring = Token::api_key("admin").claim("exp", 4_000_000_000_u64);

@@ -74,7 +74,7 @@ fn a_rule_warns_or_is_only_recorded_as_configured_and_the_others_are_enforced() 
             ["warn", removed[0]],
             ["allow", "none"],
             ["audit", "accounts/account-disabled"],
-            ["audit", "accounts/api-key-missing"],
+            ["allow", "none"],
             ["allow", "none"],
             ["deny", unreadable[0]],
             ["audit", "credentials/secret-missing"],

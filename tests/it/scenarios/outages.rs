@@ -27,9 +27,14 @@ fn while_it_is_down_what_it_guards_is_refused_and_nothing_else_is_touched() {
     let owned = |kind: &str, name: &str| {
         let pod = json!({"containers": [container("main", vec![token_from("token", "key")])]});
         let mut object = workload(kind, name, &pod);
+        let (api_version, owner) = match kind {
+            "ReplicaSet" => ("apps/v1", "Deployment"),
+            "Job" => ("batch/v1", "CronJob"),
+            _ => ("apps/v1", "ReplicaSet"),
+        };
         object["metadata"]["ownerReferences"] = json!([{
-            "apiVersion": "apps/v1",
-            "kind": "ReplicaSet",
+            "apiVersion": api_version,
+            "kind": owner,
             "name": "owner",
             "uid": "5f0c3a62-6a24-4c0b-9f1a-0d6a2f0f6f10",
             "controller": true,

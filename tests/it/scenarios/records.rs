@@ -151,7 +151,7 @@ fn forms(value: &str) -> Vec<String> {
 fn no_log_line_message_or_metric_ever_has_a_part_of_a_secret() {
     let guard = Guard::start(&Options {
         config: Some(
-            "rules: {credentials/value-malformed: warn, credentials/value-malformed: audit}"
+            "rules: {credentials/value-malformed: warn, credentials/token-expires: audit}"
                 .to_owned(),
         ),
         ..Options::default()

@@ -74,11 +74,14 @@ fn a_secret_is_rotated_to_another_good_token_and_to_nothing_else() {
     let next = token();
     warned_of(put(&scene, &next), &[]);
     let expiring = Token::api_key("admin").claim("exp", 4_000_000_000_u64);
-    for broken in [format!("{next}\n"), String::new(), expiring.text()] {
+    for broken in [format!("{next}\n"), String::new(), token().repeat(2)] {
         let text = refused_by(put(&scene, &broken), BROKEN);
         assert!(text.contains("Deployment \"gitops-operator\""), "{text}");
         assert_secret(&next, &text);
     }
+    // It works until it expires.
+    warned_of(put(&scene, &expiring.text()), BROKEN);
+    warned_of(put(&scene, &next), &[]);
     let other = secret("mine", "other", &next);
     refused_by(scene.send(["replace"], &other), BROKEN);
     let removed = r#"--patch={"data":{"token":null}}"#;

@@ -161,10 +161,10 @@ fn a_password_is_refused_only_for_what_can_never_work() {
             "ends in a newline",
         ),
         (
-            "angle",
-            b"<password>".to_vec(),
+            "sops",
+            b"ENC[AES256_GCM,data:AAAA,iv:BBBB,tag:CCCC,type:str]".to_vec(),
             &["credentials/value-malformed"],
-            "placeholder",
+            "never decrypted",
         ),
     ];
     judges(
@@ -184,6 +184,11 @@ fn a_password_is_refused_only_for_what_can_never_work() {
         (
             "bearer",
             format!("Bearer {password}"),
+            "credentials/value-malformed",
+        ),
+        (
+            "angle",
+            "<password>".to_owned(),
             "credentials/value-malformed",
         ),
         (

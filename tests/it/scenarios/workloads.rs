@@ -164,29 +164,68 @@ fn what_the_template_alone_does_not_tell_is_a_warning() {
 }
 
 #[test]
-fn what_a_controller_makes_is_not_asked_about() {
+fn what_a_judged_controller_makes_is_not_asked_about_and_what_another_makes_is_judged() {
     let guard = Guard::shared();
     let scene = guard.scene("controlled");
-    let owned = |kind: &str, name: &str, controller: Value| {
+    let owned = |kind: &str, name: &str, (api_version, owner): (&str, &str), controller: Value| {
         let pod = json!({"containers": [container("main", vec![token_from("gone", "token")])]});
         let mut object = workload(kind, name, &pod);
         object["metadata"]["ownerReferences"] = json!([{
-            "apiVersion": "example.com/v1",
-            "kind": "Owner",
+            "apiVersion": api_version,
+            "kind": owner,
             "name": "owner",
             "uid": "5f0c3a62-6a24-4c0b-9f1a-0d6a2f0f6f10",
             "controller": controller,
         }]);
         object
     };
-    let kinds = ["Pod", "ReplicaSet", "Job"];
-    let controlled = kinds.map(|kind| owned(kind, "controlled", true.into()));
-    scene.create(&controlled).expect_silence();
+    let judged = [
+        ("Pod", "apps/v1", "ReplicaSet"),
+        ("Pod", "apps/v1", "StatefulSet"),
+        ("Pod", "apps/v1", "DaemonSet"),
+        ("Pod", "batch/v1", "Job"),
+        ("ReplicaSet", "apps/v1", "Deployment"),
+        ("ReplicaSet", "argoproj.io/v1alpha1", "Rollout"),
+        ("Job", "batch/v1", "CronJob"),
+    ];
+    let controlled = |(index, (kind, version, owner)): (usize, &(&str, &str, &str))| {
+        owned(
+            kind,
+            &format!("by-{index}"),
+            (*version, *owner),
+            true.into(),
+        )
+    };
+    let objects: Vec<_> = judged.iter().enumerate().map(controlled).collect();
+    scene.create(&objects).expect_silence();
     assert_eq!(guard.decisions(&scene), [] as [Value; 0]);
 
-    let owned_only = kinds.map(|kind| owned(kind, "owned", Value::Null));
-    let own_template = owned("Deployment", "own-template", true.into());
-    let asked: Vec<_> = owned_only.into_iter().chain([own_template]).collect();
+    let others = [
+        ("Pod", "v1", "ReplicationController"),
+        ("Pod", "apps.kruise.io/v1alpha1", "CloneSet"),
+        ("Pod", "apps.kruise.io/v1beta1", "StatefulSet"),
+        ("ReplicaSet", "example.com/v1", "Deployment"),
+        ("Job", "example.com/v1", "Owner"),
+        ("Deployment", "apps/v1", "ReplicaSet"),
+    ];
+    let mut asked: Vec<_> = others
+        .iter()
+        .enumerate()
+        .map(|(index, (kind, version, owner))| {
+            owned(
+                kind,
+                &format!("of-{index}"),
+                (*version, *owner),
+                true.into(),
+            )
+        })
+        .collect();
+    asked.push(owned(
+        "Pod",
+        "owned",
+        ("apps/v1", "ReplicaSet"),
+        Value::Null,
+    ));
     let answers = scene.create(&asked);
     for object in &asked {
         let refusal = answers.refusal(object, &scene.namespace);

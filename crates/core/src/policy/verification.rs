@@ -66,8 +66,7 @@ pub enum Unverified {
 impl Verified {
     /// Whether Argo CD accepts it.
     pub fn is_accepted(&self) -> bool {
-        let lasts = |rejection: &Rejection| matches!(rejection, Rejection::NextStart(_));
-        matches!(self, Verified::Judged(rejections) if rejections.iter().all(lasts))
+        matches!(self, Verified::Judged(rejections) if rejections.is_empty())
     }
 
     /// Whether a defect of the value itself is none, now that Argo CD accepts it: an account may have an empty name,
@@ -103,14 +102,7 @@ impl Verification {
                 None => Vec::new(),
                 Some(Verified::Judged(rejections)) => rejections
                     .iter()
-                    .map(|rejection| {
-                        // It works today; what a restart does is worth knowing.
-                        let severity = match rejection {
-                            Rejection::NextStart(_) => Severity::Warning,
-                            _ => Severity::Refusal,
-                        };
-                        rejected(place, rejection, capped(severity))
-                    })
+                    .map(|rejection| rejected(place, rejection, capped(Severity::Refusal)))
                     .collect(),
                 Some(Verified::UserNameUntold(untold)) => vec![account_untold(place, *untold)],
                 Some(Verified::Unread(unverified)) => {
