@@ -48,7 +48,7 @@ fn every_report_is_answered_as_is_right() {
     let plane = ControlPlane::shared();
     let wrong: Vec<String> = reports
         .iter()
-        .filter_map(|report| report.difference(&plane))
+        .filter_map(|report| report.difference(plane))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
