@@ -4,18 +4,24 @@ use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::admit::{Admission, Outcome, unix_now};
+use super::password_checks::Candidate;
+use super::verification::ArgocdRead;
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::claims::Capability;
 use keyguard_core::argocd::settings::SIGNING_KEY;
 use keyguard_core::argocd::shown::Shown;
-use keyguard_core::policy::accounts_in_use::{AccountsUse, account_of};
+use keyguard_core::credential::account_of_token;
+use keyguard_core::policy::accounts_in_use::AccountsUse;
 use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
 use keyguard_core::policy::facts::{ModeFact, Unread};
 use keyguard_core::policy::in_use::{InUse, Need, Search, need};
 use keyguard_core::policy::plan::is_object_name;
-use keyguard_core::policy::secrets_in_use::{SecretUse, compare, mode_matters, suspects};
+use keyguard_core::policy::secrets_in_use::{
+    Compared, SecretUse, Untold, compare, mode_matters, suspects,
+};
 use keyguard_core::policy::subject::{Case, Operation, Subject};
+use keyguard_core::policy::verification::Unverified;
 use keyguard_core::review::request::Request;
 use keyguard_core::review::secret::SecretChange;
 use keyguard_core::runtime::credential::Reference;
@@ -23,6 +29,7 @@ use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::User;
+use keyguard_core::runtime::value::{Role, examine};
 
 impl<S: Source> Admission<S> {
     /// Decides on a request whose verdict depends on who uses what it changes.
@@ -80,14 +87,59 @@ impl<S: Source> Admission<S> {
         let now = unix_now();
         // A Runtime with an Argo CD of its own has it in its own namespace.
         let argocd = argocd.filter(|it| !mode.mode().has_own_argocd() || it.namespace == namespace);
-        let state = || argocd.as_ref().and_then(|argocd| argocd.state().ok());
-        let states = state()
-            .zip(state())
-            .map(|(as_is, later)| [as_is, later.after_start(now)]);
         let old = change.old.unwrap_or_default();
         let new = change.new.as_ref();
+        let mut unverified = None;
+        let state = || argocd.as_ref().map(ArgocdRead::state);
+        let states = match state().zip(state()) {
+            None => None,
+            Some((Ok(as_is), Ok(later))) => Some([as_is, later.after_start(now)]),
+            Some((Err((object, cause)), _) | (_, Err((object, cause)))) => {
+                let namespace = argocd.as_ref().map(|argocd| argocd.namespace.clone());
+                let namespace = namespace.unwrap_or_default();
+                unverified = Some(match cause {
+                    None => Untold::NotFound(namespace),
+                    Some(cause) => Untold::Argocd(object, namespace, cause.clone()),
+                });
+                None
+            }
+        };
+        let mut compared = Compared::new();
+        if let Some([state, _]) = &states {
+            let logins = self.logins(&users.found, deadline).await;
+            unverified = logins
+                .unread
+                .map(Unverified::UserName)
+                .map(Untold::Password);
+            for (_, reference, user) in logins.found {
+                let key = (reference.key, user);
+                if reference.secret != *name || compared.contains_key(&key) {
+                    continue;
+                }
+                let mut both = [None; 2];
+                for (data, matches) in [Some(&old), new].into_iter().zip(&mut both) {
+                    let Some(password) = data.and_then(|data| data.get(key.0.as_str())) else {
+                        continue;
+                    };
+                    let values = examine(Role::Password, password, now);
+                    let candidate = Candidate {
+                        namespace,
+                        key: key.0.as_str(),
+                        password,
+                    };
+                    let found = self.matches(&key.1, &values, state, &candidate, deadline);
+                    match found.await {
+                        Ok(found) => *matches = found,
+                        Err(why) => unverified = Some(Untold::Password(why)),
+                    }
+                }
+                compared.insert(key, both);
+            }
+        }
+        let asked = states.as_ref().map(|states| (states, &compared));
         SecretUse {
-            values: compare(name, &users.found, &old, new, states.as_ref(), now),
+            values: compare(name, &users.found, &old, new, asked, now),
+            unverified,
             suspects: match users.unlisted {
                 Some(_) => suspects(name, &old, new, now),
                 None => Default::default(),
@@ -128,7 +180,7 @@ impl<S: Source> Admission<S> {
             ..AccountsUse::default()
         };
         for token in tokens.found {
-            let Some(account) = account_of(&token.value, key) else {
+            let Some(account) = account_of_token(&token.value, key) else {
                 continue;
             };
             for (user, _) in token.users {

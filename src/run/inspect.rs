@@ -18,11 +18,11 @@ use keyguard_core::argocd::settings::{SECRET_NAME, is_settings_key};
 use keyguard_core::argocd::shown::Shown;
 use keyguard_core::argocd::token::Token;
 use keyguard_core::argocd::verification::State;
+use keyguard_core::credential::{self, Credential, Defect};
 use keyguard_core::policy::credential_defects::rule_of_value;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;
 use keyguard_core::policy::verification::{mend, rule_of};
-use keyguard_core::policy::works::{self, Defect};
 use keyguard_core::runtime::name::looks_like_a_token;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::value::Role;
@@ -214,7 +214,7 @@ fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection 
         }
         Some(Ok((secret, config_map))) => Some(state(secret, config_map)),
     };
-    for defect in works::defects(value, state.as_ref(), now) {
+    for defect in credential::defects(&Credential::Token(value), state.as_ref(), now) {
         defects.push(match &defect {
             Defect::Value(defect) => (
                 defect.to_string(),

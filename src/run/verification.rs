@@ -13,13 +13,15 @@ use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
 use keyguard_core::argocd::password::PasswordHash;
 use keyguard_core::argocd::settings::{has_readable_certificate, is_settings_key};
-use keyguard_core::argocd::verification::{Rejection, State, shown_user};
+use keyguard_core::argocd::verification::State;
+use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Unread};
 use keyguard_core::policy::plan::Lookups;
-use keyguard_core::policy::verification::{Untold, Unverified, Verification, Verified};
+use keyguard_core::policy::verification::{
+    Untold, Unverified, Verification, Verified, VerifiedKey,
+};
 use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
-use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user_name::{Holder, UserName};
 use keyguard_core::runtime::value::{Role, ValueDefect};
 
@@ -193,30 +195,86 @@ impl<S: Source> Admission<S> {
         if reads.mode.has_own_argocd() && reads.namespace != argocd.namespace {
             return Verification::NotAsked;
         }
-        let (judged, compared) = match judge(lookups, &argocd, reads) {
-            Ok(judged) => judged,
-            Err(verification) => return verification,
+        let state = match argocd.state() {
+            Ok(state) => state,
+            Err((_, None)) => return Verification::NotFound(argocd.namespace.clone()),
+            Err((object, Some(unread))) => {
+                let namespace = argocd.namespace.clone();
+                return Verification::Unread(object, namespace, unread.clone());
+            }
         };
-        drop(argocd);
-        let compared = compared.into_iter().map(|comparison| async move {
-            let Comparison {
-                key,
-                mut rejections,
-                wrong,
-                hash,
-                candidate,
-            } = comparison;
-            let verified = match self.compared(hash, &candidate, deadline).await {
-                Ok(matches) => {
-                    rejections.extend((!matches).then_some(wrong));
-                    Verified::Judged(rejections)
-                }
-                Err(unverified) => Verified::Unread(unverified),
-            };
-            (key, verified)
+        let verified = lookups.verified.iter();
+        let verified = verified.map(|key| async {
+            let verified = self.verified(key, &state, reads, deadline).await;
+            Some((key.clone(), verified?))
         });
-        let compared = join_all(compared).await;
-        Verification::Known(judged.into_iter().chain(compared).collect())
+        let verified = join_all(verified).await;
+        Verification::Known(verified.into_iter().flatten().collect())
+    }
+
+    /// What Argo CD's state says of one credential; `None` when there is nothing to ask it about.
+    async fn verified(
+        &self,
+        ((name, data_key, role), user_name): &VerifiedKey,
+        state: &State<'_>,
+        reads: &Reads<'_>,
+        deadline: Instant,
+    ) -> Option<Verified> {
+        let SecretRead::Found(found) = reads.secrets.get(name)? else {
+            return None;
+        };
+        let value = found.get(data_key.as_str())?;
+        let known = reads
+            .credentials
+            .get(&(name.clone(), data_key.clone(), *role));
+        let CredentialFact::Value(values) = known? else {
+            return None;
+        };
+        if *role == Role::Token {
+            let rejections = rejections(&Credential::Token(value), values, state);
+            return rejections.map(Verified::Judged);
+        }
+        if !is_to_be_asked_about(*role, values) {
+            return None;
+        }
+        let user = match user(user_name.as_ref(), reads.user_names) {
+            Ok(user) => user,
+            Err(untold) => return Some(untold),
+        };
+        let candidate = Candidate {
+            namespace: reads.namespace,
+            key: data_key.as_str(),
+            password: value,
+        };
+        match self
+            .matches(user, values, state, &candidate, deadline)
+            .await
+        {
+            Ok(matches) => {
+                let password = Credential::Password {
+                    user,
+                    value,
+                    matches,
+                };
+                rejections(&password, values, state).map(Verified::Judged)
+            }
+            Err(unverified) => Some(Verified::Unread(unverified)),
+        }
+    }
+
+    /// Whether a password is the one of this account; `None` when comparing it would change nothing.
+    pub(super) async fn matches(
+        &self,
+        user: &str,
+        values: &[ValueDefect],
+        state: &State<'_>,
+        candidate: &Candidate<'_>,
+        deadline: Instant,
+    ) -> Result<Option<bool>, Unverified> {
+        match to_compare(user, values, state) {
+            None => Ok(None),
+            Some(hash) => self.compared(hash, candidate, deadline).await.map(Some),
+        }
     }
 
     async fn compared(
@@ -231,103 +289,6 @@ impl<S: Source> Admission<S> {
             Ok(Err(NotCompared::Busy)) => Err(Unverified::Busy),
             Ok(Err(NotCompared::Broken)) | Err(_) => Err(Unverified::Time),
         }
-    }
-}
-
-type Key = keyguard_core::policy::verification::VerifiedKey;
-
-/// A password that is still to be compared with its hash.
-struct Comparison<'a> {
-    key: Key,
-    rejections: Vec<Rejection>,
-    wrong: Rejection,
-    hash: PasswordHash,
-    candidate: Candidate<'a>,
-}
-
-type Judged<'a> = (Vec<(Key, Verified)>, Vec<Comparison<'a>>);
-
-/// Everything that takes no time: what is left is to compare passwords.
-fn judge<'a>(
-    lookups: &'a Lookups,
-    argocd: &ArgocdRead,
-    reads: &Reads<'a>,
-) -> Result<Judged<'a>, Verification> {
-    let state = argocd.state().map_err(|(object, unread)| match unread {
-        None => Verification::NotFound(argocd.namespace.clone()),
-        Some(unread) => Verification::Unread(object, argocd.namespace.clone(), unread.clone()),
-    })?;
-    let (mut judged, mut comparisons) = (Vec::new(), Vec::new());
-    for key in &lookups.verified {
-        let ((name, data_key, role), user_name) = key;
-        let Some(SecretRead::Found(found)) = reads.secrets.get(name) else {
-            continue;
-        };
-        let Some(value) = found.get(data_key.as_str()) else {
-            continue;
-        };
-        match role {
-            _ if is_resolved_elsewhere(reads, &key.0) => {}
-            Role::Token => {
-                if let Ok(token) = std::str::from_utf8(value.expose()) {
-                    judged.push((key.clone(), Verified::Judged(state.verify(token))));
-                }
-            }
-            // What is certainly wrong need not be compared.
-            Role::Password if is_certainly_wrong(reads, &key.0) => {}
-            Role::Password => {
-                let candidate = Candidate {
-                    namespace: reads.namespace,
-                    key: data_key.as_str(),
-                    password: value,
-                };
-                match user(user_name.as_ref(), reads.user_names) {
-                    Ok(user) => match login(&state, key, user, value, candidate) {
-                        Ok(comparison) => comparisons.push(comparison),
-                        Err(rejections) => {
-                            judged.push((key.clone(), Verified::Judged(rejections)));
-                        }
-                    },
-                    Err(verified) => judged.push((key.clone(), verified)),
-                }
-            }
-        }
-    }
-    Ok((judged, comparisons))
-}
-
-fn login<'a>(
-    state: &State<'_>,
-    key: &Key,
-    user: &str,
-    value: &SecretBytes,
-    candidate: Candidate<'a>,
-) -> Result<Comparison<'a>, Vec<Rejection>> {
-    let (rejections, hash) = state.login(user, value.expose());
-    let Some(hash) = hash else {
-        return Err(rejections);
-    };
-    Ok(Comparison {
-        key: key.clone(),
-        rejections,
-        wrong: Rejection::WrongPassword(shown_user(user, value.expose())),
-        hash,
-        candidate,
-    })
-}
-
-/// What only a container resolves cannot be verified.
-fn is_resolved_elsewhere(reads: &Reads<'_>, key: &CredentialKey) -> bool {
-    let fact = reads.credentials.get(key);
-    matches!(fact, Some(CredentialFact::Value(defects)) if defects.contains(&ValueDefect::VaultReference))
-}
-
-fn is_certainly_wrong(reads: &Reads<'_>, key: &CredentialKey) -> bool {
-    match reads.credentials.get(key) {
-        Some(CredentialFact::Value(defects)) => {
-            defects.iter().any(|defect| defect.is_certain(key.2))
-        }
-        _ => true,
     }
 }
 

@@ -9,6 +9,7 @@
 //! the seam between deciding and doing.
 
 pub mod argocd;
+pub mod credential;
 pub mod policy;
 pub mod review;
 pub mod runtime;

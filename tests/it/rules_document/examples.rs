@@ -235,6 +235,7 @@ fn found(search: Search, request: &Request, known: Known) -> InUse {
         users,
         namespace_ends: false,
         mode: ModeFact::NotNeeded,
+        unverified: None,
     })
 }
 

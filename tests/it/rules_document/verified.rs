@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use keyguard_core::argocd::verification::{Rejection, State, shown_user};
+use keyguard_core::argocd::verification::State;
 use keyguard_core::policy::verification::{Verification, Verified};
 use keyguard_core::runtime::user_name::UserName;
 use keyguard_core::runtime::value::Role;
@@ -78,13 +78,10 @@ impl Argocd {
 
     /// A Deployment with a password.
     pub(super) fn password(self, password: &str) -> Situation {
-        let (mut rejections, hash) = self.read().login("ci", password.as_bytes());
-        if hash.is_some_and(|hash| !hash.matches(password.as_bytes())) {
-            rejections.push(Rejection::WrongPassword(shown_user(
-                "ci",
-                password.as_bytes(),
-            )));
-        }
+        let state = self.read();
+        let matches = state.password_hash("ci");
+        let matches = matches.map(|hash| hash.matches(password.as_bytes()));
+        let rejections = state.login("ci", password.as_bytes(), matches);
         situation(
             Role::Password,
             password.to_owned(),

@@ -127,13 +127,17 @@ impl<'a> Settings<'a> {
     /// The same after the next start of argocd-server, at `now` in Unix seconds.
     ///
     /// With `admin` enabled it makes a password where there is none, and sets the time of the password where there is
-    /// no password or no time that it can read. Source: Argo CD `util/settings/settings.go`, `InitializeSettings`.
+    /// no password or no time that it can read; it writes a time without the fraction of its second. Source: Argo CD
+    /// `util/settings/settings.go`, `InitializeSettings`, and `accounts.go`, `saveAccount`.
     pub fn after_start(mut self, now: f64) -> Settings<'a> {
         let enabled = self.accounts.get(ADMIN).is_some_and(|it| it.enabled);
-        let told = self.password_times.contains_key(ADMIN);
-        if enabled && (!told || self.password_hash(ADMIN).is_empty()) {
-            self.password_times.insert(ADMIN, Time::unix(now as i64));
-            self.restarted = true;
+        let told = self.password_times.get(ADMIN).copied();
+        let kept =
+            told.is_some_and(|time| !time.is_zero()) && !self.password_hash(ADMIN).is_empty();
+        self.restarted = enabled && !kept;
+        let set = self.restarted.then(|| Time::unix(now as i64));
+        if let Some(time) = set.or(told) {
+            self.password_times.insert(ADMIN, time.whole_second());
         }
         self
     }

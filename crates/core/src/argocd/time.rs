@@ -31,6 +31,19 @@ impl Time {
         self.nanoseconds
     }
 
+    /// Go's `Time.IsZero`: the first second of the year 1.
+    pub fn is_zero(self) -> bool {
+        self == Time::unix(-YEAR_1_TO_1970)
+    }
+
+    /// The same without the fraction of the second.
+    pub fn whole_second(self) -> Time {
+        Time {
+            nanoseconds: 0,
+            ..self
+        }
+    }
+
     /// Go's `time.Parse(time.RFC3339, text)`; `None` where that is an error.
     ///
     /// More than RFC 3339 allows: an hour of one digit, a comma before the fraction, a zone of 24 hours or 60

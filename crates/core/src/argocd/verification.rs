@@ -158,24 +158,29 @@ impl<'a> State<'a> {
         rejections
     }
 
-    /// Why an account cannot log in with a password and make an API key, whatever the password is; and the hash to
-    /// compare the password with, when there is an account to have one.
-    ///
-    /// [`PasswordHash::matches`] is slow by design, so that it is for the caller to say where it runs.
-    pub fn login(&self, user: &str, password: &[u8]) -> (Vec<Rejection>, Option<PasswordHash>) {
+    /// The hash of an account's password, when it has one that Argo CD can read.
+    pub fn password_hash(&self, user: &str) -> Option<PasswordHash> {
+        let settings = self.settings.as_ref().ok()?;
+        settings.account(user)?;
+        PasswordHash::read(settings.password_hash(user))
+    }
+
+    /// Why an account cannot log in with a password and make an API key; `matches`: whether the password is that of
+    /// [`State::password_hash`], if they were compared.
+    pub fn login(&self, user: &str, password: &[u8], matches: Option<bool>) -> Vec<Rejection> {
         if user.len() > MOST_USER_NAME_BYTES {
-            return (vec![Rejection::UserNameTooLong(user.len())], None);
+            return vec![Rejection::UserNameTooLong(user.len())];
         }
         let settings = match &self.settings {
             Ok(settings) => settings,
             Err(error) => {
                 let secrets = [password, self.signing_key.unwrap_or_default()];
-                return (vec![Rejection::Accounts(error.hiding(&secrets))], None);
+                return vec![Rejection::Accounts(error.hiding(&secrets))];
             }
         };
-        let shown = shown_user(user, password);
+        let shown = Shown::of(user, &[password]);
         let Some(account) = settings.account(user) else {
-            return (vec![Rejection::AccountMissing(shown)], None);
+            return vec![Rejection::AccountMissing(shown)];
         };
         let mut rejections = Vec::new();
         if !account.enabled {
@@ -188,17 +193,11 @@ impl<'a> State<'a> {
                 rejections.push(Rejection::Capability(shown.clone(), capability));
             }
         }
-        let hash = PasswordHash::read(settings.password_hash(user));
-        if hash.is_none() {
+        if matches == Some(false) || self.password_hash(user).is_none() {
             rejections.push(Rejection::WrongPassword(shown));
         }
-        (rejections, hash)
+        rejections
     }
-}
-
-/// The name of an account as a message about its password may show it.
-pub fn shown_user(user: &str, password: &[u8]) -> Shown {
-    Shown::of(user, &[password])
 }
 
 /// Whether a signature is that of the key, compared in constant time.

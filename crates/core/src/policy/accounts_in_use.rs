@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::argocd::claims::{Capability, Subject};
-use crate::argocd::token::Token;
-use crate::argocd::verification::is_signed;
+use crate::argocd::claims::Capability;
 use crate::policy::accounts::{Change, NAMED, State, accounts, data_field};
 use crate::policy::credentials::OnError;
 use crate::policy::facts::{ModeFact, Unread};
@@ -12,7 +10,6 @@ use crate::policy::in_use::{Gap, Unlisted};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::mode::Mode;
-use crate::runtime::secret_bytes::SecretBytes;
 use crate::runtime::user::User;
 
 /// Who uses which account of one Argo CD, as far as could be found out.
@@ -36,21 +33,6 @@ impl AccountsUse {
         {
             users.push((user.clone(), needed));
         }
-    }
-}
-
-/// The account whose API key a token is, when `key` signed it; `None` when it is none. Without a key, whoever signed it.
-pub fn account_of(value: &SecretBytes, key: Option<&[u8]>) -> Option<String> {
-    let text = std::str::from_utf8(value.expose()).ok()?;
-    let token = Token::read(text.trim()).ok()?;
-    if let Some(key) = key
-        && !is_signed(key, token.signed()?)
-    {
-        return None;
-    }
-    match token.claims()?.subject() {
-        Subject::Account(name, Capability::ApiKey) if !name.is_empty() => Some(name.to_owned()),
-        _ => None,
     }
 }
 

@@ -1,10 +1,6 @@
 use super::*;
 use crate::policy::accounts::{self, AccountsConfigMap, Circumstances};
 use crate::runtime::workload::WorkloadKind;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 fn config_map(entries: &[(&str, &str)]) -> AccountsConfigMap {
     let entries = entries.iter();
@@ -197,32 +193,4 @@ fn what_cannot_be_told_is_said_and_over_the_bound_the_list_decides() {
         );
     }
     assert!(judged(change, &known(&[]), Deny).is_empty());
-}
-
-#[test]
-fn a_token_names_its_account() {
-    let token = |claims: &Value| {
-        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
-        format!(
-            "{}.{}.AAAA",
-            part(r#"{"alg":"HS256"}"#),
-            part(&claims.to_string())
-        )
-    };
-    let claims = |subject: &str| token(&json!({"iss": "argocd", "sub": subject}));
-    let federated = json!({"sub": "x", "federated_claims": {"user_id": "bob"}});
-    let table = [
-        (claims("bob:apiKey"), Some("bob")),
-        (claims("bob"), Some("bob")),
-        (format!("{}\n", claims("bob")), Some("bob")),
-        (token(&federated), Some("bob")),
-        (claims("bob:login"), None),
-        (claims("proj:a:b"), None),
-        (claims(""), None),
-        ("no token".to_owned(), None),
-    ];
-    for (text, expected) in table {
-        let value = SecretBytes::new(Zeroizing::new(text.clone().into_bytes()));
-        assert_eq!(account_of(&value, None).as_deref(), expected, "{text}");
-    }
 }

@@ -10,6 +10,7 @@ use crate::argocd::settings::{
 };
 use crate::argocd::shown::Shown;
 use crate::argocd::verification::{Rejection, State};
+use crate::credential::{Credential, Defect, defects, works};
 use crate::policy::accounts::data_field;
 use crate::policy::credentials::OnError;
 use crate::policy::facts::Unread;
@@ -17,7 +18,6 @@ use crate::policy::in_use::{Gap, Need, Unlisted, named_with_namespace};
 use crate::policy::rules::Rule;
 use crate::policy::secrets_in_use::States;
 use crate::policy::verdict::{Finding, Severity};
-use crate::policy::works::{Defect, defects, works};
 use crate::runtime::credential::Reference;
 use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::user::User;
@@ -156,9 +156,10 @@ pub fn lost(
     [before, after]: &[States<'_>; 2],
     now: f64,
 ) -> Option<(Vec<Rejection>, bool)> {
+    let token = Credential::Token(token);
     let [works_now, works_later] = before
         .each_ref()
-        .map(|state| works(token, Some(state), now));
+        .map(|state| works(&token, Some(state), now).is_ok());
     if !works_now {
         return None;
     }
@@ -168,7 +169,7 @@ pub fn lost(
         false => after.get(..1).unwrap_or_default(),
     };
     let rejections = asked.iter().map(|state| {
-        let found = defects(token, Some(state), now).into_iter();
+        let found = defects(&token, Some(state), now).into_iter();
         found.filter_map(Defect::rejection).collect::<Vec<_>>()
     });
     let rejections = rejections.into_iter().find(|found| !found.is_empty())?;

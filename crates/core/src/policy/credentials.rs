@@ -22,7 +22,7 @@ pub enum OnError {
 
 impl OnError {
     /// What not knowing asks for.
-    fn severity(self) -> Severity {
+    pub(super) fn severity(self) -> Severity {
         match self {
             OnError::Deny => Severity::Refusal,
             OnError::Allow => Severity::Warning,

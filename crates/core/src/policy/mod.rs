@@ -22,4 +22,3 @@ pub mod secrets_in_use;
 pub mod subject;
 pub mod verdict;
 pub mod verification;
-pub mod works;

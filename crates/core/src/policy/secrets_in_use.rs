@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::argocd::verification::{Rejection, State};
+use crate::credential::{Credential, Defect, defects, works};
 use crate::policy::credentials::OnError;
-use crate::policy::facts::{CredentialFact, ModeFact};
+use crate::policy::facts::{CredentialFact, ModeFact, Unread};
 use crate::policy::in_use::{Need, Unlisted, Users, named, need};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
-use crate::policy::verification::mend;
-use crate::policy::works::{Defect, defects, works};
+use crate::policy::verification::{NOT_FOUND, Unverified, mend, unread_argocd};
 use crate::runtime::controller::Controller;
 use crate::runtime::mode;
 use crate::runtime::name::Name;
-use crate::runtime::secret_bytes::SecretData;
+use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::user::User;
 use crate::runtime::value::{Role, ValueDefect, examine};
 
@@ -34,6 +34,8 @@ pub struct Values {
     pub worked: bool,
     /// Why Argo CD refuses what will be there, now or after its next start; empty when it was not asked.
     pub rejections: Vec<Rejection>,
+    /// Whether something else is there afterwards.
+    pub changed: bool,
 }
 
 /// What is known when a change of a Secret is judged; of what it holds, only what is wrong with it.
@@ -49,10 +51,26 @@ pub struct SecretUse {
     pub values: BTreeMap<(Name, Role), Values>,
     /// Keys that a credential goes from, by their looks alone.
     pub suspects: BTreeSet<Name>,
+    /// Why it could not be found out whether Argo CD accepts what will be there.
+    pub unverified: Option<Untold>,
+}
+
+/// Why it could not be found out whether Argo CD accepts a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// There is no `argocd-secret` in this namespace.
+    NotFound(String),
+    /// An object of this namespace could not be read.
+    Argocd(&'static str, String, Unread),
+    /// A password could not be compared, or whose it is could not be read.
+    Password(Unverified),
 }
 
 /// Argo CD's state as it is, and as it will be after the next start of argocd-server.
 pub type States<'a> = [State<'a>; 2];
+
+/// Whether the password under a key is that of an account, before and after; `None` when they were not compared.
+pub type Compared = BTreeMap<(Name, String), [Option<bool>; 2]>;
 
 /// Whether the Runtime's mode matters for the Secret of this name.
 pub fn mode_matters(secret: &str) -> bool {
@@ -62,13 +80,13 @@ pub fn mode_matters(secret: &str) -> bool {
 }
 
 /// Compares what a Secret held with what it will hold, for each key that `users` refer to, at `now` in Unix seconds;
-/// tokens with Argo CD's state too, when that is known.
+/// with Argo CD's state too, when that is known: tokens, and passwords by the accounts of `compared`.
 pub fn compare(
     secret: &Name,
     users: &[User],
     old: &SecretData,
     new: Option<&SecretData>,
-    states: Option<&States<'_>>,
+    argocd: Option<(&States<'_>, &Compared)>,
     now: f64,
 ) -> BTreeMap<(Name, Role), Values> {
     let references = users
@@ -79,35 +97,74 @@ pub fn compare(
         .collect();
     let values = wanted.into_iter().map(|(key, role)| {
         let before = fact(Some(old), key.as_str(), role, now);
-        let known = states.filter(|_| role == Role::Token);
-        let token = |data: &'_ SecretData, state: &State<'_>| {
-            data.get(key.as_str())
-                .map(|value| defects(value, Some(state), now))
-        };
-        let worked = !broken(&before, role)
-            && known.is_none_or(|states| {
-                states.iter().all(|state| {
-                    old.get(key.as_str())
-                        .is_some_and(|value| works(value, Some(state), now))
-                })
-            });
-        let rejections = known.into_iter().flatten().map(|state| {
-            let found = new.and_then(|new| token(new, state)).unwrap_or_default();
-            let rejections = found.into_iter().filter_map(Defect::rejection);
-            rejections.collect::<Vec<_>>()
-        });
+        let after = fact(new, key.as_str(), role, now);
+        let [old, new] = [Some(old), new].map(|data| data?.get(key.as_str()));
+        let asked = |value, side| argocd.map(|known| Asked::of(&key, role, value, side, known));
+        let [was, is] = [(old, 0), (new, 1)].map(|(value, side)| asked(value?, side));
         let values = Values {
-            after: fact(new, key.as_str(), role, now),
-            rejections: rejections
-                .into_iter()
-                .find(|found| !found.is_empty())
-                .unwrap_or_default(),
+            worked: !broken(&before, role) && was.is_none_or(|was| was.works(now)),
+            rejections: is.map(|is| is.rejections(now)).unwrap_or_default(),
+            changed: old.map(SecretBytes::expose) != new.map(SecretBytes::expose),
             before,
-            worked,
+            after,
         };
         ((key, role), values)
     });
     values.collect()
+}
+
+/// What stands under one key in one role, as a credential of everybody whose it is, and the states to ask about it.
+struct Asked<'a> {
+    credentials: Vec<Credential<'a>>,
+    states: &'a States<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(
+        key: &Name,
+        role: Role,
+        value: &'a SecretBytes,
+        side: usize,
+        (states, compared): (&'a States<'a>, &'a Compared),
+    ) -> Asked<'a> {
+        let credentials = match role {
+            Role::Token => vec![Credential::Token(value)],
+            Role::Password => {
+                let ours = compared.iter().filter(|((name, _), _)| name == key);
+                let credentials = ours.map(|((_, user), matches)| Credential::Password {
+                    user,
+                    value,
+                    matches: matches.get(side).copied().flatten(),
+                });
+                credentials.collect()
+            }
+        };
+        Asked {
+            credentials,
+            states,
+        }
+    }
+
+    fn works(&self, now: f64) -> bool {
+        let mut credentials = self.credentials.iter();
+        credentials.all(|credential| {
+            let mut states = self.states.iter();
+            states.all(|state| works(credential, Some(state), now).is_ok())
+        })
+    }
+
+    /// What the first state tells that refuses one of them.
+    fn rejections(&self, now: f64) -> Vec<Rejection> {
+        let all = self.states.iter().flat_map(|state| {
+            let each = self.credentials.iter();
+            each.map(move |credential| defects(credential, Some(state), now))
+        });
+        let mut all = all.map(|found| {
+            let found = found.into_iter().filter_map(Defect::rejection);
+            found.collect::<Vec<_>>()
+        });
+        all.find(|found| !found.is_empty()).unwrap_or_default()
+    }
 }
 
 /// The keys that a credential goes from, whoever refers to them: a token of Argo CD that no other good one follows,
@@ -153,6 +210,9 @@ pub fn judge(
     let refused = findings
         .iter()
         .any(|finding| finding.severity == Severity::Refusal);
+    if let Some(untold) = facts.unverified.as_ref().filter(|_| !refused) {
+        findings.extend(change.unverified(untold, facts, on_error));
+    }
     if let Some(unlisted) = facts.users.unlisted.as_ref().filter(|_| !refused) {
         let severity = if facts.suspects.is_empty() {
             OnError::Allow
@@ -271,7 +331,7 @@ impl Change<'_> {
                     .iter()
                     .filter(|defect| defect.is_certain(*role) || !known.contains(defect))
                     .map(|defect| {
-                        let severity = match is_broken_by(*defect, *role) {
+                        let severity = match defect.stops(*role) {
                             true => severity,
                             false => Severity::Warning,
                         };
@@ -288,6 +348,58 @@ impl Change<'_> {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// A credential is exchanged for one that looks as good, and Argo CD could not be asked about it.
+    fn unverified(&self, untold: &Untold, facts: &SecretUse, on_error: OnError) -> Option<Finding> {
+        let exchanged = facts.values.iter().filter(|((_, role), values)| {
+            values.changed && values.worked && !broken(&values.after, *role)
+        });
+        let of_password = matches!(untold, Untold::Password(_));
+        let exchanged = exchanged.filter(|((_, role), _)| !of_password || *role == Role::Password);
+        let (mut fields, mut users) = (Vec::new(), Vec::new());
+        for ((key, role), _) in exchanged {
+            let (strict, _) = self.users(key, *role, facts);
+            if !strict.is_empty() {
+                fields.push(data_field(key));
+                users.extend(strict);
+            }
+        }
+        if users.is_empty() {
+            return None;
+        }
+        let (rule, severity, why, mend) = match untold {
+            Untold::NotFound(namespace) => (
+                Rule::ArgocdNotFound,
+                Severity::Warning,
+                format!("there is no Secret \"argocd-secret\" in namespace {namespace:?}"),
+                NOT_FOUND.to_owned(),
+            ),
+            Untold::Argocd(object, namespace, unread) => {
+                let (why, mend) = unread_argocd(object, namespace, unread);
+                (Rule::ArgocdUnreadable, on_error.severity(), why, mend)
+            }
+            Untold::Password(unverified) => {
+                let (why, mend) = unverified.told();
+                (
+                    Rule::ArgocdUnreadable,
+                    on_error.severity(),
+                    why,
+                    mend.to_owned(),
+                )
+            }
+        };
+        Some(Finding {
+            rule,
+            severity,
+            what: format!(
+                "{} gets another credential for {}, and whether Argo CD accepts it could not be told: {why}",
+                self.secret(),
+                named(&once(users))
+            ),
+            mend,
+            fields,
+        })
     }
 
     /// Those who cannot do without this key in this role, and those who may be able to.
@@ -326,10 +438,7 @@ impl Change<'_> {
         };
         Finding {
             rule: Rule::InUseUnknown,
-            severity: match on_error {
-                OnError::Deny => Severity::Refusal,
-                OnError::Allow => Severity::Warning,
-            },
+            severity: on_error.severity(),
             what: format!(
                 "{} would be changed or deleted, and {}",
                 self.secret(),
@@ -358,15 +467,10 @@ fn broken(fact: &CredentialFact, role: Role) -> bool {
     match fact {
         CredentialFact::Value(defects) => {
             let mut defects = defects.iter();
-            defects.any(|defect| is_broken_by(*defect, role))
+            defects.any(|defect| defect.stops(role))
         }
         _ => true,
     }
-}
-
-/// A credential that will end works until then.
-fn is_broken_by(defect: ValueDefect, role: Role) -> bool {
-    defect.is_certain(role) && !defect.is_accepted_for_now()
 }
 
 fn once(mut users: Vec<&User>) -> Vec<&User> {

@@ -81,6 +81,7 @@ impl Scene {
                 },
                 namespace_ends: false,
                 mode: ModeFact::NotNeeded,
+                unverified: None,
             },
             name,
             on_error: OnError::Deny,

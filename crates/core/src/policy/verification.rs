@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::argocd::accounts::Switch;
 use crate::argocd::verification::Rejection;
+use crate::credential::is_overruled;
 use crate::policy::credential_defects::{Defect, Place};
 use crate::policy::facts::{CredentialKey, Unread};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Severity;
-use crate::policy::works::is_overruled;
 use crate::runtime::credential::Reference;
 use crate::runtime::user_name::UserName;
 use crate::runtime::value::{Role, ValueDefect};
@@ -61,6 +61,33 @@ pub enum Unverified {
     Time,
     /// Too many passwords wait to be compared.
     Busy,
+}
+
+impl Unverified {
+    /// Why, a clause, and what to do about it, a sentence.
+    pub(super) fn told(&self) -> (String, &'static str) {
+        match self {
+            Unverified::UserName(unread) => (
+                format!(
+                    "what ARGO_CD_USERNAME refers to could not be read: {}",
+                    unread.what()
+                ),
+                "Give keyguard's service account the right to get configmaps and secrets in this namespace.",
+            ),
+            Unverified::Cost(cost) => (
+                format!("its bcrypt hash has cost {cost}, and comparing it would take too long"),
+                "Set the password again, with a cost of 10 as Argo CD does, or log in with a token.",
+            ),
+            Unverified::Busy => (
+                "too many passwords wait to be compared with their bcrypt hash".to_owned(),
+                "Try again in a few seconds; if it stays so, keyguard's log tells who tries that many.",
+            ),
+            Unverified::Time => (
+                "comparing it with its bcrypt hash did not end in time".to_owned(),
+                "Try again; if it stays so, give keyguard more CPU.",
+            ),
+        }
+    }
 }
 
 impl Verified {
@@ -200,31 +227,45 @@ fn rejected(place: &Place<'_>, rejection: &Rejection, severity: Severity) -> Def
     }
 }
 
+/// What to do when there is no `argocd-secret`, a sentence.
+pub(super) const NOT_FOUND: &str = "Nothing to do when this Argo CD is in another cluster; otherwise set \
+                                    verify.argocdNamespace to its namespace.";
+
 fn not_found(namespace: &str) -> Defect {
     Defect {
         rule: Rule::ArgocdNotFound,
         severity: Severity::Warning,
-        what: format!("there is no Secret \"argocd-secret\" in namespace {namespace:?} to verify the credential with"),
-        mend: "Nothing to do when this Argo CD is in another cluster; otherwise set verify.argocdNamespace to its \
-               namespace."
-            .to_owned(),
+        what: format!(
+            "there is no Secret \"argocd-secret\" in namespace {namespace:?} to verify the credential with"
+        ),
+        mend: NOT_FOUND.to_owned(),
     }
 }
 
 fn argocd_unread(object: &str, namespace: &str, unread: &Unread, severity: Severity) -> Defect {
+    let (what, mend) = unread_argocd(object, namespace, unread);
     Defect {
         rule: Rule::ArgocdUnreadable,
         severity,
-        what: format!("{object} in namespace {namespace:?} could not be read: {}", unread.what()),
-        mend: match unread {
-            Unread::Forbidden => {
-                "Give keyguard's service account the right to get it by its name, or leave verify.argocdNamespace out."
-            }
-            Unread::TooLarge => "Raise limits.maxSecretBytes.",
-            _ => unread.mend(),
-        }
-        .to_owned(),
+        what,
+        mend,
     }
+}
+
+/// Which part of Argo CD's state could not be read and why, a clause, and what to do about it, a sentence.
+pub(super) fn unread_argocd(object: &str, namespace: &str, unread: &Unread) -> (String, String) {
+    let what = format!(
+        "{object} in namespace {namespace:?} could not be read: {}",
+        unread.what()
+    );
+    let mend = match unread {
+        Unread::Forbidden => {
+            "Give keyguard's service account the right to get it by its name, or leave verify.argocdNamespace out."
+        }
+        Unread::TooLarge => "Raise limits.maxSecretBytes.",
+        _ => unread.mend(),
+    };
+    (what, mend.to_owned())
 }
 
 fn account_untold(place: &Place<'_>, untold: Untold) -> Defect {
@@ -242,27 +283,7 @@ fn account_untold(place: &Place<'_>, untold: Untold) -> Defect {
 }
 
 fn unverified_password(place: &Place<'_>, unverified: &Unverified, severity: Severity) -> Defect {
-    let (why, mend) = match unverified {
-        Unverified::UserName(unread) => (
-            format!(
-                "what ARGO_CD_USERNAME refers to could not be read: {}",
-                unread.what()
-            ),
-            "Give keyguard's service account the right to get configmaps and secrets in this namespace.",
-        ),
-        Unverified::Cost(cost) => (
-            format!("its bcrypt hash has cost {cost}, and comparing it would take too long"),
-            "Set the password again, with a cost of 10 as Argo CD does, or log in with a token.",
-        ),
-        Unverified::Busy => (
-            "too many passwords wait to be compared with their bcrypt hash".to_owned(),
-            "Try again in a few seconds; if it stays so, keyguard's log tells who tries that many.",
-        ),
-        Unverified::Time => (
-            "comparing it with its bcrypt hash did not end in time".to_owned(),
-            "Try again; if it stays so, give keyguard more CPU.",
-        ),
-    };
+    let (why, mend) = unverified.told();
     Defect {
         rule: Rule::ArgocdUnreadable,
         severity,
@@ -279,7 +300,7 @@ mod tests {
     fn login_mended(config_map: &[(&str, &str)], user: &str) -> Vec<String> {
         let secret: [(&str, &[u8]); 0] = [];
         let state = State::read(secret, Some(config_map.iter().copied()));
-        let (rejections, _) = state.login(user, b"password");
+        let rejections = state.login(user, b"password", None);
         rejections
             .iter()
             .map(|rejection| mend(Role::Password, rejection))

@@ -73,9 +73,10 @@ impl ValueDefect {
         }
     }
 
-    /// Whether such a credential works today all the same, though not for good.
-    pub fn is_accepted_for_now(self) -> bool {
-        matches!(self, ValueDefect::Token(defect) if defect.is_accepted_for_now())
+    /// Whether such a credential does not work today: one that will end works until then.
+    pub fn stops(self, role: Role) -> bool {
+        let for_now = matches!(self, ValueDefect::Token(defect) if defect.is_accepted_for_now());
+        self.is_certain(role) && !for_now
     }
 
     /// How to mend it, a sentence.
