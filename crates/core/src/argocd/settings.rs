@@ -274,6 +274,36 @@ mod tests {
     }
 
     #[test]
+    fn the_next_start_sets_the_time_of_admins_password_where_there_is_none_to_read() {
+        const NOW: i64 = 1_800_000_000;
+        let (kept, with_fraction) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.9Z");
+        let kept_time = Time::parse(kept.as_bytes());
+        let now = Some(Time::unix(NOW));
+        let (on, off) = (("admin.enabled", "true"), ("admin.enabled", "false"));
+        let table = [
+            (Some(kept), "a hash", on, kept_time),
+            (Some(with_fraction), "a hash", on, kept_time),
+            (Some(with_fraction), "", off, kept_time),
+            (Some(kept), "", on, now),
+            (None, "a hash", on, now),
+            (Some("yesterday"), "a hash", on, now),
+            (Some("0001-01-01T00:00:00Z"), "a hash", on, now),
+            (None, "a hash", off, None),
+        ];
+        for (row, (time, hash, switch, expected)) in table.into_iter().enumerate() {
+            let mut secret = vec![("admin.password", hash)];
+            secret.extend(time.map(|time| ("admin.passwordMtime", time)));
+            let settings = read(&secret, &[switch]).unwrap().after_start(NOW as f64);
+            assert_eq!(settings.password_time(ADMIN), expected, "row {row}");
+            assert_eq!(
+                settings.is_set_at_start(ADMIN),
+                expected == now,
+                "row {row}"
+            );
+        }
+    }
+
+    #[test]
     fn a_key_that_tells_something_of_a_secret_is_not_shown() {
         let keys = ["accounts.bob.enabled", "accounts.sup3rs3cret.enabled"];
         let switch = SettingsError::Switch(keys.map(str::to_owned).into());

@@ -486,3 +486,7 @@ fn data_field(key: &Name) -> String {
 #[cfg(test)]
 #[path = "secrets_in_use_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "secrets_in_use_verified_tests.rs"]
+mod verified_tests;
