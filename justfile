@@ -23,6 +23,10 @@ dependencies:
 tests:
     .ci/run tests
 
+# Argo CD's own code, every version of it, about 20,000 states each: ten minutes
+oracle states="20000":
+    KEYGUARD_ORACLE_VERSIONS=all KEYGUARD_ORACLE_STATES={{states}} cargo test --test it oracle -- --nocapture
+
 # The chart's webhooks from the program, deploy/manifests from the chart; needs helm
 render:
     deploy/render

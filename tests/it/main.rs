@@ -8,6 +8,7 @@ mod demo;
 mod edge;
 mod manifests;
 mod operations_document;
+mod oracle;
 mod reports;
 mod rules_document;
 mod scenarios;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::recipe::{ETCD, HELM, KUBE_APISERVER, KUBECTL, Recipe};
+use super::recipe::{ETCD, HELM, KUBE_APISERVER, KUBE_APISERVER_1_30, KUBECTL, Recipe};
 
 /// Where the programs are.
 pub(crate) struct Binaries {
@@ -33,7 +33,7 @@ impl Binaries {
     fn build() -> Self {
         Self {
             etcd: ETCD.build(),
-            kube_apiserver: KUBE_APISERVER.build(),
+            kube_apiserver: kube_apiserver().build(),
             kubectl: KUBECTL.build(),
             helm: HELM.build(),
         }
@@ -60,10 +60,22 @@ impl Binaries {
     }
 }
 
-/// The Kubernetes version that is built, such as `v1.36.2`; none when
-/// `KUBEBUILDER_ASSETS` decides.
-pub(crate) fn pinned_kubernetes_version() -> Option<String> {
-    assets().is_none().then(|| KUBE_APISERVER.version())
+/// The versions of the API server and of kubectl that are built, such as
+/// `v1.36.2`; none when `KUBEBUILDER_ASSETS` decides.
+pub(crate) fn pinned_kubernetes_versions() -> Option<[String; 2]> {
+    let pinned = [kube_apiserver(), KUBECTL].map(Recipe::version);
+    assets().is_none().then_some(pinned)
+}
+
+/// The newest, or the one that `KEYGUARD_TEST_KUBERNETES` names.
+fn kube_apiserver() -> Recipe {
+    match env::var("KEYGUARD_TEST_KUBERNETES").as_deref() {
+        Err(_) | Ok("") => KUBE_APISERVER,
+        Ok("1.30") => KUBE_APISERVER_1_30,
+        Ok(other) => {
+            panic!("KEYGUARD_TEST_KUBERNETES is {other}: only 1.30 is there besides the newest")
+        }
+    }
 }
 
 fn assets() -> Option<PathBuf> {

@@ -20,7 +20,7 @@ pub(crate) mod mounted;
 mod namespaces;
 pub(crate) mod plain_http;
 pub(crate) mod process;
-mod recipe;
+pub(crate) mod recipe;
 mod servers;
 pub(crate) mod slow_proxy;
 mod smoke;

@@ -1,5 +1,5 @@
-//! Builds the programs of the control plane from their Go modules, each once,
-//! into a cache.
+//! Builds the programs of the control plane, and those that ask Argo CD, from
+//! their Go modules, each once, into a cache.
 
 use std::env;
 use std::fs::{self, File};
@@ -9,23 +9,31 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::{self, Command};
 
 /// The Go modules that pin what is built.
-const MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane");
+const MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
 pub(crate) const ETCD: Recipe = Recipe {
     binary: "etcd",
-    module: "etcd",
+    module: "control-plane/etcd",
     package: "go.etcd.io/etcd/server/v3",
     pinned: "go.etcd.io/etcd/server/v3",
     version_variable: None,
+    sources: &[],
     takes: "a minute",
 };
 pub(crate) const KUBE_APISERVER: Recipe = Recipe {
     binary: "kube-apiserver",
-    module: "kubernetes",
+    module: "control-plane/kubernetes",
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
     pinned: "k8s.io/kubernetes",
     version_variable: Some("k8s.io/component-base/version.gitVersion"),
+    sources: &[],
     takes: "four minutes",
+};
+/// The oldest that is supported.
+pub(crate) const KUBE_APISERVER_1_30: Recipe = Recipe {
+    module: "control-plane/kubernetes-1.30",
+    takes: "six minutes",
+    ..KUBE_APISERVER
 };
 pub(crate) const KUBECTL: Recipe = Recipe {
     binary: "kubectl",
@@ -35,10 +43,11 @@ pub(crate) const KUBECTL: Recipe = Recipe {
 };
 pub(crate) const HELM: Recipe = Recipe {
     binary: "helm",
-    module: "helm",
+    module: "control-plane/helm",
     package: "helm.sh/helm/v3/cmd/helm",
     pinned: "helm.sh/helm/v3",
     version_variable: Some("helm.sh/helm/v3/internal/version.version"),
+    sources: &[],
     takes: "a minute and a half",
 };
 
@@ -53,11 +62,26 @@ pub(crate) struct Recipe {
     pinned: &'static str,
     /// Go variable that holds the version: unset, clients would read `v0.0.0`.
     version_variable: Option<&'static str>,
+    /// Files of the module that are built, besides what it requires.
+    sources: &'static [&'static str],
     /// Duration of a cold build on two cores.
     takes: &'static str,
 }
 
 impl Recipe {
+    /// The program that asks the Argo CD that this module requires.
+    pub(crate) const fn argo_cd(module: &'static str, pinned: &'static str) -> Recipe {
+        Recipe {
+            binary: "ask",
+            module,
+            package: ".",
+            pinned,
+            version_variable: None,
+            sources: &["main.go", "argocd.go"],
+            takes: "three minutes",
+        }
+    }
+
     /// The program's path in the cache, built if it was not there.
     pub(crate) fn build(self) -> PathBuf {
         let folder = self.cache();
@@ -104,7 +128,12 @@ impl Recipe {
         self.read("go.sum").hash(&mut key);
         self.go_version().hash(&mut key);
         self.linker_flags().hash(&mut key);
-        cache_root().join(format!("{}-{:016x}", self.module, key.finish()))
+        for source in self.sources {
+            self.read(source).hash(&mut key);
+        }
+        let name = Path::new(self.module).file_name().unwrap_or_default();
+        let name = name.to_string_lossy();
+        cache_root().join(format!("{name}-{:016x}", key.finish()))
     }
 
     fn linker_flags(self) -> String {
@@ -114,7 +143,7 @@ impl Recipe {
         if let Some(variable) = self.version_variable {
             set(variable, &version);
         }
-        if self.module == KUBE_APISERVER.module {
+        if self.pinned == KUBE_APISERVER.pinned {
             let mut numbers = version.trim_start_matches('v').split('.');
             for part in ["gitMajor", "gitMinor"] {
                 let number = numbers.next().expect("a version has major and minor");
@@ -193,7 +222,7 @@ fn say(line: &str) {
 
 #[test]
 fn the_programs_say_the_versions_that_are_pinned() {
-    for recipe in [KUBE_APISERVER, KUBECTL, HELM] {
+    for recipe in [KUBE_APISERVER, KUBE_APISERVER_1_30, KUBECTL, HELM] {
         let version = recipe.version();
         assert!(
             recipe.linker_flags().contains(&format!("ersion={version}")),

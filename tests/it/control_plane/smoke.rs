@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ControlPlane;
-use super::binaries::pinned_kubernetes_version;
+use super::binaries::pinned_kubernetes_versions;
 use super::slow_proxy::{Pace, SlowProxy};
 use super::users::{ALICE, GARBAGE_COLLECTOR};
 use super::wait::wait_for;
@@ -18,9 +18,9 @@ fn kubectl_and_the_api_server_are_of_the_pinned_version() {
         .expect_ok();
     let versions: Value = serde_json::from_str(&printed.stdout).expect("kubectl prints JSON");
     let server = &versions["serverVersion"]["gitVersion"];
-    if let Some(pinned) = pinned_kubernetes_version() {
-        assert_eq!(server, &pinned);
-        assert_eq!(versions["clientVersion"]["gitVersion"], pinned);
+    if let Some([pinned_server, pinned_client]) = pinned_kubernetes_versions() {
+        assert_eq!(server, &pinned_server);
+        assert_eq!(versions["clientVersion"]["gitVersion"], pinned_client);
     }
     let minor = versions["serverVersion"]["minor"]
         .as_str()
