@@ -14,7 +14,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::claims::{Claims, Members, Name};
-use super::json::{self, GoJson};
+use super::json;
 
 /// Go's `base64.RawURLEncoding`: no padding, and the bits left over in the last character do not matter.
 const RAW_URL: GeneralPurpose = GeneralPurpose::new(
@@ -245,9 +245,7 @@ fn object<T>(
     read: impl FnOnce(&Members<'_>) -> T,
 ) -> Result<T, TokenDefect> {
     let bytes = decode(segment, which)?;
-    let json = GoJson::new(&bytes).filter(GoJson::numbers_fit);
-    let members = json.as_ref().and_then(|json| {
-        let value = json.value()?;
+    let members = json::value(&bytes).and_then(|value| {
         if json::is_null(value) {
             return Some(BTreeMap::new());
         }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::credential::VARIABLES;
-use super::workload::{WorkloadKind, same_json};
+use super::workload::same_json;
 
 /// A spec that has not the shape of its kind. Its text may hold a secret, and `Debug` does not show it.
 pub struct Malformed<'a> {
@@ -15,31 +15,16 @@ pub struct Malformed<'a> {
 }
 
 impl<'a> Malformed<'a> {
-    pub(super) fn pod(spec: &'a str) -> Malformed<'a> {
-        Malformed::within(spec, "spec", &POD_SPEC)
-    }
-
-    pub(super) fn template(kind: WorkloadKind, template: &'a str) -> Malformed<'a> {
-        let path = kind.pod_spec_path();
-        let path = path.strip_suffix(".spec").unwrap_or(path);
-        Malformed::within(template, path, &POD_TEMPLATE)
-    }
-
-    /// The way down to the template is wrong.
-    pub(super) fn spec(kind: WorkloadKind, spec: &'a str) -> Malformed<'a> {
-        let shape = match kind {
-            WorkloadKind::CronJob => &CRON_JOB,
-            _ => &Shape::Map(&[]),
+    /// What cannot be read as a `T`, and stands at `path`.
+    pub(super) fn of<T: Deserialize<'a>>(text: &'a str, path: &str) -> Malformed<'a> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let read = serde_path_to_error::deserialize::<_, T>(&mut deserializer);
+        let inside = read.err().map(|error| error.path().to_string());
+        let field = match inside.as_deref() {
+            None | Some(".") => path.to_owned(),
+            Some(inside) => format!("{path}.{inside}"),
         };
-        Malformed::within(spec, "spec", shape)
-    }
-
-    fn within(text: &'a str, path: &str, shape: &Shape) -> Malformed<'a> {
-        let value = serde_json::from_str(text).unwrap_or_default();
-        Malformed {
-            text,
-            field: misfit(&value, path, shape).unwrap_or_else(|| path.to_owned()),
-        }
+        Malformed { text, field }
     }
 
     /// Whether it is as malformed as the other.
@@ -61,48 +46,11 @@ impl fmt::Debug for Malformed<'_> {
     }
 }
 
-/// What is read of a pod template, as JSON has it.
-enum Shape {
-    Map(&'static [(&'static str, Shape)]),
-    List(&'static Shape),
-    Text,
-    Flag,
-}
-
-const CRON_JOB: Shape = Shape::Map(&[("jobTemplate", Shape::Map(&[("spec", Shape::Map(&[]))]))]);
-const POD_TEMPLATE: Shape = Shape::Map(&[("spec", POD_SPEC)]);
-const POD_SPEC: Shape = Shape::Map(&[("initContainers", CONTAINERS), ("containers", CONTAINERS)]);
-const CONTAINERS: Shape = Shape::List(&Shape::Map(&[("env", Shape::List(&VARIABLE))]));
-const VARIABLE: Shape = Shape::Map(&[
-    ("name", Shape::Text),
-    ("value", Shape::Text),
-    ("valueFrom", Shape::Map(&[("secretKeyRef", SECRET_KEY_REF)])),
-]);
-const SECRET_KEY_REF: Shape = Shape::Map(&[
-    ("name", Shape::Text),
-    ("key", Shape::Text),
-    ("optional", Shape::Flag),
-]);
-
-/// The first place at which `value` has not the shape; null has any.
-fn misfit(value: &Value, path: &str, shape: &Shape) -> Option<String> {
-    match (shape, value) {
-        (_, Value::Null) | (Shape::Text, Value::String(_)) | (Shape::Flag, Value::Bool(_)) => None,
-        (Shape::Map(fields), Value::Object(map)) => fields
-            .iter()
-            .find_map(|(name, shape)| misfit(map.get(*name)?, &format!("{path}.{name}"), shape)),
-        (Shape::List(shape), Value::Array(list)) => list
-            .iter()
-            .enumerate()
-            .find_map(|(index, value)| misfit(value, &format!("{path}[{index}]"), shape)),
-        _ => Some(path.to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::runtime::workload::WorkloadKind;
+    use serde_json::{Value, json};
 
     fn field(kind: WorkloadKind, spec: &Value) -> String {
         match kind.template(&spec.to_string()) {

@@ -81,21 +81,21 @@ impl WorkloadKind {
     /// When the text has not the shape of this kind.
     pub fn template(self, spec: &str) -> Result<Template<'_>, Malformed<'_>> {
         if self == WorkloadKind::Pod {
-            let pod = serde_json::from_str::<Object<PodSpec>>(spec);
-            let pod = pod.map_err(|_| Malformed::pod(spec))?.0;
+            let pod = read::<Object<PodSpec>>(spec)?.0;
             return Ok(Template {
                 text: None,
                 secrets_store: pod.mounts_secrets_store(),
                 containers: pod.containers(),
             });
         }
-        let template = self.template_text(spec);
-        let Some(text) = template.map_err(|_| Malformed::spec(self, spec))? else {
+        let Some(text) = self.template_text(spec)? else {
             return Ok(Template::default());
         };
+        let path = self.pod_spec_path();
+        let path = path.strip_suffix(".spec").unwrap_or(path);
         let pod_template: Result<Option<Object<PodTemplate>>, _> = serde_json::from_str(text.get());
         let pod = pod_template
-            .map_err(|_| Malformed::template(self, text.get()))?
+            .map_err(|_| Malformed::of::<Option<Object<PodTemplate>>>(text.get(), path))?
             .and_then(|template| template.0.spec);
         Ok(Template {
             text: Some(text),
@@ -104,16 +104,19 @@ impl WorkloadKind {
         })
     }
 
-    fn template_text(self, spec: &str) -> Result<Option<&RawValue>, serde_json::Error> {
+    fn template_text(self, spec: &str) -> Result<Option<&RawValue>, Malformed<'_>> {
         if self != WorkloadKind::CronJob {
-            return Ok(serde_json::from_str::<Object<TemplateSpec>>(spec)?
-                .0
-                .template);
+            return Ok(read::<Object<TemplateSpec>>(spec)?.0.template);
         }
-        let cron_job: Object<CronJobSpec> = serde_json::from_str(spec)?;
+        let cron_job: Object<CronJobSpec> = read(spec)?;
         let job = cron_job.0.job_template.and_then(|job| job.0.spec);
         Ok(job.and_then(|spec| spec.0.template))
     }
+}
+
+/// Reads a `spec`, or says where it is no such thing.
+fn read<'a, T: Deserialize<'a>>(spec: &'a str) -> Result<T, Malformed<'a>> {
+    serde_json::from_str(spec).map_err(|_| Malformed::of::<T>(spec, "spec"))
 }
 
 /// A pod template, reduced to what can refer to a credential.
