@@ -15,7 +15,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use keyguard_core::argocd::settings::SECRET_NAME;
-use keyguard_core::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::runtime::secret_bytes::SecretBytes;

@@ -14,14 +14,14 @@ use keyguard_core::argocd::shown::Shown;
 use keyguard_core::credential::account_of_token;
 use keyguard_core::policy::accounts_in_use::AccountsUse;
 use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
+use keyguard_core::policy::facts::Unverified;
 use keyguard_core::policy::facts::{ModeFact, Unread};
-use keyguard_core::policy::in_use::{InUse, Need, Search, need};
+use keyguard_core::policy::in_use::{InUse, Search};
 use keyguard_core::policy::plan::is_object_name;
-use keyguard_core::policy::secrets_in_use::{
-    Compared, SecretUse, Untold, compare, mode_matters, suspects,
-};
+use keyguard_core::policy::secret_values::{Compared, compare, suspects};
+use keyguard_core::policy::secrets_in_use::{SecretUse, Unasked, mode_matters};
 use keyguard_core::policy::subject::{Case, Operation, Subject};
-use keyguard_core::policy::verification::Unverified;
+use keyguard_core::policy::users::{Need, need};
 use keyguard_core::review::request::Request;
 use keyguard_core::review::secret::SecretChange;
 use keyguard_core::runtime::credential::Reference;
@@ -98,8 +98,8 @@ impl<S: Source> Admission<S> {
                 let namespace = argocd.as_ref().map(|argocd| argocd.namespace.clone());
                 let namespace = namespace.unwrap_or_default();
                 unverified = Some(match cause {
-                    None => Untold::NotFound(namespace),
-                    Some(cause) => Untold::Argocd(object, namespace, cause.clone()),
+                    None => Unasked::NotFound(namespace),
+                    Some(cause) => Unasked::Argocd(object, namespace, cause.clone()),
                 });
                 None
             }
@@ -110,7 +110,7 @@ impl<S: Source> Admission<S> {
             unverified = logins
                 .unread
                 .map(Unverified::UserName)
-                .map(Untold::Password);
+                .map(Unasked::Password);
             for (_, reference, user) in logins.found {
                 let key = (reference.key, user);
                 if reference.secret != *name || compared.contains_key(&key) {
@@ -130,7 +130,7 @@ impl<S: Source> Admission<S> {
                     let found = self.matches(&key.1, &values, state, &candidate, deadline);
                     match found.await {
                         Ok(found) => *matches = found,
-                        Err(why) => unverified = Some(Untold::Password(why)),
+                        Err(why) => unverified = Some(Unasked::Password(why)),
                     }
                 }
                 compared.insert(key, both);

@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigError};
 use crate::edge::cluster::{Cluster, ClusterError};
 use crate::edge::dry_run::Answer;
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
-use keyguard_core::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::decide::{DryRun, Policy};
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;

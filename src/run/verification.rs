@@ -16,10 +16,8 @@ use keyguard_core::argocd::settings::{has_readable_certificate, is_settings_key}
 use keyguard_core::argocd::verification::State;
 use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Unread};
+use keyguard_core::policy::facts::{Untold, Unverified, Verification, Verified, VerifiedKey};
 use keyguard_core::policy::plan::Lookups;
-use keyguard_core::policy::verification::{
-    Untold, Unverified, Verification, Verified, VerifiedKey,
-};
 use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::user_name::{Holder, UserName};

@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyguard_core::argocd::verification::State;
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::facts::{CredentialFact, Facts, ModeFact};
-use keyguard_core::policy::verification::{Verification, Verified};
+use keyguard_core::policy::facts::{Verification, Verified};
 use keyguard_core::review::reply;
 use keyguard_core::review::request::Request;
 use keyguard_core::runtime::secret_bytes::SecretBytes;

@@ -3,7 +3,8 @@
 
 use crate::argocd::claims::{Capability, Subject};
 use crate::argocd::password::PasswordHash;
-use crate::argocd::token::{Token, TokenDefect};
+use crate::argocd::token::Token;
+use crate::argocd::token_defect::TokenDefect;
 use crate::argocd::verification::{Rejection, State, is_signed};
 use crate::runtime::secret_bytes::SecretBytes;
 use crate::runtime::value::{Role, ValueDefect, examine};

@@ -5,11 +5,13 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keyguard_core::policy::accounts_in_use::AccountsUse;
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
-use keyguard_core::policy::in_use::{InUse, Search, Unlisted, Users};
+use keyguard_core::policy::facts::{Untold, Verification, Verified};
+use keyguard_core::policy::in_use::{InUse, Search};
 use keyguard_core::policy::plan::Lookups;
 use keyguard_core::policy::rules::Rule;
-use keyguard_core::policy::secrets_in_use::{self, SecretUse};
-use keyguard_core::policy::verification::{Untold, Verification, Verified};
+use keyguard_core::policy::secret_values;
+use keyguard_core::policy::secrets_in_use::SecretUse;
+use keyguard_core::policy::users::{Unlisted, Users};
 use keyguard_core::review::reply;
 use keyguard_core::review::request::Request;
 use keyguard_core::runtime::mode::Mode;
@@ -230,8 +232,8 @@ fn found(search: Search, request: &Request, known: Known) -> InUse {
     let old = request.secret.old.as_ref().unwrap();
     let new = request.secret.new.as_ref();
     InUse::Secret(SecretUse {
-        values: secrets_in_use::compare(&name, &users.found, old, new, None, NOW),
-        suspects: secrets_in_use::suspects(&name, old, new, NOW),
+        values: secret_values::compare(&name, &users.found, old, new, None, NOW),
+        suspects: secret_values::suspects(&name, old, new, NOW),
         users,
         namespace_ends: false,
         mode: ModeFact::NotNeeded,

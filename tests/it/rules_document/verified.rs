@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use keyguard_core::argocd::verification::State;
-use keyguard_core::policy::verification::{Verification, Verified};
+use keyguard_core::policy::facts::{Verification, Verified};
 use keyguard_core::runtime::user_name::UserName;
 use keyguard_core::runtime::value::Role;
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::json;
 use super::time::Time;
-use super::token::TokenDefect;
+use super::token_defect::TokenDefect;
 
 /// The claims of a token. It has no Debug: they are a part of it.
 pub struct Claims {

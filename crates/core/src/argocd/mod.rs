@@ -10,5 +10,6 @@ pub mod settings;
 pub mod shown;
 pub mod time;
 pub mod token;
+pub mod token_defect;
 pub mod token_list;
 pub mod verification;

@@ -1,5 +1,6 @@
 use super::*;
-use crate::argocd::token::{TokenDefect, inspect};
+use crate::argocd::token::inspect;
+use crate::argocd::token_defect::TokenDefect;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;

@@ -1,69 +1,21 @@
 //! Changes of `argocd-cm`: whether an account that is protected, or in use, loses its API key or its login.
 
-use std::collections::BTreeMap;
-
-use crate::argocd::accounts::{ADMIN, Account, Accounts, capabilities, capability_keys};
+use crate::argocd::accounts::{ADMIN, Account, capabilities, capability_keys};
 use crate::argocd::claims::Capability;
+use crate::policy::accounts_change::{
+    AccountsConfigMap, Change, PART_OF_LABEL, PART_OF_VALUE, State, accounts,
+};
 use crate::policy::accounts_in_use::AccountsUse;
 use crate::policy::break_glass::ANNOTATION;
-use crate::policy::cut::quoted;
-use crate::policy::in_use::named_with_namespace;
+use crate::policy::cut::{data_field, quoted};
 use crate::policy::rules::Rule;
+use crate::policy::users::named_with_namespace;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::controller::Controller;
 use crate::runtime::user::User;
 
-/// `argocd-cm` as far as accounts go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountsConfigMap {
-    /// The keys of `data` that Argo CD reads accounts from, with their values.
-    pub data: BTreeMap<String, String>,
-    /// Whether it carries the label by which Argo CD finds it.
-    pub labelled: bool,
-}
-
-impl AccountsConfigMap {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.data.get(key).map(String::as_str)
-    }
-}
-
 /// The most unreadable keys that are told; one is enough to lose every account.
 const MOST_KEYS: usize = 100;
-
-/// The most accounts that a message names.
-pub(super) const NAMED: usize = 12;
-
-/// The label by which Argo CD's informer finds `argocd-cm`.
-pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
-/// That label's value.
-pub const PART_OF_VALUE: &str = "argocd";
-
-/// What happens to `argocd-cm`.
-#[derive(Clone, Copy, Debug)]
-pub enum Change<'a> {
-    /// It comes into being.
-    Create(&'a AccountsConfigMap),
-    /// It changes from the first to the second.
-    Update(&'a AccountsConfigMap, &'a AccountsConfigMap),
-    /// It goes.
-    Delete(&'a AccountsConfigMap),
-}
-
-impl<'a> Change<'a> {
-    /// From one state to the other, of which at least one is there.
-    pub fn of(
-        old: Option<&'a AccountsConfigMap>,
-        new: Option<&'a AccountsConfigMap>,
-    ) -> Option<Change<'a>> {
-        match (old, new) {
-            (Some(old), Some(new)) => Some(Change::Update(old, new)),
-            (Some(old), None) => Some(Change::Delete(old)),
-            (None, Some(new)) => Some(Change::Create(new)),
-            (None, None) => None,
-        }
-    }
-}
 
 /// What the verdict on a change depends on besides the change.
 #[derive(Clone, Copy, Debug)]
@@ -459,48 +411,6 @@ fn label_field() -> String {
     format!("metadata.labels[\"{PART_OF_LABEL}\"]")
 }
 
-/// What Argo CD makes of a state.
-pub(super) enum State<'a> {
-    Readable(Accounts<'a>),
-    /// Nothing, because of these keys.
-    Unreadable(Vec<String>),
-    /// Nothing, because it finds no `argocd-cm` without the label.
-    Unseen,
-}
-
-impl<'a> State<'a> {
-    pub(super) fn of(config_map: &'a AccountsConfigMap) -> State<'a> {
-        match config_map.labelled {
-            true => State::read(config_map),
-            false => State::Unseen,
-        }
-    }
-
-    /// As if it had the label.
-    fn read(config_map: &'a AccountsConfigMap) -> State<'a> {
-        let data = config_map.data.iter();
-        match Accounts::read(data.map(|(key, value)| (key.as_str(), value.as_str()))) {
-            Ok(accounts) => State::Readable(accounts),
-            Err(unreadable) => State::Unreadable(unreadable.keys),
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&Account<'a>> {
-        match self {
-            State::Readable(accounts) => accounts.get(name),
-            State::Unreadable(_) | State::Unseen => None,
-        }
-    }
-
-    pub(super) fn can_use_api_key(&self, name: &str) -> bool {
-        self.get(name).is_some_and(Account::can_use_api_key)
-    }
-
-    pub(super) fn can_log_in(&self, name: &str) -> bool {
-        self.get(name).is_some_and(Account::can_log_in)
-    }
-}
-
 fn switch_key(account: &Account<'_>, name: &str) -> String {
     account
         .switch
@@ -544,10 +454,6 @@ fn key_of_capability(name: &str, capability: &str, old: &AccountsConfigMap) -> S
     }
 }
 
-pub(super) fn data_field(key: &str) -> String {
-    format!("data[{}]", quoted(key))
-}
-
 fn transition(old: &AccountsConfigMap, new: &AccountsConfigMap, key: &str) -> String {
     format!(
         "{}: {} → {}",
@@ -561,19 +467,6 @@ fn value(config_map: &AccountsConfigMap, key: &str) -> String {
     config_map
         .get(key)
         .map_or_else(|| "not set".to_owned(), quoted)
-}
-
-pub(super) fn accounts(names: &[&str]) -> String {
-    let noun = match names {
-        [_] => "account",
-        _ => "accounts",
-    };
-    let shown: Vec<String> = names.iter().take(NAMED).map(|name| quoted(name)).collect();
-    let more = match names.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{noun} {}{more}", shown.join(", "))
 }
 
 #[cfg(test)]

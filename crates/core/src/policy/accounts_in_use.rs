@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::argocd::claims::Capability;
-use crate::policy::accounts::{Change, NAMED, State, accounts, data_field};
+use crate::policy::accounts_change::{Change, NAMED, State, accounts};
 use crate::policy::credentials::OnError;
+use crate::policy::cut::data_field;
 use crate::policy::facts::{ModeFact, Unread};
-use crate::policy::in_use::{Gap, Unlisted};
 use crate::policy::rules::Rule;
+use crate::policy::users::{Gap, Unlisted};
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::mode::Mode;
 use crate::runtime::user::User;

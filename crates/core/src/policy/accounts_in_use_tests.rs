@@ -1,5 +1,6 @@
 use super::*;
-use crate::policy::accounts::{self, AccountsConfigMap, Circumstances};
+use crate::policy::accounts::{self, Circumstances};
+use crate::policy::accounts_change::AccountsConfigMap;
 use crate::runtime::workload::WorkloadKind;
 
 fn config_map(entries: &[(&str, &str)]) -> AccountsConfigMap {

@@ -11,12 +11,12 @@ use crate::argocd::settings::{
 use crate::argocd::shown::Shown;
 use crate::argocd::verification::{Rejection, State};
 use crate::credential::{Credential, Defect, defects, works};
-use crate::policy::accounts::data_field;
 use crate::policy::credentials::OnError;
+use crate::policy::cut::data_field;
 use crate::policy::facts::Unread;
-use crate::policy::in_use::{Gap, Need, Unlisted, named_with_namespace};
 use crate::policy::rules::Rule;
-use crate::policy::secrets_in_use::States;
+use crate::policy::secret_values::States;
+use crate::policy::users::{Gap, Need, Unlisted, named_with_namespace};
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::credential::Reference;
 use crate::runtime::secret_bytes::{SecretBytes, SecretData};

@@ -1,6 +1,6 @@
 //! What is said of a credential that is missing, malformed or unread: the sentences and their rules.
 
-use crate::argocd::token::TokenDefect;
+use crate::argocd::token_defect::TokenDefect;
 use crate::policy::facts::{ModeFact, Unread};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Severity;

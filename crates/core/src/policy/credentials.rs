@@ -6,7 +6,8 @@ use crate::policy::credential_defects::{Defect, Place};
 use crate::policy::facts::{CredentialFact, Facts, ModeFact, Unread};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::{Finding, Severity};
-use crate::runtime::credential::{Reference, References, Unresolved, UnresolvedCause};
+use crate::runtime::credential::{Reference, References, Unresolved};
+use crate::runtime::environment::UnresolvedCause;
 use crate::runtime::mode::{self, Maker};
 use crate::runtime::value::ValueDefect;
 

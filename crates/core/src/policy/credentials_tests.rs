@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::verification::Verification;
+use crate::policy::facts::Verification;
 use crate::runtime::credential::{PASSWORD, TOKEN, TOKEN_SECRET_KEY, TOKEN_SECRET_NAME};
 use crate::runtime::mode::Mode;
 use crate::runtime::value::{Role, ValueDefect};

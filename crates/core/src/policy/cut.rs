@@ -28,6 +28,11 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// A key of `data`, as a message has it.
+pub(super) fn data_field(key: &str) -> String {
+    format!("data[{}]", quoted(key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,8 @@
 //! The decision: who is let through unjudged, what must be known, and the verdict on what is.
 
-use crate::policy::accounts::{self, Change};
+use crate::policy::accounts::{self};
+
+use crate::policy::accounts_change::Change;
 use crate::policy::accounts_in_use;
 use crate::policy::argocd_secret::{self, Fate};
 use crate::policy::break_glass::BreakGlass;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::accounts::AccountsConfigMap;
+use crate::policy::accounts_change::AccountsConfigMap;
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Decision;
 use crate::runtime::credential::References;

@@ -4,6 +4,7 @@
 //! nothing is looked up.
 
 pub mod accounts;
+pub mod accounts_change;
 pub mod accounts_in_use;
 pub mod argocd_secret;
 pub mod break_glass;
@@ -18,7 +19,9 @@ pub mod in_use;
 pub mod namespace_label;
 pub mod plan;
 pub mod rules;
+pub mod secret_values;
 pub mod secrets_in_use;
 pub mod subject;
+pub mod users;
 pub mod verdict;
 pub mod verification;

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::verification::{self, VerifiedKey};
+use crate::policy::verification::{self};
+
+use crate::policy::facts::VerifiedKey;
 use crate::runtime::credential::Reference;
 use crate::runtime::mode;
 use crate::runtime::name::Name;

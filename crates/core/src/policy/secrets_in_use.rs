@@ -2,41 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::argocd::verification::{Rejection, State};
-use crate::credential::{Credential, Defect, defects, works};
 use crate::policy::credentials::OnError;
-use crate::policy::facts::{CredentialFact, ModeFact, Unread};
-use crate::policy::in_use::{Need, Unlisted, Users, named, need};
+use crate::policy::facts::{CredentialFact, ModeFact, Unread, Unverified};
 use crate::policy::rules::Rule;
+use crate::policy::secret_values::{Values, broken, is_there};
+use crate::policy::users::{Need, Unlisted, Users, named, need};
 use crate::policy::verdict::{Finding, Severity};
-use crate::policy::verification::{NOT_FOUND, Unverified, mend, unread_argocd};
+use crate::policy::verification::{NOT_FOUND, mend, unread_argocd};
 use crate::runtime::controller::Controller;
 use crate::runtime::mode;
 use crate::runtime::name::Name;
-use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::user::User;
-use crate::runtime::value::{Role, ValueDefect, examine};
-
-/// The keys of the Secrets that a chart or Argo CD keeps a password in. A password cannot be told by its looks.
-const PASSWORDS: [(&str, &str); 2] = [
-    ("argocd-initial-admin-secret", "password"),
-    ("gitops-runtime-argo-cd-password", "token"),
-];
-
-/// One key in one role, before and after.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Values {
-    /// What was there.
-    pub before: CredentialFact,
-    /// What will be there.
-    pub after: CredentialFact,
-    /// Whether what was there worked, and would after the next start of argocd-server.
-    pub worked: bool,
-    /// Why Argo CD refuses what will be there, now or after its next start; empty when it was not asked.
-    pub rejections: Vec<Rejection>,
-    /// Whether something else is there afterwards.
-    pub changed: bool,
-}
+use crate::runtime::value::{Role, ValueDefect};
 
 /// What is known when a change of a Secret is judged; of what it holds, only what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +29,12 @@ pub struct SecretUse {
     /// Keys that a credential goes from, by their looks alone.
     pub suspects: BTreeSet<Name>,
     /// Why it could not be found out whether Argo CD accepts what will be there.
-    pub unverified: Option<Untold>,
+    pub unverified: Option<Unasked>,
 }
 
 /// Why it could not be found out whether Argo CD accepts a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Untold {
+pub enum Unasked {
     /// There is no `argocd-secret` in this namespace.
     NotFound(String),
     /// An object of this namespace could not be read.
@@ -66,122 +43,11 @@ pub enum Untold {
     Password(Unverified),
 }
 
-/// Argo CD's state as it is, and as it will be after the next start of argocd-server.
-pub type States<'a> = [State<'a>; 2];
-
-/// Whether the password under a key is that of an account, before and after; `None` when they were not compared.
-pub type Compared = BTreeMap<(Name, String), [Option<bool>; 2]>;
-
 /// Whether the Runtime's mode matters for the Secret of this name.
 pub fn mode_matters(secret: &str) -> bool {
     ["token", "password"]
         .iter()
         .any(|key| mode::may_be_self_made(secret, key))
-}
-
-/// Compares what a Secret held with what it will hold, for each key that `users` refer to, at `now` in Unix seconds;
-/// with Argo CD's state too, when that is known: tokens, and passwords by the accounts of `compared`.
-pub fn compare(
-    secret: &Name,
-    users: &[User],
-    old: &SecretData,
-    new: Option<&SecretData>,
-    argocd: Option<(&States<'_>, &Compared)>,
-    now: f64,
-) -> BTreeMap<(Name, Role), Values> {
-    let references = users
-        .iter()
-        .flat_map(|user| user.references_to(secret.as_str()));
-    let wanted: BTreeSet<(Name, Role)> = references
-        .map(|reference| (reference.key.clone(), reference.role))
-        .collect();
-    let values = wanted.into_iter().map(|(key, role)| {
-        let before = fact(Some(old), key.as_str(), role, now);
-        let after = fact(new, key.as_str(), role, now);
-        let [old, new] = [Some(old), new].map(|data| data?.get(key.as_str()));
-        let asked = |value, side| argocd.map(|known| Asked::of(&key, role, value, side, known));
-        let [was, is] = [(old, 0), (new, 1)].map(|(value, side)| asked(value?, side));
-        let values = Values {
-            worked: !broken(&before, role) && was.is_none_or(|was| was.works(now)),
-            rejections: is.map(|is| is.rejections(now)).unwrap_or_default(),
-            changed: old.map(SecretBytes::expose) != new.map(SecretBytes::expose),
-            before,
-            after,
-        };
-        ((key, role), values)
-    });
-    values.collect()
-}
-
-/// What stands under one key in one role, as a credential of everybody whose it is, and the states to ask about it.
-struct Asked<'a> {
-    credentials: Vec<Credential<'a>>,
-    states: &'a States<'a>,
-}
-
-impl<'a> Asked<'a> {
-    fn of(
-        key: &Name,
-        role: Role,
-        value: &'a SecretBytes,
-        side: usize,
-        (states, compared): (&'a States<'a>, &'a Compared),
-    ) -> Asked<'a> {
-        let credentials = match role {
-            Role::Token => vec![Credential::Token(value)],
-            Role::Password => {
-                let ours = compared.iter().filter(|((name, _), _)| name == key);
-                let credentials = ours.map(|((_, user), matches)| Credential::Password {
-                    user,
-                    value,
-                    matches: matches.get(side).copied().flatten(),
-                });
-                credentials.collect()
-            }
-        };
-        Asked {
-            credentials,
-            states,
-        }
-    }
-
-    fn works(&self, now: f64) -> bool {
-        let mut credentials = self.credentials.iter();
-        credentials.all(|credential| {
-            let mut states = self.states.iter();
-            states.all(|state| works(credential, Some(state), now).is_ok())
-        })
-    }
-
-    /// What the first state tells that refuses one of them.
-    fn rejections(&self, now: f64) -> Vec<Rejection> {
-        let all = self.states.iter().flat_map(|state| {
-            let each = self.credentials.iter();
-            each.map(move |credential| defects(credential, Some(state), now))
-        });
-        let mut all = all.map(|found| {
-            let found = found.into_iter().filter_map(Defect::rejection);
-            found.collect::<Vec<_>>()
-        });
-        all.find(|found| !found.is_empty()).unwrap_or_default()
-    }
-}
-
-/// The keys that a credential goes from, whoever refers to them: a token of Argo CD that no other good one follows,
-/// or a password in one of the Secrets known for theirs.
-pub fn suspects(
-    secret: &Name,
-    old: &SecretData,
-    new: Option<&SecretData>,
-    now: f64,
-) -> BTreeSet<Name> {
-    let keys = old.iter().map(|(key, _)| key);
-    let lost = keys.filter(|key| {
-        let is_good = |data, role| !broken(&fact(data, key, role, now), role);
-        let goes = |role| is_good(Some(old), role) && !is_good(new, role);
-        goes(Role::Token) || (PASSWORDS.contains(&(secret.as_str(), key)) && goes(Role::Password))
-    });
-    lost.map(Name::from).collect()
 }
 
 /// Everything that is wrong with a change of the Secret `name` in `namespace`; without facts nothing is assumed good.
@@ -351,11 +217,16 @@ impl Change<'_> {
     }
 
     /// A credential is exchanged for one that looks as good, and Argo CD could not be asked about it.
-    fn unverified(&self, untold: &Untold, facts: &SecretUse, on_error: OnError) -> Option<Finding> {
+    fn unverified(
+        &self,
+        untold: &Unasked,
+        facts: &SecretUse,
+        on_error: OnError,
+    ) -> Option<Finding> {
         let exchanged = facts.values.iter().filter(|((_, role), values)| {
             values.changed && values.worked && !broken(&values.after, *role)
         });
-        let of_password = matches!(untold, Untold::Password(_));
+        let of_password = matches!(untold, Unasked::Password(_));
         let exchanged = exchanged.filter(|((_, role), _)| !of_password || *role == Role::Password);
         let (mut fields, mut users) = (Vec::new(), Vec::new());
         for ((key, role), _) in exchanged {
@@ -369,17 +240,17 @@ impl Change<'_> {
             return None;
         }
         let (rule, severity, why, mend) = match untold {
-            Untold::NotFound(namespace) => (
+            Unasked::NotFound(namespace) => (
                 Rule::ArgocdNotFound,
                 Severity::Warning,
                 format!("there is no Secret \"argocd-secret\" in namespace {namespace:?}"),
                 NOT_FOUND.to_owned(),
             ),
-            Untold::Argocd(object, namespace, unread) => {
+            Unasked::Argocd(object, namespace, unread) => {
                 let (why, mend) = unread_argocd(object, namespace, unread);
                 (Rule::ArgocdUnreadable, on_error.severity(), why, mend)
             }
-            Untold::Password(unverified) => {
+            Unasked::Password(unverified) => {
                 let (why, mend) = unverified.told();
                 (
                     Rule::ArgocdUnreadable,
@@ -447,29 +318,6 @@ impl Change<'_> {
             mend: unlisted.mend().to_owned(),
             fields,
         }
-    }
-}
-
-fn fact(data: Option<&SecretData>, key: &str, role: Role, now: f64) -> CredentialFact {
-    match data.map(|data| data.get(key)) {
-        None => CredentialFact::SecretMissing,
-        Some(None) => CredentialFact::KeyMissing,
-        Some(Some(value)) => CredentialFact::Value(examine(role, value, now)),
-    }
-}
-
-fn is_there(fact: &CredentialFact) -> bool {
-    matches!(fact, CredentialFact::Value(_))
-}
-
-/// Whether what is there does not work in this role.
-fn broken(fact: &CredentialFact, role: Role) -> bool {
-    match fact {
-        CredentialFact::Value(defects) => {
-            let mut defects = defects.iter();
-            defects.any(|defect| defect.stops(role))
-        }
-        _ => true,
     }
 }
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::policy::facts::Unread;
+use crate::policy::secret_values::{compare, suspects};
 use crate::runtime::mode::Mode;
-use crate::runtime::secret_bytes::SecretBytes;
+use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::workload::WorkloadKind;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

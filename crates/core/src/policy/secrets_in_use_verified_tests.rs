@@ -1,7 +1,9 @@
 //! A credential is exchanged, and Argo CD is asked about the one that was there and the one that will be.
 
 use super::*;
-use crate::runtime::secret_bytes::SecretBytes;
+use crate::argocd::verification::State;
+use crate::policy::secret_values::{Compared, States, compare};
+use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::workload::WorkloadKind;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -70,7 +72,7 @@ struct Scene {
     variable: &'static str,
     states: Option<States<'static>>,
     matches: [Option<bool>; 2],
-    unverified: Option<Untold>,
+    unverified: Option<Unasked>,
 }
 
 impl Scene {
@@ -165,14 +167,14 @@ fn a_password_is_exchanged_for_the_one_that_the_account_has() {
 fn when_argo_cd_cannot_be_asked_about_an_exchange_on_error_decides_and_it_is_said() {
     let (one, two) = (token("one", NOW, KEY), token("two", NOW, KEY));
     let unread = || {
-        Untold::Argocd(
+        Unasked::Argocd(
             "Secret \"argocd-secret\"",
             "argocd".to_owned(),
             Unread::Timeout,
         )
     };
-    let busy = || Untold::Password(Unverified::Busy);
-    let missing = || Untold::NotFound("argocd".to_owned());
+    let busy = || Unasked::Password(Unverified::Busy);
+    let missing = || Unasked::NotFound("argocd".to_owned());
     let (unreadable, absent) = (Rule::ArgocdUnreadable, Rule::ArgocdNotFound);
     let (refusal, warning) = (Severity::Refusal, Severity::Warning);
     let table = [

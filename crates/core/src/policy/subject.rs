@@ -1,6 +1,6 @@
 //! What is judged: an operation on something guarded, reduced to plain facts.
 
-use crate::policy::accounts::AccountsConfigMap;
+use crate::policy::accounts_change::AccountsConfigMap;
 use crate::policy::groups::Groups;
 use crate::runtime::controller::Controller;
 use crate::runtime::credential::References;

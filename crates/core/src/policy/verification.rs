@@ -1,67 +1,14 @@
 //! What Argo CD's own state says of a credential: the facts, the rules that they are reported under, the sentences.
 
-use std::collections::BTreeMap;
-
 use crate::argocd::accounts::Switch;
 use crate::argocd::verification::Rejection;
 use crate::credential::is_overruled;
 use crate::policy::credential_defects::{Defect, Place};
-use crate::policy::facts::{CredentialKey, Unread};
+use crate::policy::facts::{Unread, Untold, Unverified, Verification, Verified, VerifiedKey};
 use crate::policy::rules::Rule;
 use crate::policy::verdict::Severity;
 use crate::runtime::credential::Reference;
-use crate::runtime::user_name::UserName;
 use crate::runtime::value::{Role, ValueDefect};
-
-/// What is known of Argo CD's own state.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Verification {
-    /// Nobody asked, or the Runtime has an Argo CD of its own elsewhere.
-    #[default]
-    NotAsked,
-    /// There is no `argocd-secret` in this namespace.
-    NotFound(String),
-    /// An object of this namespace could not be read.
-    Unread(&'static str, String, Unread),
-    /// What it says of each credential.
-    Known(BTreeMap<VerifiedKey, Verified>),
-}
-
-/// Names one credential: the reference to it and, of a password, whose it is.
-pub type VerifiedKey = (CredentialKey, Option<UserName>);
-
-/// What Argo CD's own state says of one credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verified {
-    /// Why it is refused; nothing when it is accepted.
-    Judged(Vec<Rejection>),
-    /// Whose password it is cannot be told.
-    UserNameUntold(Untold),
-    /// It could not be found out.
-    Unread(Unverified),
-}
-
-/// Why it cannot be told whose password it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untold {
-    /// The pod template does not tell.
-    Template,
-    /// The object that holds the name, or its key, is missing or has no text.
-    Missing,
-}
-
-/// Why it could not be found out whether a credential is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unverified {
-    /// The object that holds the name of the account could not be read.
-    UserName(Unread),
-    /// Comparing the password would take longer than keyguard takes; the cost of its hash.
-    Cost(u32),
-    /// Comparing the password did not end in time.
-    Time,
-    /// Too many passwords wait to be compared.
-    Busy,
-}
 
 impl Unverified {
     /// Why, a clause, and what to do about it, a sentence.

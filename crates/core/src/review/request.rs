@@ -7,9 +7,9 @@ pub use super::undecodable::Undecodable;
 use super::{depth, wire};
 use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::argocd::settings::SECRET_NAME;
-use crate::policy::accounts::AccountsConfigMap;
+use crate::policy::accounts_change::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
-use crate::runtime::credential::{References, references};
+use crate::runtime::credential::{References, may_be_mentioned_in, references};
 use crate::runtime::json_object::Object;
 use crate::runtime::malformed::Malformed;
 use crate::runtime::name::Name;
@@ -304,7 +304,7 @@ fn workload(
                 unchanged: mentions && old(&|old| old.is_ok_and(|old| new.same_as(&old))),
             }
         }
-        Err(new) if new.may_mention_a_credential() => Subject::Malformed {
+        Err(new) if may_be_mentioned_in(new.text()) => Subject::Malformed {
             kind: kind.names().2,
             controlled,
             unchanged: old(&|old| old.err().is_some_and(|old| new.same_as(&old))),

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::argocd::accounts::is_account_key;
-use crate::policy::accounts::{PART_OF_LABEL, PART_OF_VALUE};
+use crate::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use crate::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use crate::policy::break_glass::{ANNOTATION, ANNOTATION_BYTES};
 use crate::policy::cut::cut;

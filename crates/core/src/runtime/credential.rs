@@ -2,6 +2,7 @@
 //!
 //! Source: the `gitops-runtime` chart, versions of March 2025 to 0.30.0.
 
+use super::environment::{UnresolvedCause, last, plain};
 use super::name::Name;
 use super::user_name::UserName;
 use super::value::Role;
@@ -18,6 +19,11 @@ pub const TOKEN_SECRET_KEY: &str = "ARGO_CD_TOKEN_SECRET_KEY";
 
 /// The variables by which a workload can mention a credential: what the API server is told to look for.
 pub const VARIABLES: [&str; 4] = [TOKEN, PASSWORD, TOKEN_SECRET_NAME, TOKEN_SECRET_KEY];
+
+/// Whether text may mention a credential: it has the name of its variable, as it is or with escapes.
+pub fn may_be_mentioned_in(text: &str) -> bool {
+    VARIABLES.iter().any(|name| text.contains(name)) || text.contains("\\u")
+}
 
 /// A reference to one key of one Secret in the workload's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +56,6 @@ pub struct Unresolved {
     pub cause: UnresolvedCause,
     /// Where in the object.
     pub field: String,
-}
-
-/// Why a mention cannot be resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnresolvedCause {
-    /// The value holds `$(OTHER_VARIABLE)`.
-    Expansion,
-    /// The value comes from elsewhere, or is empty.
-    NotPlain,
-    /// There is a Secret's name and no key for it.
-    NoKey,
 }
 
 /// What a workload's containers refer to.
@@ -185,23 +180,6 @@ fn by_name<'a>(env: &'a [EnvVar<'_>]) -> Option<(usize, ByName<'a>)> {
     }
 }
 
-pub(super) fn last<'a, 'b>(
-    env: &'a [EnvVar<'b>],
-    variable: &str,
-) -> Option<(usize, &'a EnvVar<'b>)> {
-    env.iter()
-        .enumerate()
-        .rfind(|(_, env)| env.name == variable)
-}
-
-pub(super) fn plain<'a>(env: &'a EnvVar<'_>) -> Result<&'a str, UnresolvedCause> {
-    match env.value.as_ref().map(|value| &*value.0) {
-        Some(value) if value.contains("$(") => Err(UnresolvedCause::Expansion),
-        Some(value) if !value.is_empty() && env.value_from.is_none() => Ok(value),
-        _ => Err(UnresolvedCause::NotPlain),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +248,14 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn a_credential_may_be_mentioned_by_its_variable_and_by_escapes() {
+        assert!(!may_be_mentioned_in(r#"{"containers":{"a":1}}"#));
+        for text in ["ARGO_CD_TOKEN", r"ARGO\u005fCD_TOKEN"] {
+            assert!(may_be_mentioned_in(text));
+        }
     }
 
     #[test]

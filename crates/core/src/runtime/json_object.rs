@@ -34,6 +34,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// Whether two texts are the same JSON, however it is spelled.
+pub(super) fn same_json(one: &str, two: &str) -> bool {
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
+    one == two || matches!((parse(one), parse(two)), (Ok(one), Ok(two)) if one == two)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

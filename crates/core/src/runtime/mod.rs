@@ -4,6 +4,7 @@
 
 pub mod controller;
 pub mod credential;
+pub mod environment;
 pub mod json_object;
 pub mod malformed;
 pub mod mode;

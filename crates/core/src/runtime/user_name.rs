@@ -3,7 +3,7 @@
 //! Source: the `gitops-runtime` chart: a key of `cap-app-proxy-cm`, a plain value, or, in charts of March to October
 //! 2025, a key of a Secret.
 
-use super::credential::{last, plain};
+use super::environment::{last, plain};
 use super::name::Name;
 use super::workload::EnvVar;
 

@@ -7,7 +7,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::secret_bytes::SecretBytes;
-use crate::argocd::token::{TokenDefect, inspect};
+use crate::argocd::token::inspect;
+use crate::argocd::token_defect::TokenDefect;
 
 /// What a value is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::json_object::Object;
+use super::json_object::{Object, same_json};
 use super::malformed::Malformed;
 
 /// A kind of workload whose pods may read the credential.
@@ -142,12 +142,6 @@ impl Template<'_> {
             _ => false,
         }
     }
-}
-
-/// Whether two texts are the same JSON, however it is spelled.
-pub(super) fn same_json(one: &str, two: &str) -> bool {
-    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
-    one == two || matches!((parse(one), parse(two)), (Ok(one), Ok(two)) if one == two)
 }
 
 /// A container's place and environment.
