@@ -4,6 +4,7 @@
 //! which versions of Argo CD (`all`, or such as `3.2,2.14`). The differences that are meant are in docs/argo-cd.md.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
     reason = "a test that cannot go on fails, and says what it found"

@@ -21,45 +21,54 @@ const DELETE: [&str; 2] = ["delete", "secret/argocd-secret"];
 const ALL: &str =
     "limits: {maxSecretReads: 1024, maxWorkloads: 100000, maxWorkloadBytes: 268435456}";
 
-fn guard(more: &str) -> Guard {
+pub(super) fn guard(more: &str) -> Guard {
     in_use::guard(&format!("{{guard: {{argocdSecret: true}}, {ALL}{more}}}"))
 }
 
 /// An Argo CD with a key of its own and these API keys of admin.
-struct Argocd {
-    scene: Scene,
-    key: String,
+pub(super) struct Argocd {
+    pub(super) scene: Scene,
+    pub(super) key: String,
 }
 
 impl Argocd {
-    fn new(guard: &Guard, prefix: &str) -> Argocd {
+    pub(super) fn new(guard: &Guard, prefix: &str) -> Argocd {
+        let time = json!({"admin.passwordMtime": "2020-01-01T00:00:00Z"});
+        Argocd::with(guard, prefix, &time)
+    }
+
+    /// One that no argocd-server has started yet.
+    pub(super) fn without_time(guard: &Guard, prefix: &str) -> Argocd {
+        Argocd::with(guard, prefix, &json!({}))
+    }
+
+    fn with(guard: &Guard, prefix: &str, time: &Value) -> Argocd {
         let scene = guard.scene(prefix);
         let key = random_text();
         let accounts = argocd_cm(&json!({"accounts.admin": "apiKey, login"}));
         let mut own = secret("argocd-secret", "server.secretkey", &key);
-        own["stringData"] =
-            json!({"admin.password": "a hash", "admin.passwordMtime": "2020-01-01T00:00:00Z"});
+        own["stringData"] = merged(&json!({"admin.password": "a hash"}), time);
         scene.create(&[accounts, own]).expect_silence();
         Argocd { scene, key }
     }
 
-    fn token(&self) -> Token {
+    pub(super) fn token(&self) -> Token {
         Token::api_key("admin").signed(self.key.as_bytes())
     }
 
     /// Alice puts values into the Secret, or takes keys away.
-    fn put(&self, values: &Value) -> Finished {
+    pub(super) fn put(&self, values: &Value) -> Finished {
         self.patch(ALICE, &json!({"stringData": values}))
     }
 
-    fn patch(&self, user: &str, patch: &Value) -> Finished {
+    pub(super) fn patch(&self, user: &str, patch: &Value) -> Finished {
         let patch = format!("--patch={patch}");
         let patch = ["patch", "secret/argocd-secret", "--type=merge", &patch];
         self.scene.user(user).run(patch)
     }
 
     /// These are the API keys of admin from now on.
-    fn list(&self, tokens: &[&Token]) -> Finished {
+    pub(super) fn list(&self, tokens: &[&Token]) -> Finished {
         self.put(&list(tokens))
     }
 }
@@ -72,7 +81,7 @@ fn list(tokens: &[&Token]) -> Value {
 }
 
 /// A workload that reads this token, in a namespace of its own.
-fn runtime(guard: &Guard, prefix: &str, token: &Token) -> Scene {
+pub(super) fn runtime(guard: &Guard, prefix: &str, token: &Token) -> Scene {
     let scene = guard.scene(prefix);
     let operator = deployment("gitops-operator", token_by_name("mine", "token"));
     let mine = secret("mine", "token", token.text());
@@ -81,7 +90,7 @@ fn runtime(guard: &Guard, prefix: &str, token: &Token) -> Scene {
 }
 
 /// No run of eight characters of a secret is in a text.
-fn assert_secret(secrets: &[&str], text: &str) {
+pub(super) fn assert_secret(secrets: &[&str], text: &str) {
     for secret in secrets {
         for piece in secret.as_bytes().windows(8) {
             let piece = std::str::from_utf8(piece).expect("it is ASCII");

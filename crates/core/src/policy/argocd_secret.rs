@@ -267,13 +267,13 @@ fn login_changed(secret: &str, (user, reference, account): &(User, Reference, Sh
         rule: Rule::ArgocdSecretPasswordChanged,
         severity: Severity::Warning,
         what: format!(
-            "the password of {account} changes in {secret}; {} logs in with it",
-            named_with_namespace(&[user])
+            "the password of {account} changes; {} logs in with the one in Secret {}, key {}",
+            named_with_namespace(&[user]),
+            reference.secret,
+            reference.key
         ),
-        mend: format!(
-            "Put the new password into Secret {} in namespace {:?}, key {}, next.",
-            reference.secret, user.namespace, reference.key
-        ),
+        // A warning may be cut at its end.
+        mend: format!("Put the new one there next, after this change of {secret}."),
         fields: vec![data_field(&key)],
     }
 }
