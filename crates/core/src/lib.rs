@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes → review → plan → [gather] → decide → reply + record          [ ] = the only I/O
-//! review → policy → runtime → argocd                                  imports point right, never back
+//! review → policy → credential → runtime → argocd                     imports point right, never back
 //! ```
 //!
 //! No clock, file, socket, environment or runtime is among the dependencies of this crate, so that the compiler keeps
