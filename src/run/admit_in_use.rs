@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::admit::{Admission, Outcome, unix_now};
+use super::argocd_read::{ArgocdRead, has_certificate};
 use super::password_checks::Candidate;
-use super::verification::ArgocdRead;
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::claims::Capability;
@@ -227,7 +227,8 @@ impl<S: Source> Admission<S> {
         let hidden = matches!(case.subject, Subject::ArgocdSecret { hidden: true });
         let old = change.old.unwrap_or_default();
         let mut change = Change::of(&old, change.new.as_ref().filter(|_| !hidden));
-        if change.breaks_the_certificate() && self.has_other_certificate(namespace, deadline).await
+        if change.breaks_the_certificate()
+            && has_certificate(&self.server_tls(namespace, deadline).await)
         {
             change = change.with_other_certificate();
         }

@@ -8,19 +8,18 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
 use super::serve::{ServeError, source};
 use crate::cli::token::{Inspect, TYPED, holds_one};
 use crate::edge::any_source::AnySource;
-use crate::edge::source::{ConfigMapRead, SecretRead, Source};
+use crate::edge::source::{SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::claims::{Claims, Date, Subject};
-use keyguard_core::argocd::settings::{SECRET_NAME, is_settings_key};
+use keyguard_core::argocd::settings::is_settings_key;
 use keyguard_core::argocd::shown::Shown;
 use keyguard_core::argocd::token::Token;
-use keyguard_core::argocd::verification::State;
 use keyguard_core::credential::{self, Credential, Defect};
 use keyguard_core::policy::credential_defects::rule_of_value;
-use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;
 use keyguard_core::policy::verification::{mend, rule_of};
 use keyguard_core::runtime::name::looks_like_a_token;
@@ -176,43 +175,37 @@ fn whole(what: &'static str, reader: impl Read) -> Result<SecretBytes, InspectEr
     Ok(SecretBytes::new(bytes))
 }
 
-/// Argo CD's own state, or why it is not known.
-type Argocd = Result<(SecretRead, ConfigMapRead), String>;
-
-async fn argocd(source: &AnySource, namespace: &str) -> Argocd {
+async fn argocd(source: &AnySource, namespace: &str) -> ArgocdRead {
     let (secret, config_map) = tokio::join!(
         source.argocd_secret(namespace, is_settings_key),
         source.config_map(namespace, CONFIG_MAP_NAME),
     );
-    let unread = |object: &str, unread: &Unread| {
-        Err(format!(
-            "{object} in namespace {namespace:?} could not be read: {}",
-            unread.what()
-        ))
+    let mut read = ArgocdRead {
+        namespace: namespace.to_owned(),
+        secret,
+        config_map,
     };
-    match (&secret, &config_map) {
-        (SecretRead::Missing, _) => Err(format!(
-            "there is no Secret {SECRET_NAME:?} in namespace {namespace:?}"
-        )),
-        (SecretRead::Unread(cause), _) => unread("Secret \"argocd-secret\"", cause),
-        (_, ConfigMapRead::Unread(cause)) => unread("ConfigMap \"argocd-cm\"", cause),
-        _ => Ok((secret, config_map)),
-    }
+    read.override_certificate(source.secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS))
+        .await;
+    read
 }
 
-fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection {
+fn report(value: &SecretBytes, argocd: Option<&ArgocdRead>, now: f64) -> Inspection {
     let mut report = String::new();
     let text = std::str::from_utf8(value.expose()).unwrap_or_default();
     describe(&mut report, text);
     let mut defects = Vec::new();
-    let mut untold = None;
-    let state = match argocd {
-        None => None,
-        Some(Err(why)) => {
-            untold = Some(why);
-            None
+    let (state, untold) = match argocd.map(|argocd| (argocd, argocd.state())) {
+        None => (None, None),
+        Some((_, Ok(state))) => (Some(state), None),
+        Some((argocd, Err((object, cause)))) => {
+            let place = format!("{object} in namespace {:?}", argocd.namespace);
+            let why = match cause {
+                None => format!("there is no {place}"),
+                Some(cause) => format!("{place} could not be read: {}", cause.what()),
+            };
+            (None, Some(why))
         }
-        Some(Ok((secret, config_map))) => Some(state(secret, config_map)),
     };
     for defect in credential::defects(&Credential::Token(value), state.as_ref(), now) {
         defects.push(match &defect {
@@ -228,7 +221,7 @@ fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection 
             ),
         });
     }
-    let outcome = match (defects.is_empty(), untold) {
+    let outcome = match (defects.is_empty(), &untold) {
         (false, _) => Outcome::Defective,
         (true, None) => Outcome::Good,
         (true, Some(_)) => Outcome::Untold,
@@ -251,25 +244,6 @@ fn report(value: &SecretBytes, argocd: Option<&Argocd>, now: f64) -> Inspection 
         );
     }
     Inspection { report, outcome }
-}
-
-fn state<'a>(secret: &'a SecretRead, config_map: &'a ConfigMapRead) -> State<'a> {
-    let secret = match secret {
-        SecretRead::Found(found) => Some(found),
-        SecretRead::Missing | SecretRead::Unread(_) => None,
-    };
-    let config_map = match config_map {
-        ConfigMapRead::Found(found) => found.labelled.then_some(&found.data),
-        ConfigMapRead::Missing | ConfigMapRead::Unread(_) => None,
-    };
-    let secret = secret.into_iter().flatten();
-    State::read(
-        secret.map(|(key, value)| (key.as_str(), value.expose())),
-        config_map.map(|data| {
-            data.iter()
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-        }),
-    )
 }
 
 /// What the token says of itself, as far as it can be read and shown.

@@ -2,6 +2,7 @@
 
 pub mod admit;
 mod admit_in_use;
+mod argocd_read;
 pub mod certificates;
 pub mod clients;
 pub mod configuration;

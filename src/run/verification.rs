@@ -7,12 +7,12 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::admit::Admission;
+use super::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
 use super::password_checks::{Candidate, NotCompared};
 use crate::edge::source::{ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
-use keyguard_core::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
 use keyguard_core::argocd::password::PasswordHash;
-use keyguard_core::argocd::settings::{has_readable_certificate, is_settings_key};
+use keyguard_core::argocd::settings::is_settings_key;
 use keyguard_core::argocd::verification::State;
 use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Unread};
@@ -22,46 +22,6 @@ use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::user_name::{Holder, UserName};
 use keyguard_core::runtime::value::{Role, ValueDefect};
-
-/// The Secret whose certificate argocd-server takes before that of `argocd-secret`.
-const SERVER_TLS: &str = "argocd-server-tls";
-
-/// Argo CD's own state as it was read.
-pub(super) struct ArgocdRead {
-    pub(super) namespace: String,
-    pub(super) secret: SecretRead,
-    pub(super) config_map: ConfigMapRead,
-}
-
-impl ArgocdRead {
-    /// The state, or what could not be read, and why; `None` for the why when there is no `argocd-secret`.
-    pub(super) fn state(&self) -> Result<State<'_>, (&'static str, Option<&Unread>)> {
-        let secret = match &self.secret {
-            SecretRead::Missing => return Err((SECRET, None)),
-            SecretRead::Unread(cause) => return Err((SECRET, Some(cause))),
-            SecretRead::Found(found) => found,
-        };
-        let config_map = match &self.config_map {
-            ConfigMapRead::Unread(cause) => {
-                return Err(("ConfigMap \"argocd-cm\"", Some(cause)));
-            }
-            // Argo CD finds it by its label only.
-            ConfigMapRead::Found(found) => found.labelled.then_some(&found.data),
-            ConfigMapRead::Missing => None,
-        };
-        Ok(State::read(
-            secret
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.expose())),
-            config_map.map(|data| {
-                data.iter()
-                    .map(|(key, value)| (key.as_str(), value.as_str()))
-            }),
-        ))
-    }
-}
-
-const SECRET: &str = "Secret \"argocd-secret\"";
 
 /// The names of accounts by what holds them, as they were read. They may be anything.
 pub(super) type UserNames =
@@ -88,43 +48,25 @@ impl<S: Source> Admission<S> {
             timeout_at(deadline, secret),
             timeout_at(deadline, config_map)
         );
-        let mut secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
+        let secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
         let config_map = config_map.unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
         self.count_secret(&secret);
         self.count_config_map(&config_map);
-        if let SecretRead::Found(found) = &mut secret {
-            let entries = found
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.expose()));
-            if !has_readable_certificate(&entries.collect())
-                && self.has_other_certificate(namespace, deadline).await
-            {
-                found.remove(CERTIFICATE);
-                found.remove(PRIVATE_KEY);
-            }
-        }
-        ArgocdRead {
+        let mut read = ArgocdRead {
             namespace: namespace.to_owned(),
             secret,
             config_map,
-        }
+        };
+        read.override_certificate(self.server_tls(namespace, deadline))
+            .await;
+        read
     }
 
-    /// Whether `argocd-server-tls` has a certificate in the place of the one in `argocd-secret`.
-    pub(super) async fn has_other_certificate(&self, namespace: &str, deadline: Instant) -> bool {
+    /// Reads the Secret whose certificate argocd-server takes first.
+    pub(super) async fn server_tls(&self, namespace: &str, deadline: Instant) -> SecretRead {
         let left = deadline.saturating_duration_since(Instant::now());
-        let keys = [CERTIFICATE, PRIVATE_KEY];
-        match self.read_secret(namespace, SERVER_TLS, &keys, left).await {
-            SecretRead::Found(found) => {
-                let entries = found
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), value.expose()));
-                found.len() == keys.len() && has_readable_certificate(&entries.collect())
-            }
-            // Not knowing is no reason to say that Argo CD cannot work.
-            SecretRead::Unread(_) => true,
-            SecretRead::Missing => false,
-        }
+        self.read_secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS, left)
+            .await
     }
 
     /// Reads the names of the accounts whose passwords are to be verified.
