@@ -179,7 +179,7 @@ impl<S: Source> Admission<S> {
         if !has_password(&read.await) {
             return false;
         }
-        // argocd-server may be writing both just now: it writes the initial password last.
+        // argocd-server may have written both since the first look, the initial password before the other.
         let keys = [key.as_str()];
         let again = self.read_secret(namespace, secret.as_str(), &keys, left());
         match again.await {
