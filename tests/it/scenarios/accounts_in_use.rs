@@ -14,12 +14,13 @@ const DISABLED: &[&str] = &["accounts/account-disabled"];
 const DELETED: &[&str] = &["accounts/config-map-deleted"];
 const UNKNOWN: &[&str] = &["guard/in-use-unknown"];
 
-/// An Argo CD with two accounts that nobody listed.
-fn argocd(guard: &Guard, prefix: &str) -> Scene {
+/// An Argo CD with two accounts that nobody listed. Other tests have workloads in the same cluster, so that the one in use
+/// has a name of its own.
+fn argocd(guard: &Guard, prefix: &str, used: &str) -> Scene {
     let scene = guard.scene(prefix);
     let accounts = json!({
         "accounts.admin": "apiKey",
-        "accounts.used": "apiKey, login",
+        format!("accounts.{used}"): "apiKey, login",
         "accounts.idle": "apiKey",
     });
     scene.create(&[argocd_cm(&accounts)]).expect_silence();
@@ -27,9 +28,9 @@ fn argocd(guard: &Guard, prefix: &str) -> Scene {
 }
 
 /// A workload in a namespace of its own, whose token is of one of them.
-fn runtime(guard: &Guard, prefix: &str) -> Scene {
+fn runtime(guard: &Guard, prefix: &str, used: &str) -> Scene {
     let scene = guard.scene(prefix);
-    let token = Token::api_key("used").text();
+    let token = Token::api_key(used).text();
     let operator = deployment("gitops-operator", token_by_name("mine", "token"));
     scene
         .create(&[secret("mine", "token", token), operator])
@@ -54,9 +55,9 @@ fn an_account_in_use_is_protected_and_its_workloads_are_named() {
     let guard = in_use::guard(
         "{guard: {accountsInUse: true}, limits: {maxSecretReads: 1024, maxWorkloads: 100000, maxWorkloadBytes: 268435456}}",
     );
-    let argocd = argocd(&guard, "accounts-used");
+    let argocd = argocd(&guard, "accounts-used", "used");
     let removed = json!({"accounts.used": "login"});
-    let runtime = runtime(&guard, "accounts-runtime");
+    let runtime = runtime(&guard, "accounts-runtime", "used");
     let text = refused_by(patch(&argocd, &removed), REMOVED);
     let user = format!(
         "Deployment \"gitops-operator\" in namespace {:?}",
@@ -82,18 +83,18 @@ fn an_account_in_use_is_protected_and_its_workloads_are_named() {
 #[test]
 fn only_the_namespaces_of_the_runtimes_are_looked_through_when_they_are_named() {
     let guard = in_use::guard("guard: {accountsInUse: true, runtimeNamespaces: [elsewhere]}");
-    let argocd = argocd(&guard, "accounts-elsewhere");
-    runtime(&guard, "accounts-not-looked-at");
-    warned_of(patch(&argocd, &json!({"accounts.used": "login"})), &[]);
+    let argocd = argocd(&guard, "accounts-elsewhere", "elsewhere");
+    runtime(&guard, "accounts-not-looked-at", "elsewhere");
+    warned_of(patch(&argocd, &json!({"accounts.elsewhere": "login"})), &[]);
 }
 
 #[test]
 fn over_the_bound_the_list_decides_and_without_the_right_on_error_does() {
-    let removed = json!({"accounts.used": "login"});
+    let removed = json!({"accounts.bound": "login"});
     let guard = in_use::guard("{guard: {accountsInUse: true}, limits: {maxWorkloads: 1}}");
-    let scene = argocd(&guard, "accounts-bound");
-    runtime(&guard, "accounts-bound-one");
-    runtime(&guard, "accounts-bound-two");
+    let scene = argocd(&guard, "accounts-bound", "bound");
+    runtime(&guard, "accounts-bound-one", "bound");
+    runtime(&guard, "accounts-bound-two", "bound");
     let finished = warned_of(patch(&scene, &removed), UNKNOWN);
     assert!(
         finished.stderr.contains("limits.maxWorkloads"),
@@ -102,10 +103,10 @@ fn over_the_bound_the_list_decides_and_without_the_right_on_error_does() {
     );
 
     let blind = Guard::configured("guard: {accountsInUse: true}");
-    let scene = argocd(&blind, "accounts-blind");
+    let scene = argocd(&blind, "accounts-blind", "bound");
     let text = refused_by(patch(&scene, &removed), UNKNOWN);
     assert!(text.contains("may not list"), "{text}");
     let blind = Guard::configured("{guard: {accountsInUse: true}, onError: allow}");
-    let scene = argocd(&blind, "accounts-blind-allow");
+    let scene = argocd(&blind, "accounts-blind-allow", "bound");
     warned_of(patch(&scene, &removed), UNKNOWN);
 }

@@ -111,6 +111,10 @@ pub(crate) fn workload(kind: &str, name: &str, pod: &Value) -> Value {
         "metadata": {"name": name},
         "spec": spec,
     });
+    if kind == "StatefulSet" {
+        // The oldest Kubernetes demands it.
+        object["spec"]["serviceName"] = name.into();
+    }
     if kind == "DaemonSet" {
         object["spec"]
             .as_object_mut()
