@@ -175,7 +175,7 @@ fn a_secret_that_its_controller_makes_again_may_be_deleted() {
         finished.stderr
     );
     assert!(
-        !finished.stderr.contains("Nothing makes it again"),
+        !finished.stderr.contains("makes it again: delete"),
         "{}",
         finished.stderr
     );

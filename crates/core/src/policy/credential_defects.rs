@@ -194,10 +194,17 @@ impl Place<'_> {
             rule: rule_of_value(defect),
             severity,
             what: format!("{} {defect}", self.credential()),
-            mend: self.advised(defect.mend()),
+            mend: self.advised(match defect {
+                ValueDefect::VaultReference if !self.reference.is_by_name() => RESOLVED_IN_THE_POD,
+                _ => defect.mend(),
+            }),
         }
     }
 }
+
+/// What to do about a reference that a webhook resolves when the pod comes.
+const RESOLVED_IN_THE_POD: &str =
+    "Make sure that Bank-Vaults' webhook changes these pods; keyguard cannot tell what it finds.";
 
 /// The rule that a defect of a value is reported under.
 pub fn rule_of_value(defect: &ValueDefect) -> Rule {

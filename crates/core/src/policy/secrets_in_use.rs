@@ -129,7 +129,7 @@ impl Change<'_> {
         };
         let mend = match self.controller {
             Some(controller) => format!("{controller} controls it and makes it again."),
-            None => "Nothing makes it again: delete these workloads first, or let them refer to another Secret; to \
+            None => "No controller makes it again: delete these workloads first, or let them refer to another Secret; to \
                      exchange the credential, change the Secret in place."
                 .to_owned(),
         };
