@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// How long before its end a certificate counts as ending, in seconds: probes and load balancers need as long to notice.
 const LONGEST_MARGIN: i64 = 60;
-/// How far back a certificate's life begins at most, in seconds: a machine whose clock is slow must take it too.
-const LONGEST_BACKDATE: i64 = 3600;
+/// How far back a certificate's life begins at most, in seconds: a machine whose clock is a day behind the one that made it
+/// must take it too.
+const LONGEST_BACKDATE: i64 = 86_400;
 
 /// From when until when a certificate is valid, both ends included (RFC 5280, 4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Life {
         }
     }
 
-    /// The life of a certificate that is issued at `now` for `lifetime`. It begins an hour before, or a tenth of
+    /// The life of a certificate that is issued at `now` for `lifetime`. It begins a day before, or a tenth of
     /// `lifetime` if that is shorter.
     pub fn issued(now: i64, lifetime: Duration) -> Life {
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
@@ -116,7 +117,7 @@ mod tests {
     fn a_certificate_begins_a_little_early_and_never_outlives_who_signed_it() {
         let day = Duration::from_secs(86_400);
         let long = Life::issued(1_000_000, 90 * day);
-        assert_eq!((long.from, long.to), (996_400, 8_776_000));
+        assert_eq!((long.from, long.to), (913_600, 8_776_000));
         let short = Life::issued(1_000_000, Duration::from_secs(6));
         assert_eq!((short.from, short.to), (1_000_000, 1_000_006));
         let leaf = Life::issued(1_000_000, 365 * day).within(long);

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use super::kept::{Authority, Kept, Leaf};
-use super::life::Life;
+use super::life::{Life, Validity};
 use super::observed::Observed;
 
 /// The most certificates in a `caBundle` that the Secret does not hold.
@@ -173,7 +173,9 @@ impl Seen {
         let fresh = Life::issued(self.now, terms.leaf).within(authority.life);
         let outlives = leaf.life.to > authority.life.to;
         let due = leaf.life.is_due(self.now) && fresh.to > leaf.life.to;
-        !leaf.covers_names || outlives || due
+        // Whose clock is ahead made it: whoever waits for its time has nothing to present meanwhile.
+        let early = leaf.life.at(self.now) == Validity::NotYet && fresh.from < leaf.life.from;
+        !leaf.covers_names || outlives || due || early
     }
 }
 

@@ -35,6 +35,8 @@ struct Replica {
     started_at: i64,
     looks_at: i64,
     exchanges: usize,
+    /// How far its clock is ahead, in seconds.
+    ahead: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -47,27 +49,34 @@ enum Incident {
 }
 
 impl World {
-    fn new(replicas: usize) -> World {
+    /// A replica for each clock, by how far it is ahead.
+    fn new(clocks: &[i64]) -> World {
         World {
             now: 0,
             kept: Kept::Missing,
             bundles: vec![(-100, Vec::new())],
-            replicas: (0..replicas).map(|_| Replica::default()).collect(),
+            replicas: clocks
+                .iter()
+                .map(|ahead| Replica {
+                    ahead: *ahead,
+                    ..Replica::default()
+                })
+                .collect(),
             made: 0,
         }
     }
 
-    fn fresh(&mut self) -> Authority {
+    fn fresh(&mut self, now: i64) -> Authority {
         self.made += 1;
         Authority {
             der: self.made.to_be_bytes().to_vec(),
-            life: Life::issued(self.now, TERMS.authority),
+            life: Life::issued(now, TERMS.authority),
         }
     }
 
-    fn signed_by(&self, authority: &Authority) -> Option<Leaf> {
+    fn signed_by(authority: &Authority, now: i64) -> Option<Leaf> {
         Some(Leaf {
-            life: Life::issued(self.now, TERMS.leaf).within(authority.life),
+            life: Life::issued(now, TERMS.leaf).within(authority.life),
             covers_names: true,
         })
     }
@@ -78,7 +87,7 @@ impl World {
         let bundles = [self.bundles.last().unwrap().1.clone()];
         let replica = &mut self.replicas[index];
         let seen = Seen {
-            now: self.now,
+            now: self.now + replica.ahead,
             observed: replica.observer.look(at, &self.kept, &bundles),
             kept: self.kept.clone(),
             bundles: bundles.to_vec(),
@@ -106,18 +115,19 @@ impl World {
     }
 
     fn write(&mut self, change: Change, seen: Seen) {
+        let now = seen.now;
         let (current, next) = match seen.kept {
             Kept::Holds { current, next, .. } => (Some(current), next),
             Kept::Missing | Kept::Damaged => (None, None),
         };
         let (current, next) = match change {
-            Change::Create => (self.fresh(), None),
-            Change::Restore => (seen.presented.unwrap().authority, Some(self.fresh())),
+            Change::Create => (self.fresh(now), None),
+            Change::Restore => (seen.presented.unwrap().authority, Some(self.fresh(now))),
             Change::RenewLeaf => (current.unwrap(), next),
-            Change::StageNext => (current.unwrap(), Some(self.fresh())),
+            Change::StageNext => (current.unwrap(), Some(self.fresh(now))),
             Change::Promote => (next.unwrap(), None),
         };
-        let leaf = self.signed_by(&current);
+        let leaf = World::signed_by(&current, now);
         self.kept = Kept::Holds {
             current,
             leaf,
@@ -144,6 +154,7 @@ impl World {
                 self.replicas[index] = Replica {
                     started_at: self.now,
                     looks_at: self.now,
+                    ahead: self.replicas[index].ahead,
                     ..Replica::default()
                 };
             }
@@ -159,7 +170,8 @@ impl World {
             in_force.filter(|(index, _)| superseded_at(*index).saturating_add(LAG) > self.now);
         for (_, (_, bundle)) in in_force {
             for replica in &self.replicas {
-                if self.now < replica.started_at + grace {
+                // Whose own clock is wrong is not helped by the others.
+                if self.now < replica.started_at + grace || replica.ahead != 0 {
                     continue;
                 }
                 let Some(presented) = &replica.presented else {
@@ -215,11 +227,12 @@ impl Dice {
 
 /// Lets three replicas look in any order, over several lives of the authority.
 fn live(
+    clocks: [i64; 3],
     order: u64,
     incidents: &BTreeMap<i64, Incident>,
     grace: i64,
 ) -> Result<World, TestCaseError> {
-    let mut world = World::new(3);
+    let mut world = World::new(&clocks);
     let mut dice = Dice(order | 1);
     for now in 0..END {
         world.now = now;
@@ -246,7 +259,9 @@ fn live(
     for replica in &world.replicas {
         // A leaf is due every 60 seconds.
         let up_for = END - replica.started_at;
-        prop_assert!(replica.exchanges >= usize::try_from(up_for / 120).unwrap());
+        prop_assert!(
+            replica.ahead != 0 || replica.exchanges >= usize::try_from(up_for / 120).unwrap()
+        );
     }
     Ok(world)
 }
@@ -263,7 +278,7 @@ proptest! {
         order: u64,
         incidents in btree_map(20..END, restart(), 0..60),
     ) {
-        let world = live(order, &incidents, 0)?;
+        let world = live([0; 3], order, &incidents, 0)?;
         let authorities = world.made;
         prop_assert!((3..=5).contains(&authorities), "{authorities} authorities");
     }
@@ -275,6 +290,16 @@ proptest! {
     ) {
         // Without a Secret, one that starts has nothing to present that is known already.
         let grace = i64::try_from(LONGEST_PAUSE).unwrap() + LAG + 1;
-        live(order, &incidents, grace)?;
+        live([0; 3], order, &incidents, grace)?;
+    }
+
+    #[test]
+    fn a_replica_whose_clock_is_ahead_leaves_the_others_with_something_to_present(
+        order: u64,
+        ahead in 0..45_i64,
+        incidents in btree_map(20..END, restart(), 0..20),
+    ) {
+        let grace = i64::try_from(LONGEST_PAUSE).unwrap() + LAG + 1;
+        live([0, 0, ahead], order, &incidents, grace)?;
     }
 }

@@ -10,8 +10,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
 
 use super::clock::{self, rfc3339};
 use super::metrics::{self, Metrics};
@@ -19,10 +19,8 @@ use super::tls::{Origin, ServingCertificate};
 use super::trust_report::TrustReport;
 use crate::certificates::life::Validity;
 
-/// How long the cluster may take to answer before it counts as silent; a kubelet's probe waits as long.
+/// How long the cluster may take for its first answer before it counts as silent; a kubelet's probe waits as long.
 const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a positive answer of the cluster holds, so that probes do not become load.
-const CLUSTER_ANSWER_HOLDS: Duration = Duration::from_secs(1);
 
 /// Whether what keyguard depends on is there.
 pub trait Readiness: Send + Sync + 'static {
@@ -69,7 +67,7 @@ pub fn service<R: Readiness>(
         trust,
         metrics,
         draining,
-        cluster: Mutex::new(None),
+        cluster: OnceCell::new(),
     });
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -89,13 +87,9 @@ struct Health<R> {
     trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: Draining,
-    cluster: Mutex<Option<Asked>>,
-}
-
-/// The last answer of the cluster.
-struct Asked {
-    answered_at: Instant,
-    answer: Result<(), String>,
+    /// Whether the cluster has answered. A slow one must not make every replica unready: reviews that read nothing need
+    /// no answer, and for the others `onError` says what silence means.
+    cluster: OnceCell<()>,
 }
 
 async fn readyz<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response {
@@ -125,6 +119,9 @@ impl<R: Readiness> Health<R> {
             failing.push(format!("certificate: {why}"));
         }
         failing.extend(self.trust.failing());
+        if !failing.is_empty() {
+            failing.extend(self.trust.trouble());
+        }
         if let Err(why) = self.cluster_answers().await {
             failing.push(format!("cluster: {why}"));
         }
@@ -152,25 +149,14 @@ impl<R: Readiness> Health<R> {
         })
     }
 
-    /// One question at a time: whoever comes while it is asked shares its answer, good or bad.
+    /// Asks one question at a time, until the first good answer.
     async fn cluster_answers(&self) -> Result<(), String> {
-        let came_at = Instant::now();
-        let mut last = self.cluster.lock().await;
-        if let Some(asked) = last.as_ref() {
-            let shared = asked.answered_at >= came_at;
-            let fresh = asked.answer.is_ok() && asked.answered_at.elapsed() < CLUSTER_ANSWER_HOLDS;
-            if shared || fresh {
-                return asked.answer.clone();
-            }
-        }
-        let answer = timeout(CLUSTER_PATIENCE, self.readiness.cluster_answers())
-            .await
-            .unwrap_or_else(|_| Err(format!("no answer within {CLUSTER_PATIENCE:?}")));
-        *last = Some(Asked {
-            answered_at: Instant::now(),
-            answer: answer.clone(),
-        });
-        answer
+        let ask = async || {
+            timeout(CLUSTER_PATIENCE, self.readiness.cluster_answers())
+                .await
+                .unwrap_or_else(|_| Err(format!("no answer within {CLUSTER_PATIENCE:?}")))
+        };
+        self.cluster.get_or_try_init(ask).await.map(|()| ())
     }
 }
 

@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteOutcome};
 use super::client_certificates::ClientRefusal;
 use super::config_metrics::{ConfigMetrics, ConfigOutcome};
+use super::follower_metrics::{Follower, FollowerMetrics};
 use super::rejection::Reason;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
@@ -44,6 +45,7 @@ pub struct Metrics {
     clients_refused: Family<RejectionLabels, Counter>,
     certificate: CertificateMetrics,
     config: ConfigMetrics,
+    followers: FollowerMetrics,
 }
 
 /// How a read of an object ended.
@@ -129,7 +131,7 @@ impl Metrics {
         let requests_in_flight = gauge(&mut registry, "requests_in_flight", "Reviews in progress");
         let requests_rejected = rejections(&mut registry);
         let records_dropped = Counter::default();
-        let help = "Decision records that the log could not take in time";
+        let help = "Log lines that were dropped: whoever reads the log was too slow, or is gone";
         registry.register("records_dropped", help, records_dropped.clone());
         let connections = gauge(&mut registry, "connections", "Open connections for reviews");
         let tls_handshakes_failed = Counter::default();
@@ -138,6 +140,7 @@ impl Metrics {
         let clients_refused = client_refusals(&mut registry);
         let certificate = CertificateMetrics::register(&mut registry);
         let config = ConfigMetrics::register(&mut registry);
+        let followers = FollowerMetrics::register(&mut registry);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program", Info::new(version));
         Metrics {
@@ -155,7 +158,13 @@ impl Metrics {
             clients_refused,
             certificate,
             config,
+            followers,
         }
+    }
+
+    /// A fault ended a look at a file.
+    pub fn follower_failed(&self, follower: Follower) {
+        self.followers.failed(follower);
     }
 
     /// A decision, under one rule that found something or under none.
@@ -216,8 +225,8 @@ impl Metrics {
     }
 
     /// A decision record was lost.
-    pub fn record_dropped(&self) {
-        self.records_dropped.inc();
+    pub fn records_dropped(&self, lines: u64) {
+        self.records_dropped.inc_by(lines);
     }
 
     /// A connection is open until the result is dropped.

@@ -17,6 +17,7 @@ pub mod config_metrics;
 mod connection;
 mod connections;
 pub mod dry_run;
+pub mod follower_metrics;
 pub mod freed_memory;
 pub mod health;
 pub mod http;

@@ -172,7 +172,7 @@ impl Shared {
     fn queue(&self, line: &[u8]) {
         let mut lines = self.lines();
         if lines.bytes.len() + line.len() > BUFFER_BYTES {
-            self.metrics.record_dropped();
+            self.metrics.records_dropped(1);
             return;
         }
         lines.bytes.extend_from_slice(line);
@@ -199,8 +199,15 @@ impl Shared {
                 std::thread::sleep(GATHER);
             }
             mem::swap(&mut self.lines().bytes, &mut taken);
-            // Nowhere is left to say that the log cannot be written.
-            let _ = output.write_all(&taken).and_then(|()| output.flush());
+            // Nowhere but in the metrics is left to say that the log cannot be written.
+            if output
+                .write_all(&taken)
+                .and_then(|()| output.flush())
+                .is_err()
+            {
+                let lines = taken.iter().filter(|byte| **byte == b'\n').count();
+                self.metrics.records_dropped(lines as u64);
+            }
             taken.clear();
             taken.shrink_to(KEPT_BYTES);
         }
@@ -279,6 +286,30 @@ mod tests {
                 .metrics
                 .encode()
                 .contains("keyguard_records_dropped_total 2")
+        );
+    }
+
+    #[test]
+    fn lines_for_which_standard_output_is_gone_are_counted() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shared = shared();
+        for _ in 0..3 {
+            shared.queue(b"a line\n");
+        }
+        shared.lines().closed = true;
+        shared.write_out(Gone);
+        let metrics = shared.metrics.encode();
+        assert!(
+            metrics.contains("keyguard_records_dropped_total 3"),
+            "{metrics}"
         );
     }
 

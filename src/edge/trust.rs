@@ -166,7 +166,7 @@ mod tests {
             (
                 &[&ours],
                 service,
-                NOW - 3601,
+                NOW - 86_401,
                 Err(Distrust::NoAuthority),
                 "a CA that is not valid yet",
             ),

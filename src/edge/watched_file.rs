@@ -2,9 +2,6 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use tokio::time::sleep;
 
 /// A file that is looked at again and again. It is its content that counts: an inode tells nothing of a mounted
 /// ConfigMap or Secret, whose files are links to a folder that is exchanged as a whole.
@@ -52,29 +49,11 @@ impl WatchedFile {
         parse(bytes).map(|parsed| (file, parsed))
     }
 
-    /// Waits `interval` and reads the file again, on a thread that may block. `None` when `parse` panicked.
-    pub async fn next_look<T, E>(
-        mut self,
-        interval: Duration,
-        parse: impl FnOnce(io::Result<Vec<u8>>) -> Result<T, E> + Send + 'static,
-    ) -> Option<(WatchedFile, Look<T, E>)>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        sleep(interval).await;
-        let looked = tokio::task::spawn_blocking(move || {
-            let look = self.look(parse);
-            (self, look)
-        });
-        looked.await.ok()
-    }
-
     /// Reads the file again. It blocks.
     ///
     /// Another content counts only when a second look finds the same: half a file may well mean something, and an
     /// empty one too.
-    fn look<T, E>(
+    pub fn look<T, E>(
         &mut self,
         parse: impl FnOnce(io::Result<Vec<u8>>) -> Result<T, E>,
     ) -> Look<T, E> {
@@ -91,16 +70,15 @@ impl WatchedFile {
             self.unproved = Some(content);
             return Look::Unchanged;
         }
+        // Should it panic, the same is not read again.
+        self.refused = Some(content.clone());
         match parse(bytes) {
             Ok(parsed) => {
                 self.in_force = content;
                 (self.unproved, self.refused) = (None, None);
                 Look::Changed(parsed)
             }
-            Err(error) => {
-                self.refused = Some(content);
-                Look::Refused(error)
-            }
+            Err(error) => Look::Refused(error),
         }
     }
 }

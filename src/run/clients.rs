@@ -1,13 +1,16 @@
 //! `--client-ca`: who may ask for reviews, and what keeps that up to date.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::follow::follow;
 use crate::cli;
 use crate::edge::client_certificates::{Authorities, ClientCaError, ClientCertificates};
+use crate::edge::follower_metrics::Follower;
+use crate::edge::metrics::Metrics;
 use crate::edge::watched_file::{Look, WatchedFile};
 
 /// From one look at the file to the next.
@@ -57,32 +60,28 @@ impl Clients {
     }
 
     /// Looks at the file again and again, for ever, and verifies with other CAs once they are there.
-    pub async fn follow(self) {
+    pub async fn follow(self, metrics: Arc<Metrics>) {
         let Clients {
             certificates,
             path,
-            mut file,
+            file,
         } = self;
-        while let Some((again, look)) = file.next_look(CHECK_INTERVAL, parse(&path)).await {
-            file = again;
-            match look {
-                Look::Unchanged => {}
-                Look::Changed(authorities) => {
-                    certificates.exchange(authorities);
-                    tracing::info!("clients are verified with other CA certificates");
-                }
-                Look::Refused(error) => tracing::error!(
-                    reason = %error,
-                    "other CA certificates for clients are refused; those before stay"
-                ),
+        let file = Arc::new(Mutex::new(file));
+        let look = move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.look(|read| Authorities::of_file(&path, read))
+        };
+        let apply = |look| match look {
+            Look::Unchanged => {}
+            Look::Changed(authorities) => {
+                certificates.exchange(authorities);
+                tracing::info!("clients are verified with other CA certificates");
             }
-        }
+            Look::Refused(error) => tracing::error!(
+                reason = %error,
+                "other CA certificates for clients are refused; those before stay"
+            ),
+        };
+        follow(Follower::ClientCa, &metrics, CHECK_INTERVAL, look, apply).await;
     }
-}
-
-fn parse(
-    path: &Path,
-) -> impl FnOnce(std::io::Result<Vec<u8>>) -> Result<Authorities, ClientCaError> + Send + 'static {
-    let path = path.to_owned();
-    move |read| Authorities::of_file(&path, read)
 }

@@ -1,16 +1,18 @@
 //! The configuration in force, and what exchanges it while the server runs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::admit::Admission;
+use super::follow::follow;
 use super::password_checks::PasswordChecks;
 use crate::config::{Config, ConfigError};
 use crate::edge::any_source::AnySource;
 use crate::edge::config_metrics::ConfigOutcome;
+use crate::edge::follower_metrics::Follower;
 use crate::edge::http::Serving;
 use crate::edge::listener;
 use crate::edge::live::Live;
@@ -67,21 +69,26 @@ impl Configuration {
     }
 
     /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
-    pub async fn follow(&self, mut file: WatchedFile, path: &Path) {
-        loop {
-            let path = path.to_owned();
-            let parse = move |read| Config::of_file(&path, read);
-            let Some((again, look)) = file.next_look(CHECK_INTERVAL, parse).await else {
-                // It panicked, and the panic is in the log: the configuration stays.
-                return;
-            };
-            file = again;
-            match look {
-                Look::Unchanged => {}
-                Look::Changed(config) => self.apply(config),
-                Look::Refused(error) => self.refuse(&error),
-            }
-        }
+    pub async fn follow(&self, file: WatchedFile, path: &Path) {
+        let (file, path) = (Arc::new(Mutex::new(file)), path.to_owned());
+        let look = move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.look(|read| Config::of_file(&path, read))
+        };
+        let apply = |look| match look {
+            Look::Unchanged => {}
+            Look::Changed(config) => self.apply(config),
+            Look::Refused(error) => self.refuse(&error),
+        };
+        let metrics = &self.metrics;
+        follow(
+            Follower::Configuration,
+            metrics,
+            CHECK_INTERVAL,
+            look,
+            apply,
+        )
+        .await;
     }
 
     fn apply(&self, config: Config) {

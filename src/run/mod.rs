@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod clients;
 pub mod configuration;
 pub mod demo;
+mod follow;
 pub mod inspect;
 pub mod match_conditions;
 pub mod password_checks;

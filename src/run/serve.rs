@@ -93,7 +93,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let server = Server::bind(
             arguments.listen,
             arguments.health_listen,
@@ -114,7 +114,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         };
         let mut kept = certificates.keep(source.cluster(), &metrics);
         if let Some(clients) = clients {
-            kept.spawn(clients.follow());
+            kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
         let configuration = Configuration::new(config, source, metrics);
         let followed = async {
@@ -130,7 +130,10 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             () = followed => {}
         }
         Ok(())
-    })
+    });
+    // A file that is read on a disk that stands still, or that is a pipe, must not keep the program from ending.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The cluster that was typed, or the one that keyguard runs in.

@@ -38,9 +38,7 @@ pub struct Keeper {
     follows_names: bool,
     observer: Observer,
     started_at: Instant,
-    settled_at: Option<Instant>,
     presented: Option<(Arc<Signer>, Arc<Issued>)>,
-    verified: Result<(), String>,
     told: Option<String>,
 }
 
@@ -80,8 +78,7 @@ impl Keeper {
         report: Arc<TrustReport>,
         metrics: Arc<Metrics>,
     ) -> Keeper {
-        let verified = Err(line("it has not been looked at yet"));
-        report.set(verified.clone());
+        report.set(Err(line("it has not been looked at yet")));
         Keeper {
             store,
             certificate,
@@ -92,9 +89,7 @@ impl Keeper {
             names,
             observer: Observer::default(),
             started_at: Instant::now(),
-            settled_at: None,
             presented: None,
-            verified,
             told: None,
         }
     }
@@ -138,8 +133,8 @@ impl Keeper {
             seen.presented = Some(presented);
         }
         let name = self.store.registration().name();
-        self.verified = verify(registration.as_ref(), name, &self.certificate, seen.now);
-        self.report.set(self.verified.clone());
+        let verified = verify(registration.as_ref(), name, &self.certificate, seen.now);
+        self.report.set(verified);
         if let Some(change) = plan::change(&seen, &self.terms) {
             self.write(change, secret.as_ref(), seen.now).await?;
             return Ok(Round::Again);
@@ -262,12 +257,12 @@ impl Keeper {
         names
     }
 
-    /// Says what is wrong once, and when it no longer is.
+    /// Says what is wrong once, and when it no longer is. What cannot be written is no reason not to be ready: the
+    /// certificate that is there serves until it ends.
     fn tell(&mut self, settled: Result<(), Trouble>) {
         let trouble = settled.err().map(|trouble| trouble.to_string());
         match &trouble {
             None => {
-                self.settled_at = Some(Instant::now());
                 if self.told.is_some() {
                     tracing::info!("the certificates are kept again");
                 }
@@ -277,15 +272,10 @@ impl Keeper {
                 if self.told.as_ref() != Some(why) {
                     tracing::error!(reason = %why, "the certificates cannot be kept");
                 }
-                let holds = |at: Instant| at.elapsed() <= self.terms.overlap;
-                let why = format!("certificates: {why}");
-                match &self.verified {
-                    Err(line) => self.report.set(Err(format!("{line}\n{why}"))),
-                    Ok(()) if self.settled_at.is_some_and(holds) => {}
-                    Ok(()) => self.report.set(Err(why)),
-                }
             }
         }
+        let line = trouble.as_ref().map(|why| format!("certificates: {why}"));
+        self.report.set_trouble(line);
         self.told = trouble;
     }
 }

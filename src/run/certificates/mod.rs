@@ -135,7 +135,7 @@ impl Certificates {
                         interval,
                     ));
                 }
-                tasks.spawn(files::follow(files, certificate, metrics, interval));
+                tasks.spawn(files::keep(files, certificate, metrics, interval));
             }
             Source::Kept(secret, names) => {
                 let name = registration.as_deref().unwrap_or(REGISTRATION);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::edge::certificate_store::RegistrationReader;
 use crate::edge::clock;
@@ -11,9 +11,6 @@ use crate::edge::metrics::Metrics;
 use crate::edge::registration::Registration;
 use crate::edge::tls::ServingCertificate;
 use crate::edge::trust_report::TrustReport;
-
-/// How long the last good look holds while the webhook configuration cannot be read.
-const LOOK_HOLDS: Duration = Duration::from_secs(60);
 
 /// Looks each `interval`, for ever, and says in `report` what is found.
 pub async fn watch(
@@ -23,11 +20,11 @@ pub async fn watch(
     metrics: Arc<Metrics>,
     interval: Duration,
 ) {
-    let mut looked_at = None;
+    let mut has_looked = false;
     loop {
         match reader.read().await {
             Ok(found) => {
-                looked_at = Some(Instant::now());
+                has_looked = true;
                 report.set(verify(
                     found.as_ref(),
                     reader.name(),
@@ -37,7 +34,8 @@ pub async fn watch(
             }
             Err(error) => {
                 metrics.certificate_check_failed();
-                if looked_at.is_none_or(|at| at.elapsed() > LOOK_HOLDS) {
+                // The last look that succeeded counts.
+                if !has_looked {
                     report.set(Err(line(&error.to_string())));
                 }
             }

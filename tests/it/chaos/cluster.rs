@@ -183,8 +183,8 @@ fn an_api_server_that_hangs() {
         let meanwhile = Meanwhile::of(&stage, STOPPED_FOR, unread);
         let ready = stage.keyguard.ask("/readyz");
         stage.plane.resume_api_server();
-        assert_eq!(ready.status, 503, "{}", ready.body);
-        assert!(ready.body.contains("cluster: "), "{}", ready.body);
+        // Reviews of argocd-cm need nothing of it, and onError says what its silence means for the others.
+        assert_eq!(ready.status, 200, "{}", ready.body);
         let recovered = stage.recovers();
         println!(
             "API server hanging for {STOPPED_FOR:?}, onError {on_error}: {} reviews meanwhile, the slowest answer \

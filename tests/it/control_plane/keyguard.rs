@@ -1,9 +1,12 @@
 //! The real keyguard, started as its deployment starts it.
 
+use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use nix::libc::O_NONBLOCK;
 use nix::sys::signal::Signal;
 use rcgen::CertificateParams;
 use serde_json::Value;
@@ -141,6 +144,21 @@ impl Keyguard {
     pub(crate) fn reconfigure(&self, text: &str) {
         let config = self.config.as_ref().expect("it was started with one");
         config.put(&[(CONFIG, enforcing_dry_runs(text).as_bytes())]);
+    }
+
+    /// Puts a pipe in the place of its configuration, and returns once it reads
+    /// from it, for as long as the result is held.
+    pub(crate) fn configure_by_a_pipe(&self) -> File {
+        let path = self.config.as_ref().expect("it was started with one");
+        let path = path.path(CONFIG);
+        fs::remove_file(&path).expect("remove the file");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("run mkfifo").success());
+        wait_for("it to read from the pipe", || {
+            let mut options = File::options();
+            let options = options.write(true).custom_flags(O_NONBLOCK);
+            options.open(&path).map_err(|error| error.to_string())
+        })
     }
 
     /// Asks the health address, such as `/healthz`.

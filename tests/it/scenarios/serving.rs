@@ -117,6 +117,14 @@ fn what_is_no_review_gets_a_4xx_with_one_line_and_never_a_verdict() {
 }
 
 #[test]
+fn it_ends_also_while_it_waits_for_a_file() {
+    let mut keyguard = Keyguard::start(ControlPlane::shared(), &Options::default());
+    let _pipe = keyguard.configure_by_a_pipe();
+    keyguard.terminate();
+    assert_eq!(keyguard.wait().code(), Some(0));
+}
+
+#[test]
 fn asked_to_end_it_is_not_ready_first_goes_on_answering_and_ends_with_0() {
     let options = Options {
         config: Some("timeouts: {drainGrace: 10m}".to_owned()),
