@@ -126,7 +126,7 @@ impl<S: Source> Admission<S> {
             secrets: &secrets,
             credentials: &credentials,
             user_names: &user_names,
-            mode: mode.mode(),
+            mode: &mode,
         };
         let verification = self.verification(&lookups, argocd, &reads, deadline).await;
         let initial_password_spent = self

@@ -1,21 +1,24 @@
 //! The pipeline for what others use: who does is looked up, and the verdict names them.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
-use tokio::time::{Duration, Instant, timeout, timeout_at};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::admit::{Admission, Outcome, unix_now};
 use super::argocd_read::{ArgocdRead, has_certificate};
 use super::password_checks::Candidate;
-use crate::edge::source::{ConfigMapRead, SecretRead, Source};
+use super::tokens_in_use::TokenInUse;
+use crate::edge::source::{ConfigMap, ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::claims::Capability;
 use keyguard_core::argocd::settings::SIGNING_KEY;
 use keyguard_core::argocd::shown::Shown;
-use keyguard_core::credential::account_of_token;
-use keyguard_core::policy::accounts_in_use::AccountsUse;
-use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
+use keyguard_core::credential::{Credential, account_of_token, works};
+use keyguard_core::policy::accounts_in_use::{AccountsUse, argocd_namespace};
+use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost, lost_login};
+use keyguard_core::policy::facts::ModeFact;
 use keyguard_core::policy::facts::Unverified;
-use keyguard_core::policy::facts::{ModeFact, Unread};
 use keyguard_core::policy::in_use::{InUse, Search};
 use keyguard_core::policy::plan::is_object_name;
 use keyguard_core::policy::secret_values::{Compared, compare, suspects};
@@ -25,7 +28,7 @@ use keyguard_core::policy::users::{Need, need};
 use keyguard_core::review::request::Request;
 use keyguard_core::review::secret::SecretChange;
 use keyguard_core::runtime::credential::Reference;
-use keyguard_core::runtime::mode::Mode;
+use keyguard_core::runtime::mode::{Mode, is_initial_password};
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::User;
@@ -48,7 +51,7 @@ impl<S: Source> Admission<S> {
                 InUse::Secret(self.secret_use(namespace, &name, mode, change, limit).await)
             }
             Search::Accounts => {
-                InUse::Accounts(self.accounts_use(namespace, limit, &mut secrets).await)
+                InUse::Accounts(self.accounts_use(&request.case, limit, &mut secrets).await)
             }
             Search::ArgocdSecret => {
                 let known = self.argocd_secret_use(&request.case, change, limit, &mut secrets);
@@ -85,8 +88,10 @@ impl<S: Source> Admission<S> {
             async { Some(self.argocd(configured?, deadline).await) }
         );
         let now = unix_now();
-        // A Runtime with an Argo CD of its own has it in its own namespace.
-        let argocd = argocd.filter(|it| !mode.mode().has_own_argocd() || it.namespace == namespace);
+        let argocd = argocd.filter(|it| {
+            let theirs = argocd_namespace(namespace, &mode, Some(&it.namespace));
+            theirs == Some(it.namespace.as_str())
+        });
         let old = change.old.unwrap_or_default();
         let new = change.new.as_ref();
         let mut unverified = None;
@@ -150,68 +155,89 @@ impl<S: Source> Admission<S> {
         }
     }
 
-    /// Who uses which account of the Argo CD in this namespace.
+    /// Who uses which account of the Argo CD whose `argocd-cm` changes.
     async fn accounts_use(
         &self,
-        namespace: &str,
+        case: &Case,
         limit: Duration,
         secrets: &mut Vec<Name>,
     ) -> AccountsUse {
+        let namespace = &case.namespace;
         let deadline = Instant::now() + limit;
-        let (tokens, argocd_secret) = tokio::join!(
-            self.tokens_in_use(limit),
-            self.signing_key(namespace, deadline)
-        );
+        let (tokens, mut argocd) =
+            tokio::join!(self.tokens_in_use(limit), self.argocd(namespace, deadline));
+        if let Subject::Accounts { old: Some(old), .. } = &case.subject {
+            argocd.config_map = ConfigMapRead::Found(ConfigMap {
+                data: old.data.clone(),
+                labelled: old.labelled,
+            });
+        }
+        let state = match argocd.state() {
+            Ok(state) => Some(state),
+            // Without argocd-secret nothing works that could be lost.
+            Err((_, None)) => return AccountsUse::default(),
+            Err((_, Some(_))) => None,
+        };
         secrets.extend(tokens.secrets);
         let logins = self.logins(&tokens.users, deadline).await;
-        let key = argocd_secret.as_ref().map(SecretBytes::expose);
+        let key = match &argocd.secret {
+            SecretRead::Found(found) => found.get(SIGNING_KEY).map(SecretBytes::expose),
+            SecretRead::Missing | SecretRead::Unread(_) => None,
+        };
         let mut asked: Vec<&User> = Vec::new();
-        if key.is_none() {
+        if state.is_none() {
             asked.extend(&tokens.users);
         }
         for (user, ..) in &logins.found {
             asked.push(user);
         }
         let ours = self.talk_to(namespace, &asked, deadline).await;
-        let is_ours = |user: &User| ours.get(&user.namespace).copied().unwrap_or(false);
+        let is_ours = |user: &User| ours.get(&user.namespace).copied().flatten();
         let mut known = AccountsUse {
             unlisted: tokens.unlisted,
             unread: tokens.unread.or(logins.unread),
             ..AccountsUse::default()
         };
+        let now = unix_now();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let signed_for = tokens_signed_for(&tokens.found, key);
         for token in tokens.found {
-            let Some(account) = account_of_token(&token.value, key) else {
+            let account = match (&state, key) {
+                (Some(_), None) => None,
+                (_, key) => account_of_token(&token.value, key),
+            };
+            let Some(account) = account else {
                 continue;
             };
-            for (user, _) in token.users {
-                if key.is_some() || is_ours(&user) {
-                    known.add(account.clone(), &user, Capability::ApiKey);
+            // What does not work is not lost.
+            let works = works(&Credential::Token(&token.value), state.as_ref(), now).is_ok();
+            for (user, need) in self.needed(token.users, left).await {
+                match (&state, is_ours(&user)) {
+                    (Some(_), _) | (None, Some(true)) => {}
+                    (None, Some(false)) => continue,
+                    (None, None) => {
+                        if let SecretRead::Unread(unread) = &argocd.secret {
+                            known.unread = Some(unread.clone());
+                        }
+                        continue;
+                    }
+                }
+                match works && need == Need::Certain {
+                    true => known.add(account.clone(), &user, Capability::ApiKey),
+                    false => known.add_uncertain(account.clone(), &user),
                 }
             }
         }
-        for (user, _, account) in logins.found {
-            if is_ours(&user) {
-                known.add(account, &user, Capability::Login);
+        for (user, reference, account) in logins.found {
+            let ours = is_ours(&user).unwrap_or_else(|| signed_for.contains(&user.namespace));
+            match (ours, reference.optional) {
+                (true, false) => known.add(account, &user, Capability::Login),
+                (true, true) => known.add_uncertain(account, &user),
+                // Nobody is told who uses what of an Argo CD that may be another.
+                (false, _) => {}
             }
         }
         known
-    }
-
-    /// The key that the Argo CD in this namespace signs its tokens with.
-    async fn signing_key(&self, namespace: &str, deadline: Instant) -> Option<SecretBytes> {
-        if !is_object_name(namespace) {
-            return None;
-        }
-        let read = self
-            .source
-            .argocd_secret(namespace, |key| key == SIGNING_KEY);
-        let read = timeout_at(deadline, read).await;
-        let read = read.unwrap_or(SecretRead::Unread(Unread::Timeout));
-        self.count_secret(&read);
-        match read {
-            SecretRead::Found(mut found) => found.remove(SIGNING_KEY),
-            SecretRead::Missing | SecretRead::Unread(_) => None,
-        }
     }
 
     /// Whose token Argo CD accepts now, and will not after the change; and who logs in with what changes.
@@ -258,6 +284,8 @@ impl<S: Source> Admission<S> {
         let now = unix_now();
         let states = change.states(config_map.as_ref(), now);
         let left = deadline.saturating_duration_since(Instant::now());
+        let key = old.get(SIGNING_KEY).map(SecretBytes::expose);
+        let signed_for = tokens_signed_for(&tokens.found, key);
         let found = tokens.found.into_iter().filter_map(|token| {
             let (rejections, doomed) = lost(&token.value, &states, now)?;
             Some((rejections, doomed, token.users))
@@ -270,19 +298,30 @@ impl<S: Source> Admission<S> {
             }
         });
         known.lost = join_all(found).await;
-        if change.replaces_a_password() && case.operation == Operation::Update {
-            let logins = self.logins(&tokens.users, deadline).await.found;
-            let mut asked: Vec<&User> = Vec::new();
-            for (user, ..) in &logins {
-                asked.push(user);
+        let logins = self.logins(&tokens.users, deadline).await;
+        known.unread = known.unread.or(logins.unread);
+        let asked: Vec<&User> = logins.found.iter().map(|(user, ..)| user).collect();
+        let ours = self.talk_to(namespace, &asked, deadline).await;
+        for (user, reference, account) in logins.found {
+            let told = ours.get(&user.namespace).copied().flatten();
+            if !told.unwrap_or_else(|| signed_for.contains(&user.namespace)) {
+                continue;
             }
-            let ours = self.talk_to(namespace, &asked, deadline).await;
-            let changed = logins.into_iter().filter(|(user, _, account)| {
-                ours.get(&user.namespace) == Some(&true) && change.replaces_password(account)
-            });
-            known.logins = changed
-                .map(|(user, reference, account)| (user, reference, Shown::of(&account, &[])))
-                .collect();
+            if let Some((rejections, doomed)) = lost_login(&account, &states) {
+                // argocd-server itself writes the initial password again when it makes another.
+                let need = match reference.optional || is_initial_password(&reference) {
+                    true => Need::Uncertain,
+                    false => Need::Certain,
+                };
+                known.lost.push(Lost {
+                    rejections,
+                    doomed,
+                    users: vec![(user, need)],
+                });
+            } else if case.operation == Operation::Update && change.replaces_password(&account) {
+                let account = Shown::of(&account, &[]);
+                known.logins.push((user, reference, account));
+            }
         }
         known
     }
@@ -307,4 +346,13 @@ impl<S: Source> Admission<S> {
                 .await
                 .unwrap_or(false)
     }
+}
+
+/// The namespaces with a token that this key signed: where nothing else tells, their workloads talk to its Argo CD.
+fn tokens_signed_for(tokens: &[TokenInUse], key: Option<&[u8]>) -> BTreeSet<String> {
+    let signed = tokens
+        .iter()
+        .filter(|token| key.is_some() && account_of_token(&token.value, key).is_some());
+    let users = signed.flat_map(|token| &token.users);
+    users.map(|(user, _)| user.namespace.clone()).collect()
 }

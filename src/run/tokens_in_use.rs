@@ -147,13 +147,13 @@ impl<S: Source> Admission<S> {
         logins
     }
 
-    /// Whether these workloads talk to the Argo CD in `namespace`, by the namespace of each.
+    /// Whether these workloads talk to the Argo CD in `namespace`, by the namespace of each; `None` where it cannot be told.
     pub(super) async fn talk_to(
         &self,
         namespace: &str,
         users: &[&User],
         deadline: Instant,
-    ) -> BTreeMap<String, bool> {
+    ) -> BTreeMap<String, Option<bool>> {
         let mut known = BTreeMap::new();
         for user in users {
             let place = &user.namespace;
@@ -164,11 +164,7 @@ impl<S: Source> Admission<S> {
             let mode = self.mode(place, true, left).await;
             let configured = self.policy.argocd_namespace.as_deref();
             let argocd = argocd_namespace(place, &mode, configured);
-            // What cannot be told is kept.
-            known.insert(
-                place.clone(),
-                argocd.is_none_or(|argocd| argocd == namespace),
-            );
+            known.insert(place.clone(), argocd.map(|argocd| argocd == namespace));
         }
         known
     }

@@ -15,10 +15,10 @@ use keyguard_core::argocd::password::PasswordHash;
 use keyguard_core::argocd::settings::is_settings_key;
 use keyguard_core::argocd::verification::State;
 use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
-use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Unread};
+use keyguard_core::policy::accounts_in_use::argocd_namespace;
+use keyguard_core::policy::facts::{CredentialFact, CredentialKey, ModeFact, Unread};
 use keyguard_core::policy::facts::{Untold, Unverified, Verification, Verified, VerifiedKey};
 use keyguard_core::policy::plan::Lookups;
-use keyguard_core::runtime::mode::Mode;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::user_name::{Holder, UserName};
 use keyguard_core::runtime::value::{Role, ValueDefect};
@@ -33,7 +33,7 @@ pub(super) struct Reads<'a> {
     pub(super) secrets: &'a BTreeMap<Name, SecretRead>,
     pub(super) credentials: &'a BTreeMap<CredentialKey, CredentialFact>,
     pub(super) user_names: &'a UserNames,
-    pub(super) mode: Mode,
+    pub(super) mode: &'a ModeFact,
 }
 
 impl<S: Source> Admission<S> {
@@ -132,7 +132,8 @@ impl<S: Source> Admission<S> {
             return Verification::NotAsked;
         };
         // A Runtime with an Argo CD of its own has it in its own namespace, and no other knows its credentials.
-        if reads.mode.has_own_argocd() && reads.namespace != argocd.namespace {
+        let theirs = argocd_namespace(reads.namespace, reads.mode, Some(&argocd.namespace));
+        if theirs != Some(argocd.namespace.as_str()) {
             return Verification::NotAsked;
         }
         let state = match argocd.state() {

@@ -13,6 +13,8 @@ use crate::control_plane::keyguard::{Keyguard, Options, Reads};
 use crate::control_plane::workspace::Workspace;
 
 const REPORTS: &str = include_str!("../fixtures/reports.json");
+/// Changes under the guards, of the same form: who loses what, and who does not.
+const GUARDS: &str = include_str!("../fixtures/guards.json");
 
 /// One situation; what else the file has is for people.
 #[derive(Deserialize)]
@@ -43,14 +45,24 @@ enum Finding {
 
 #[test]
 fn every_report_is_answered_as_is_right() {
-    let reports: Vec<Report> = serde_json::from_str(REPORTS).unwrap();
-    assert_eq!(reports.len(), 27);
+    assert_eq!(all_right(REPORTS), 27);
+}
+
+#[test]
+fn every_change_under_the_guards_is_answered_as_is_right() {
+    assert_eq!(all_right(GUARDS), 31);
+}
+
+/// How many there are, once each is answered as is right.
+fn all_right(reports: &str) -> usize {
+    let reports: Vec<Report> = serde_json::from_str(reports).unwrap();
     let plane = ControlPlane::shared();
     let wrong: Vec<String> = reports
         .iter()
         .filter_map(|report| report.difference(plane))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    reports.len()
 }
 
 impl Report {

@@ -9,6 +9,8 @@ use super::said::{refused_by, warned_of};
 use super::tokens::Token;
 use crate::control_plane::kubectl::Finished;
 
+const KEY: &str = "the key of these tests";
+
 const REMOVED: &[&str] = &["accounts/api-key-removed"];
 const DISABLED: &[&str] = &["accounts/account-disabled"];
 const DELETED: &[&str] = &["accounts/config-map-deleted"];
@@ -23,17 +25,25 @@ fn argocd(guard: &Guard, prefix: &str, used: &str) -> Scene {
         format!("accounts.{used}"): "apiKey, login",
         "accounts.idle": "apiKey",
     });
-    scene.create(&[argocd_cm(&accounts)]).expect_silence();
+    let mut own = secret("argocd-secret", "server.secretkey", KEY);
+    let id = token(used).id().to_owned();
+    own["stringData"] = json!({format!("accounts.{used}.tokens"): json!([{"id": id}]).to_string()});
+    scene.create(&[argocd_cm(&accounts), own]).expect_silence();
     scene
+}
+
+/// The one API key of this account.
+fn token(account: &str) -> Token {
+    let token = Token::api_key(account).claim("jti", format!("of-{account}"));
+    token.signed(KEY.as_bytes())
 }
 
 /// A workload in a namespace of its own, whose token is of one of them.
 fn runtime(guard: &Guard, prefix: &str, used: &str) -> Scene {
     let scene = guard.scene(prefix);
-    let token = Token::api_key(used).text();
     let operator = deployment("gitops-operator", token_by_name("mine", "token"));
     scene
-        .create(&[secret("mine", "token", token), operator])
+        .create(&[secret("mine", "token", token(used).text()), operator])
         .expect_silence();
     scene
 }

@@ -37,10 +37,14 @@ fn who_uses_a_secret_or_an_account_is_warned_of_in_a_dry_run() {
          limits: {maxSecretReads: 1024, maxWorkloads: 100000, maxWorkloadBytes: 268435456}}",
     );
     let scene = guard.scene("dry-in-use");
-    let mine = secret("mine", "token", Token::api_key("dry").text());
+    let token = Token::api_key("dry").signed(b"the key of this test");
+    let mut own = secret("argocd-secret", "server.secretkey", "the key of this test");
+    let list = json!([{"id": token.id()}]);
+    own["stringData"] = json!({"accounts.dry.tokens": list.to_string()});
+    let mine = secret("mine", "token", token.text());
     let operator = deployment("gitops-operator", token_by_name("mine", "token"));
     let accounts = argocd_cm(&json!({"accounts.dry": "apiKey"}));
-    let objects = [accounts, mine, operator];
+    let objects = [accounts, own, mine, operator];
     scene.create(&objects).expect_no_refusal();
 
     let delete = ["delete", "secret/mine"];

@@ -18,6 +18,8 @@ pub fn is_readable_pair(certificate: &[u8], private_key: &[u8]) -> bool {
     };
     let certificate = block(certificate, |tag| tag == "CERTIFICATE");
     let private_key = block(private_key, |tag| tag.ends_with("PRIVATE KEY"));
+    // Go takes it for the key, and cannot read it.
+    let private_key = private_key.filter(|it| !it.tag().starts_with("ENCRYPTED"));
     certificate.is_some_and(|it| parse_x509_certificate(it.contents()).is_ok())
         && private_key.is_some_and(|it| {
             let read = parse_der_sequence(it.contents()).map(|(rest, _)| rest.is_empty());

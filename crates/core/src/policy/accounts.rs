@@ -54,7 +54,11 @@ impl<'a> Circumstances<'a> {
     fn names(&self) -> impl Iterator<Item = &'a str> {
         let protected = self.protected;
         let known = self.known.into_iter();
-        let used = known.flat_map(|known| known.users.keys().map(String::as_str));
+        let used = known.flat_map(|known| {
+            let others = known.uncertain.keys();
+            let others = others.filter(|name| !known.users.contains_key(*name));
+            known.users.keys().chain(others).map(String::as_str)
+        });
         let listed = protected.iter().map(String::as_str);
         listed.chain(used.filter(move |name| !self.is_protected(name)))
     }
@@ -66,16 +70,21 @@ impl<'a> Circumstances<'a> {
     fn users(&self, name: &str, capability: Capability) -> impl Iterator<Item = &'a User> {
         let known = self.known.and_then(|known| known.users.get(name));
         let users = known.map(Vec::as_slice).unwrap_or_default().iter();
-        users
+        let certain = users
             .filter(move |(_, needed)| capability == Capability::ApiKey || *needed == capability)
-            .map(|(user, _)| user)
+            .map(|(user, _)| user);
+        let others = self.known.filter(|_| capability == Capability::ApiKey);
+        let others = others.and_then(|known| known.uncertain.get(name));
+        certain.chain(others.into_iter().flatten())
     }
 
     /// What it means that an account loses its API key: who uses it is another object's word.
     fn lost_api_key(&self, name: &str) -> Severity {
-        match self.lenient && !self.is_protected(name) {
-            true => Severity::Warning,
-            false => Severity::Refusal,
+        let known = self.known;
+        let in_use = known.is_some_and(|known| known.users.contains_key(name));
+        match self.is_protected(name) || (in_use && !self.lenient) {
+            true => Severity::Refusal,
+            false => Severity::Warning,
         }
     }
 
@@ -89,7 +98,11 @@ impl<'a> Circumstances<'a> {
             _ if in_use && before.can_use_api_key(name) && !self.lenient => Some(Severity::Refusal),
             Some(_) if in_use => Some(Severity::Warning),
             None if self.is_protected(name) => Some(Severity::Refusal),
-            Some(_) if self.is_protected(name) => Some(Severity::Warning),
+            // Who was not found may log in as it.
+            Some(known) if self.is_protected(name) => Some(match known.is_incomplete() {
+                true => Severity::Refusal,
+                false => Severity::Warning,
+            }),
             _ => None,
         }
     }
@@ -225,13 +238,9 @@ impl<'a> Circumstances<'a> {
             .iter()
             .map(|name| data_field(&capabilities_key(name)));
         let fields = fields.collect();
-        vec![self.finding(
-            Rule::ConfigMapDeleted,
-            Severity::Refusal,
-            what,
-            mend,
-            fields,
-        )]
+        let severities = losers.iter().map(|name| self.lost_api_key(name));
+        let severity = severities.max().unwrap_or(Severity::Warning);
+        vec![self.finding(Rule::ConfigMapDeleted, severity, what, mend, fields)]
     }
 
     fn label_removed(&self, losers: &[Loser<'_>]) -> Finding {
@@ -366,7 +375,8 @@ impl<'a> Circumstances<'a> {
         mut mend: String,
         fields: Vec<String>,
     ) -> Finding {
-        if let Some(controller) = self.controller.filter(|it| it.kind == *"ArgoCD") {
+        let operator = self.controller.filter(|it| it.kind == *"ArgoCD");
+        if let Some(controller) = operator.filter(|_| rule != Rule::ConfigMapDeleted) {
             mend.push_str(&format!(
                 " {controller} writes argocd-cm: change it there, in spec.extraConfig."
             ));

@@ -18,6 +18,8 @@ use crate::runtime::user::User;
 pub struct AccountsUse {
     /// The workloads that use an account, by its name, and what they need besides its API key: a password needs login.
     pub users: BTreeMap<String, Vec<(User, Capability)>>,
+    /// The workloads that may do without, or whose credential does not work as it is: nothing is lost for them.
+    pub uncertain: BTreeMap<String, Vec<User>>,
     /// Where workloads could not be looked through.
     pub unlisted: Vec<Unlisted>,
     /// Why a token that a workload refers to could not be read.
@@ -34,6 +36,19 @@ impl AccountsUse {
         {
             users.push((user.clone(), needed));
         }
+    }
+
+    /// Notes who may use an account; a second time changes nothing.
+    pub fn add_uncertain(&mut self, account: String, user: &User) {
+        let users = self.uncertain.entry(account).or_default();
+        if !users.contains(user) {
+            users.push(user.clone());
+        }
+    }
+
+    /// Whether there may be others.
+    pub(super) fn is_incomplete(&self) -> bool {
+        !self.unlisted.is_empty() || self.unread.is_some()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::argocd::settings::{
 use crate::argocd::shown::Shown;
 use crate::argocd::verification::{Rejection, State};
 use crate::credential::{Credential, Defect, defects, works};
+use crate::policy::break_glass::ANNOTATION;
 use crate::policy::credentials::OnError;
 use crate::policy::cut::data_field;
 use crate::policy::facts::Unread;
@@ -22,8 +23,8 @@ use crate::runtime::credential::Reference;
 use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::user::User;
 
-const LIFT: &str = "If it has to be, lift this rule for the one change by the annotation keyguard.dev/allow, and give \
-                    these workloads a new API key at once: argocd account generate-token";
+const INSTEAD: &str = "Give these workloads an API key of another account first, or a new one at once afterwards: argocd \
+                       account generate-token";
 
 /// What is known when a change of `argocd-secret` is judged; of what it holds, only what comes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,6 +177,25 @@ pub fn lost(
     Some((rejections, !works_later))
 }
 
+/// The same for a login: whether its password goes, whatever the password is.
+pub fn lost_login(
+    account: &str,
+    [before, after]: &[States<'_>; 2],
+) -> Option<(Vec<Rejection>, bool)> {
+    let refused = |state: &State<'_>| state.login(account, b"", None);
+    let [refused_now, refused_later] = before.each_ref().map(refused);
+    if !refused_now.is_empty() {
+        return None;
+    }
+    let doomed = !refused_later.is_empty();
+    let asked = match doomed {
+        false => after.as_slice(),
+        true => after.get(..1).unwrap_or_default(),
+    };
+    let rejections = asked.iter().map(refused).find(|found| !found.is_empty())?;
+    Some((rejections, doomed))
+}
+
 /// Everything that is wrong with a change of `argocd-secret` in `namespace`; without facts nothing is assumed good.
 pub fn judge(
     namespace: &str,
@@ -243,20 +263,30 @@ pub fn judge(
     findings
 }
 
+/// Tells whoever is refused that somebody may break the glass.
+pub fn offer_the_glass(finding: &mut Finding) {
+    if finding.severity == Severity::Refusal {
+        finding.mend.push_str(&format!(
+            " For this one change, a member of breakGlassGroups can annotate the Secret with {ANNOTATION}: \"{}: \
+             <reason>\".",
+            finding.rule.id()
+        ));
+    }
+}
+
 /// The rule for what a change of the Secret can come to; the rest is `argocd-cm`'s.
 fn rule(rejection: &Rejection) -> Option<Rule> {
     match rejection {
         Rejection::NoSigningKey(_) | Rejection::Signature(_) => Some(Rule::ArgocdSecretKeyChanged),
         Rejection::Revoked(_) => Some(Rule::ArgocdSecretTokenRevoked),
-        Rejection::PasswordChanged(_) | Rejection::NextStart(_) => {
+        Rejection::PasswordChanged(_) | Rejection::NextStart(_) | Rejection::WrongPassword(_) => {
             Some(Rule::ArgocdSecretPasswordChanged)
         }
         Rejection::Accounts(_) => Some(Rule::ArgocdSecretUnreadable),
         Rejection::AccountMissing(_)
         | Rejection::AccountDisabled(..)
         | Rejection::Capability(..)
-        | Rejection::UserNameTooLong(_)
-        | Rejection::WrongPassword(_) => None,
+        | Rejection::UserNameTooLong(_) => None,
     }
 }
 
@@ -330,8 +360,13 @@ fn stopped(
             format!(
                 "the password of {account} would be newer in {secret} than its API key; in use by {users}"
             ),
-            format!("{LIFT} --account {}.", account.argument()),
+            format!("{INSTEAD} --account {}.", account.argument()),
             account_key(account, "passwordMtime"),
+        ),
+        Some(Rejection::WrongPassword(account)) => (
+            format!("the password of {account} would go from {secret}; in use by {users}"),
+            "Keep it; to change the password, put the hash of another in its place.".to_owned(),
+            account_key(account, "password"),
         ),
         Some(Rejection::NextStart(account)) => (
             format!(
@@ -357,7 +392,11 @@ fn stopped(
             format!(
                 "server.secretkey would be replaced or removed in {secret}; tokens that it signed are in use by {users}"
             ),
-            format!("{LIFT} --account {}.", account.argument()),
+            format!(
+                "Keep it. When it has to be replaced, let this rule only warn meanwhile, and give these workloads a new API \
+                 key at once: argocd account generate-token --account {}.",
+                account.argument()
+            ),
             Some(SIGNING_KEY.to_owned()),
         ),
         Some(_) => return None,

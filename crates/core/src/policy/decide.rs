@@ -220,7 +220,12 @@ impl Policy {
                     (_, true) => Fate::Hidden,
                     (_, false) => Fate::Changed,
                 };
-                argocd_secret::judge(&case.namespace, fate, known, self.on_error)
+                let mut findings =
+                    argocd_secret::judge(&case.namespace, fate, known, self.on_error);
+                if !self.break_glass_groups.is_empty() {
+                    findings.iter_mut().for_each(argocd_secret::offer_the_glass);
+                }
+                findings
             }
             Subject::Workload {
                 references,

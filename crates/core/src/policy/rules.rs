@@ -94,7 +94,7 @@ rules! {
     ArgocdSecretKeyChanged "argocd-secret/signing-key-changed"
         "Argo CD refuses every token that another key signed, and the GitOps Runtime would stop at once"
     ArgocdSecretPasswordChanged "argocd-secret/password-changed"
-        "Argo CD refuses tokens older than the password of their account, and the GitOps Runtime would stop at once"
+        "Argo CD takes no token older than the password of its account and no other password, and the GitOps Runtime would stop at once"
     ArgocdSecretUnreadable "argocd-secret/unreadable"
         "Argo CD can then read no account at all, and every login and every API key of every account fails"
     ArgocdSecretDeleted "argocd-secret/deleted"

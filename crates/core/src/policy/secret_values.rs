@@ -59,9 +59,11 @@ pub fn compare(
         let [old, new] = [Some(old), new].map(|data| data?.get(key.as_str()));
         let asked = |value, side| argocd.map(|known| Asked::of(&key, role, value, side, known));
         let [was, is] = [(old, 0), (new, 1)].map(|(value, side)| asked(value?, side));
+        // One whose account is gone must not keep the others from being protected.
+        let worked = was.map(|was| was.working(now)).unwrap_or_default();
         let values = Values {
-            worked: !broken(&before, role) && was.is_none_or(|was| was.works(now)),
-            rejections: is.map(|is| is.rejections(now)).unwrap_or_default(),
+            worked: !broken(&before, role) && (worked.is_empty() || worked.contains(&true)),
+            rejections: is.map(|is| is.rejections(&worked, now)).unwrap_or_default(),
             changed: old.map(SecretBytes::expose) != new.map(SecretBytes::expose),
             before,
             after,
@@ -103,19 +105,23 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn works(&self, now: f64) -> bool {
-        let mut credentials = self.credentials.iter();
-        credentials.all(|credential| {
+    /// Whose credential works, of those whose it is.
+    fn working(&self, now: f64) -> Vec<bool> {
+        let credentials = self.credentials.iter();
+        let working = credentials.map(|credential| {
             let mut states = self.states.iter();
             states.all(|state| works(credential, Some(state), now).is_ok())
-        })
+        });
+        working.collect()
     }
 
-    /// What the first state tells that refuses one of them.
-    fn rejections(&self, now: f64) -> Vec<Rejection> {
+    /// What the first state tells that refuses one of them: of those that `worked`, where any did.
+    fn rejections(&self, worked: &[bool], now: f64) -> Vec<Rejection> {
+        let counts = |at: usize| !worked.contains(&true) || worked.get(at) == Some(&true);
         let all = self.states.iter().flat_map(|state| {
-            let each = self.credentials.iter();
-            each.map(move |credential| defects(credential, Some(state), now))
+            let each = self.credentials.iter().enumerate();
+            let each = each.filter(|(at, _)| counts(*at));
+            each.map(move |(_, credential)| defects(credential, Some(state), now))
         });
         let mut all = all.map(|found| {
             let found = found.into_iter().filter_map(Defect::rejection);

@@ -116,18 +116,21 @@ impl Change<'_> {
             fields.insert(data_field(key));
             // What did not work before does not stop working.
             others.extend(lenient);
-            if values.worked {
-                stopped.extend(strict);
-            } else {
-                others.extend(strict);
+            for user in strict {
+                match values.worked && !self.is_unresolved(user, key, *role, &values.before) {
+                    true => stopped.push(user),
+                    false => others.push(user),
+                }
             }
         }
-        let (severity, users) = match (stopped.is_empty(), self.controller) {
+        // A Job runs once.
+        let maker = self.controller.filter(|it| it.kind != *"Job");
+        let (severity, users) = match (stopped.is_empty(), maker) {
             (true, _) => (Severity::Warning, once(others)),
             (false, Some(_)) => (Severity::Warning, once(stopped)),
             (false, None) => (Severity::Refusal, once(stopped)),
         };
-        let mend = match self.controller {
+        let mend = match maker {
             Some(controller) => format!("{controller} controls it and makes it again."),
             None => "No controller makes it again: delete these workloads first, or let them refer to another Secret; to \
                      exchange the credential, change the Secret in place."
@@ -153,8 +156,14 @@ impl Change<'_> {
         values: &Values,
         facts: &SecretUse,
     ) -> Vec<Finding> {
-        let (strict, lenient) = self.users(key, *role, facts);
+        let (mut strict, mut lenient) = self.users(key, *role, facts);
         let works = values.worked;
+        let unresolved = |user: &&User| self.is_unresolved(user, key, *role, &values.after);
+        let strict_by_name = strict.iter().any(unresolved);
+        if strict_by_name {
+            strict.retain(unresolved);
+            lenient.clear();
+        }
         let (severity, users) = match (strict.is_empty(), lenient.is_empty()) {
             (true, true) => return Vec::new(),
             (true, false) => (Severity::Warning, lenient),
@@ -197,7 +206,8 @@ impl Change<'_> {
                     .iter()
                     .filter(|defect| defect.is_certain(*role) || !known.contains(defect))
                     .map(|defect| {
-                        let severity = match defect.stops(*role) {
+                        let unresolved = *defect == ValueDefect::VaultReference && strict_by_name;
+                        let severity = match defect.stops(*role) || unresolved {
                             true => severity,
                             false => Severity::Warning,
                         };
@@ -271,6 +281,16 @@ impl Change<'_> {
             mend,
             fields,
         })
+    }
+
+    /// Whether what stands there is a reference that only a container resolves, and this workload reads it by name.
+    fn is_unresolved(&self, user: &User, key: &Name, role: Role, fact: &CredentialFact) -> bool {
+        let CredentialFact::Value(defects) = fact else {
+            return false;
+        };
+        let mut references = user.references_to(self.name.as_str());
+        defects.contains(&ValueDefect::VaultReference)
+            && references.any(|it| it.key == *key && it.role == role && it.is_by_name())
     }
 
     /// Those who cannot do without this key in this role, and those who may be able to.
