@@ -156,7 +156,7 @@ impl<R: Readiness> Health<R> {
                 .await
                 .unwrap_or_else(|_| Err(format!("no answer within {CLUSTER_PATIENCE:?}")))
         };
-        self.cluster.get_or_try_init(ask).await.map(|()| ())
+        self.cluster.get_or_try_init(ask).await.copied()
     }
 }
 
