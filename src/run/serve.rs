@@ -60,6 +60,9 @@ pub enum ServeError {
     System(#[from] std::io::Error),
 }
 
+/// How long the end of the program waits for files that are being read.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -132,7 +135,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         Ok(())
     });
     // A file that is read on a disk that stands still, or that is a pipe, must not keep the program from ending.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LAST_LOOK);
     ended
 }
 
