@@ -173,7 +173,7 @@ impl Seen {
         let fresh = Life::issued(self.now, terms.leaf).within(authority.life);
         let outlives = leaf.life.to > authority.life.to;
         let due = leaf.life.is_due(self.now) && fresh.to > leaf.life.to;
-        // Whose clock is ahead made it: whoever waits for its time has nothing to present meanwhile.
+        // A replica with a fast clock made it. A replica that waits for it may have nothing to present.
         let early = leaf.life.at(self.now) == Validity::NotYet && fresh.from < leaf.life.from;
         !leaf.covers_names || outlives || due || early
     }

@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::labelled_counter::LabelledCounter;
+
 /// What became of another certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
@@ -84,7 +86,7 @@ impl WriteOutcome {
 #[derive(Debug)]
 pub(super) struct CertificateMetrics {
     not_after: Gauge,
-    reloads: Family<ReloadLabels, Counter>,
+    reloads: LabelledCounter,
     writes: Family<WriteLabels, Counter>,
     checks_failed: Counter,
 }
@@ -98,15 +100,15 @@ impl CertificateMetrics {
             Unit::Seconds,
             not_after.clone(),
         );
-        let reloads = Family::<ReloadLabels, Counter>::default();
-        registry.register(
-            "certificate_reloads",
-            "Other certificates found after the start, by what became of them",
-            reloads.clone(),
+        let reloads = LabelledCounter::register(
+            registry,
+            (
+                "certificate_reloads",
+                "Other certificates found after the start, by what became of them",
+            ),
+            "outcome",
+            ReloadOutcome::ALL.map(ReloadOutcome::name),
         );
-        for outcome in ReloadOutcome::ALL {
-            drop(reloads.get_or_create(&ReloadLabels::from(outcome)));
-        }
         let writes = Family::<WriteLabels, Counter>::default();
         registry.register(
             "certificate_writes",
@@ -147,9 +149,7 @@ impl CertificateMetrics {
     }
 
     pub(super) fn reloaded(&self, outcome: ReloadOutcome) {
-        self.reloads
-            .get_or_create(&ReloadLabels::from(outcome))
-            .inc();
+        self.reloads.inc(outcome.name());
     }
 }
 
@@ -163,19 +163,6 @@ impl From<(Kind, WriteOutcome)> for WriteLabels {
     fn from((kind, outcome): (Kind, WriteOutcome)) -> Self {
         WriteLabels {
             object: kind.name(),
-            outcome: outcome.name(),
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReloadLabels {
-    outcome: &'static str,
-}
-
-impl From<ReloadOutcome> for ReloadLabels {
-    fn from(outcome: ReloadOutcome) -> Self {
-        ReloadLabels {
             outcome: outcome.name(),
         }
     }

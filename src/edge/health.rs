@@ -10,8 +10,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{OnceCell, watch};
-use tokio::time::timeout;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, timeout};
 
 use super::clock::{self, rfc3339};
 use super::metrics::{self, Metrics};
@@ -67,7 +67,7 @@ pub fn service<R: Readiness>(
         trust,
         metrics,
         draining,
-        cluster: OnceCell::new(),
+        cluster: Mutex::new(None),
     });
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -87,9 +87,14 @@ struct Health<R> {
     trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: Draining,
-    /// Whether the cluster has answered. A slow one must not make every replica unready: reviews that read nothing need
-    /// no answer, and for the others `onError` says what silence means.
-    cluster: OnceCell<()>,
+    cluster: Mutex<Option<Asked>>,
+}
+
+/// The last answer of the cluster. A good one holds for ever: a cluster that becomes slow must not make every replica
+/// unready. Reviews that read nothing need no answer, and for the others `onError` says what silence means.
+struct Asked {
+    answered_at: Instant,
+    answer: Result<(), String>,
 }
 
 async fn readyz<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response {
@@ -149,14 +154,23 @@ impl<R: Readiness> Health<R> {
         })
     }
 
-    /// Asks one question at a time, until the first good answer.
+    /// One question at a time: probes that come while it is asked share its answer, good or bad.
     async fn cluster_answers(&self) -> Result<(), String> {
-        let ask = async || {
-            timeout(CLUSTER_PATIENCE, self.readiness.cluster_answers())
-                .await
-                .unwrap_or_else(|_| Err(format!("no answer within {CLUSTER_PATIENCE:?}")))
-        };
-        self.cluster.get_or_try_init(ask).await.copied()
+        let came_at = Instant::now();
+        let mut last = self.cluster.lock().await;
+        if let Some(asked) = last.as_ref()
+            && (asked.answer.is_ok() || asked.answered_at >= came_at)
+        {
+            return asked.answer.clone();
+        }
+        let answer = timeout(CLUSTER_PATIENCE, self.readiness.cluster_answers())
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {CLUSTER_PATIENCE:?}")));
+        *last = Some(Asked {
+            answered_at: Instant::now(),
+            answer: answer.clone(),
+        });
+        answer
     }
 }
 

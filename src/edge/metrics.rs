@@ -12,8 +12,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteOutcome};
 use super::client_certificates::ClientRefusal;
-use super::config_metrics::{ConfigMetrics, ConfigOutcome};
-use super::follower_metrics::{Follower, FollowerMetrics};
+use super::config_metrics::ConfigOutcome;
+use super::follower_metrics::Follower;
+use super::labelled_counter::LabelledCounter;
 use super::rejection::Reason;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
@@ -34,18 +35,18 @@ pub struct Metrics {
     registry: Registry,
     decisions: Family<DecisionLabels, Counter>,
     durations: [(Webhook, Histogram); Webhook::ALL.len()],
-    secret_reads: Family<ReadLabels, Counter>,
-    config_map_reads: Family<ReadLabels, Counter>,
-    workload_searches: Family<ReadLabels, Counter>,
+    secret_reads: LabelledCounter,
+    config_map_reads: LabelledCounter,
+    workload_searches: LabelledCounter,
     requests_in_flight: Gauge,
-    requests_rejected: Family<RejectionLabels, Counter>,
+    requests_rejected: LabelledCounter,
     records_dropped: Counter,
     connections: Gauge,
     tls_handshakes_failed: Counter,
-    clients_refused: Family<RejectionLabels, Counter>,
+    clients_refused: LabelledCounter,
     certificate: CertificateMetrics,
-    config: ConfigMetrics,
-    followers: FollowerMetrics,
+    config_reloads: LabelledCounter,
+    follower_faults: LabelledCounter,
 }
 
 /// How a read of an object ended.
@@ -129,18 +130,50 @@ impl Metrics {
             "Searches for workloads that use what is changed, by outcome",
         );
         let requests_in_flight = gauge(&mut registry, "requests_in_flight", "Reviews in progress");
-        let requests_rejected = rejections(&mut registry);
+        let requests_rejected = LabelledCounter::register(
+            &mut registry,
+            (
+                "requests_rejected",
+                "Requests answered without a review, by reason",
+            ),
+            "reason",
+            Reason::ALL.map(Reason::name),
+        );
         let records_dropped = Counter::default();
-        let help = "Log lines that were dropped: whoever reads the log was too slow, or is gone";
+        let help = "Log lines that were dropped because their reader was too slow or had gone";
         registry.register("records_dropped", help, records_dropped.clone());
         let connections = gauge(&mut registry, "connections", "Open connections for reviews");
         let tls_handshakes_failed = Counter::default();
         let help = "TLS handshakes that failed or took too long";
         registry.register("tls_handshakes_failed", help, tls_handshakes_failed.clone());
-        let clients_refused = client_refusals(&mut registry);
+        let clients_refused = LabelledCounter::register(
+            &mut registry,
+            (
+                "clients_refused",
+                "TLS clients without a certificate that is let in, by reason",
+            ),
+            "reason",
+            ClientRefusal::ALL.map(ClientRefusal::name),
+        );
         let certificate = CertificateMetrics::register(&mut registry);
-        let config = ConfigMetrics::register(&mut registry);
-        let followers = FollowerMetrics::register(&mut registry);
+        let config_reloads = LabelledCounter::register(
+            &mut registry,
+            (
+                "config_reloads",
+                "Other configurations found after the start, by what became of them",
+            ),
+            "outcome",
+            ConfigOutcome::ALL.map(ConfigOutcome::name),
+        );
+        let follower_faults = LabelledCounter::register(
+            &mut registry,
+            (
+                "follower_faults",
+                "Looks at a file that a fault in keyguard ended, by what was looked at",
+            ),
+            "follower",
+            Follower::ALL.map(Follower::name),
+        );
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program", Info::new(version));
         Metrics {
@@ -157,14 +190,14 @@ impl Metrics {
             tls_handshakes_failed,
             clients_refused,
             certificate,
-            config,
-            followers,
+            config_reloads,
+            follower_faults,
         }
     }
 
     /// A fault ended a look at a file.
     pub fn follower_failed(&self, follower: Follower) {
-        self.followers.failed(follower);
+        self.follower_faults.inc(follower.name());
     }
 
     /// A decision, under one rule that found something or under none.
@@ -193,23 +226,17 @@ impl Metrics {
 
     /// A Secret was read, or not.
     pub fn secret_read(&self, outcome: ReadOutcome) {
-        self.secret_reads
-            .get_or_create(&ReadLabels::from(outcome))
-            .inc();
+        self.secret_reads.inc(outcome.name());
     }
 
     /// A ConfigMap was read, or not.
     pub fn config_map_read(&self, outcome: ReadOutcome) {
-        self.config_map_reads
-            .get_or_create(&ReadLabels::from(outcome))
-            .inc();
+        self.config_map_reads.inc(outcome.name());
     }
 
     /// Workloads were looked through, or not to the end: `found` when somebody uses a credential.
     pub fn workloads_searched(&self, outcome: ReadOutcome) {
-        self.workload_searches
-            .get_or_create(&ReadLabels::from(outcome))
-            .inc();
+        self.workload_searches.inc(outcome.name());
     }
 
     /// A review is in progress until the result is dropped.
@@ -219,12 +246,10 @@ impl Metrics {
 
     /// A request got no review.
     pub fn rejected(&self, reason: Reason) {
-        self.requests_rejected
-            .get_or_create(&RejectionLabels::from(reason))
-            .inc();
+        self.requests_rejected.inc(reason.name());
     }
 
-    /// A decision record was lost.
+    /// Lines of the log were lost.
     pub fn records_dropped(&self, lines: u64) {
         self.records_dropped.inc_by(lines);
     }
@@ -241,9 +266,7 @@ impl Metrics {
 
     /// A client was not let in, for want of the right certificate.
     pub fn client_refused(&self, refusal: ClientRefusal) {
-        self.clients_refused
-            .get_or_create(&RejectionLabels::from(refusal))
-            .inc();
+        self.clients_refused.inc(refusal.name());
     }
 
     /// The serving certificate's last moment of validity, in Unix seconds.
@@ -268,7 +291,7 @@ impl Metrics {
 
     /// Another configuration was found, and put in force or not.
     pub fn config_reloaded(&self, outcome: ConfigOutcome) {
-        self.config.reloaded(outcome);
+        self.config_reloads.inc(outcome.name());
     }
 
     /// Everything in OpenMetrics text, of [`CONTENT_TYPE`].
@@ -300,40 +323,6 @@ struct WebhookLabels {
     webhook: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReadLabels {
-    outcome: &'static str,
-}
-
-impl From<ReadOutcome> for ReadLabels {
-    fn from(outcome: ReadOutcome) -> Self {
-        ReadLabels {
-            outcome: outcome.name(),
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RejectionLabels {
-    reason: &'static str,
-}
-
-impl From<Reason> for RejectionLabels {
-    fn from(reason: Reason) -> Self {
-        RejectionLabels {
-            reason: reason.name(),
-        }
-    }
-}
-
-impl From<ClientRefusal> for RejectionLabels {
-    fn from(refusal: ClientRefusal) -> Self {
-        RejectionLabels {
-            reason: refusal.name(),
-        }
-    }
-}
-
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
     let gauge = Gauge::default();
     registry.register(name, help, gauge.clone());
@@ -357,39 +346,9 @@ fn durations(registry: &mut Registry) -> [(Webhook, Histogram); Webhook::ALL.len
     })
 }
 
-fn reads(registry: &mut Registry, name: &str, help: &str) -> Family<ReadLabels, Counter> {
-    let family = Family::default();
-    registry.register(name, help, family.clone());
-    for outcome in ReadOutcome::ALL {
-        drop(family.get_or_create(&ReadLabels::from(outcome)));
-    }
-    family
-}
-
-fn rejections(registry: &mut Registry) -> Family<RejectionLabels, Counter> {
-    let family = Family::default();
-    registry.register(
-        "requests_rejected",
-        "Requests answered without a review, by reason",
-        family.clone(),
-    );
-    for reason in Reason::ALL {
-        drop(family.get_or_create(&RejectionLabels::from(reason)));
-    }
-    family
-}
-
-fn client_refusals(registry: &mut Registry) -> Family<RejectionLabels, Counter> {
-    let family = Family::default();
-    registry.register(
-        "clients_refused",
-        "TLS clients without a certificate that is let in, by reason",
-        family.clone(),
-    );
-    for refusal in ClientRefusal::ALL {
-        drop(family.get_or_create(&RejectionLabels::from(refusal)));
-    }
-    family
+fn reads(registry: &mut Registry, name: &str, help: &str) -> LabelledCounter {
+    let outcomes = ReadOutcome::ALL.map(ReadOutcome::name);
+    LabelledCounter::register(registry, (name, help), "outcome", outcomes)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod http;
 pub mod http_service;
 mod intake;
 mod json_line;
+mod labelled_counter;
 pub mod listener;
 pub mod live;
 mod manifest;

@@ -16,7 +16,8 @@ use keyguard_core::argocd::settings::SIGNING_KEY;
 use keyguard_core::argocd::shown::Shown;
 use keyguard_core::credential::{Credential, account_of_token, works};
 use keyguard_core::policy::accounts_in_use::{AccountsUse, argocd_namespace};
-use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost, lost_login};
+use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Lost};
+use keyguard_core::policy::argocd_secret_change::{Change, lost, lost_login};
 use keyguard_core::policy::facts::ModeFact;
 use keyguard_core::policy::facts::Unverified;
 use keyguard_core::policy::in_use::{InUse, Search};
@@ -201,17 +202,20 @@ impl<S: Source> Admission<S> {
         let now = unix_now();
         let left = deadline.saturating_duration_since(Instant::now());
         let signed_for = tokens_signed_for(&tokens.found, key);
-        for token in tokens.found {
+        let found = tokens.found.into_iter().filter_map(|token| {
             let account = match (&state, key) {
                 (Some(_), None) => None,
                 (_, key) => account_of_token(&token.value, key),
             };
-            let Some(account) = account else {
-                continue;
-            };
             // What does not work is not lost.
             let works = works(&Credential::Token(&token.value), state.as_ref(), now).is_ok();
-            for (user, need) in self.needed(token.users, left).await {
+            Some((account?, works, token.users))
+        });
+        let found = found.map(|(account, works, users)| async move {
+            (account, works, self.needed(users, left).await)
+        });
+        for (account, works, users) in join_all(found).await {
+            for (user, need) in users {
                 match (&state, is_ours(&user)) {
                     (Some(_), _) | (None, Some(true)) => {}
                     (None, Some(false)) => continue,

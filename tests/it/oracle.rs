@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails, and says what it found"
 )]
 
+mod generate;
 mod state;
 mod token;
 mod version;
@@ -21,7 +22,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use state::{Question, question};
+use generate::question;
+use state::Question;
 use version::{Answer, Version};
 
 /// How many states are asked about in a run of all tests.

@@ -122,7 +122,8 @@ pub fn is_overruled(defect: ValueDefect, role: Role) -> bool {
     }
 }
 
-/// The account whose API key a token is, when `key` signed it; `None` when it is none. Without a key, whoever signed it.
+/// The account of an API key that was signed with `key`; `None` for any other value. Without a `key` the signature is not
+/// checked.
 pub fn account_of_token(value: &SecretBytes, key: Option<&[u8]>) -> Option<String> {
     let text = std::str::from_utf8(value.expose()).ok()?;
     let token = Token::read(text.trim()).ok()?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Change, Lost, lost};
+use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Lost};
+use keyguard_core::policy::argocd_secret_change::{Change, lost};
 use keyguard_core::policy::facts::Verification;
 use keyguard_core::policy::in_use::InUse;
 use keyguard_core::policy::users::{Need, Users};

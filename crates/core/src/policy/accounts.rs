@@ -1,11 +1,15 @@
 //! Changes of `argocd-cm`: whether an account that is protected, or in use, loses its API key or its login.
 
-use crate::argocd::accounts::{ADMIN, Account, capabilities, capability_keys};
+use crate::argocd::accounts::ADMIN;
 use crate::argocd::claims::Capability;
 use crate::policy::accounts_change::{
     AccountsConfigMap, Change, PART_OF_LABEL, PART_OF_VALUE, State, accounts,
 };
 use crate::policy::accounts_in_use::AccountsUse;
+use crate::policy::accounts_keys::{
+    capabilities_key, changed_switch_key, key_of_capability, label_field, transition, value,
+};
+use crate::policy::accounts_missing::{MOST_KEYS, missing, not_usable, unlabelled};
 use crate::policy::break_glass::ANNOTATION;
 use crate::policy::cut::{data_field, quoted};
 use crate::policy::rules::Rule;
@@ -13,9 +17,6 @@ use crate::policy::users::named_with_namespace;
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::controller::Controller;
 use crate::runtime::user::User;
-
-/// The most unreadable keys that are told; one is enough to lose every account.
-const MOST_KEYS: usize = 100;
 
 /// What the verdict on a change depends on besides the change.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub struct Circumstances<'a> {
 /// Everything that is wrong with a change.
 pub fn judge(change: Change<'_>, circumstances: &Circumstances<'_>) -> Vec<Finding> {
     match change {
-        Change::Create(new) => circumstances.missing(new),
+        Change::Create(new) => missing(circumstances.namespace, circumstances.protected, new),
         Change::Update(old, new) => circumstances.update(old, new),
         Change::Delete(old) => circumstances.delete(old),
     }
@@ -128,7 +129,7 @@ impl<'a> Circumstances<'a> {
         let mut findings = Vec::new();
         if !new.labelled {
             if losers.is_empty() {
-                return vec![self.unlabelled()];
+                return vec![unlabelled(self.namespace)];
             }
             findings.push(self.label_removed(&losers));
         }
@@ -138,7 +139,9 @@ impl<'a> Circumstances<'a> {
                 let keys = keys.iter().take(MOST_KEYS);
                 findings.extend(keys.map(|key| self.unreadable(new, key, &losers)));
             }
-            State::Unreadable(_) | State::Unseen => findings.extend(self.missing(new)),
+            State::Unreadable(_) | State::Unseen => {
+                findings.extend(missing(self.namespace, self.protected, new))
+            }
             State::Readable(_) => {
                 for name in self.names() {
                     let losses = self.losses(name, (old, &before), (new, &after));
@@ -146,7 +149,7 @@ impl<'a> Circumstances<'a> {
                     let changed = before.get(name) != after.get(name);
                     let told = changed && losses.is_empty() && self.is_protected(name);
                     if told && !after.can_use_api_key(name) {
-                        findings.push(self.not_usable(name, &after, new));
+                        findings.push(not_usable(self.namespace, name, &after, new));
                     }
                     findings.extend(losses);
                 }
@@ -262,21 +265,6 @@ impl<'a> Circumstances<'a> {
         )
     }
 
-    /// A warning: whoever writes accounts there thinks that Argo CD reads them.
-    fn unlabelled(&self) -> Finding {
-        Finding {
-            rule: Rule::LabelMissing,
-            severity: Severity::Warning,
-            what: format!(
-                "Argo CD does not see argocd-cm in namespace {:?}, which lacks its label ({})",
-                self.namespace,
-                label_field()
-            ),
-            mend: format!("Add the label {PART_OF_LABEL}: {PART_OF_VALUE}."),
-            fields: vec![label_field()],
-        }
-    }
-
     fn unreadable(&self, new: &AccountsConfigMap, key: &str, losers: &[Loser<'_>]) -> Finding {
         let names = names(losers);
         let what = format!(
@@ -290,68 +278,6 @@ impl<'a> Circumstances<'a> {
         let mend = format!("Write \"true\" or \"false\" into {}.", data_field(key));
         let fields = vec![data_field(key)];
         self.finding(Rule::Unreadable, worst(losers), what, mend, fields)
-    }
-
-    /// Warnings for what is wrong without anything being lost.
-    fn missing(&self, new: &AccountsConfigMap) -> Vec<Finding> {
-        if !new.labelled {
-            return match new.data.is_empty() {
-                true => Vec::new(),
-                false => vec![self.unlabelled()],
-            };
-        }
-        let state = State::of(new);
-        if let State::Unreadable(keys) = &state {
-            let keys = keys.iter().take(MOST_KEYS);
-            return keys
-                .map(|key| Finding {
-                    rule: Rule::ApiKeyMissing,
-                    severity: Severity::Warning,
-                    what: format!(
-                        "Argo CD in namespace {:?} cannot parse {} and so reads no account",
-                        self.namespace,
-                        data_field(key)
-                    ),
-                    mend: format!("Write \"true\" or \"false\" into {}.", data_field(key)),
-                    fields: vec![data_field(key)],
-                })
-                .collect();
-        }
-        let protected = self.protected.iter();
-        protected
-            .filter(|name| !state.can_use_api_key(name))
-            .map(|name| self.not_usable(name, &state, new))
-            .collect()
-    }
-
-    fn not_usable(&self, name: &str, state: &State<'_>, data: &AccountsConfigMap) -> Finding {
-        let subject = format!("account {} in namespace {:?}", quoted(name), self.namespace);
-        let (what, mend, key) = match state.get(name) {
-            Some(account) if !account.enabled => {
-                let key = switch_key(account, name);
-                (
-                    format!("{subject} is switched off"),
-                    format!("Set {} to \"true\".", data_field(&key)),
-                    key,
-                )
-            }
-            _ => {
-                let key = capabilities_key(name);
-                let list = value(data, &key);
-                (
-                    format!("{subject} has no apiKey ({}: {list})", data_field(&key)),
-                    format!("Set {} to \"apiKey, login\".", data_field(&key)),
-                    key,
-                )
-            }
-        };
-        Finding {
-            rule: Rule::ApiKeyMissing,
-            severity: Severity::Warning,
-            what,
-            mend,
-            fields: vec![data_field(&key)],
-        }
     }
 
     /// Who uses these accounts, behind what is said of them; nothing when nobody is known to.
@@ -415,68 +341,6 @@ fn names<'a>(losers: &[Loser<'a>]) -> Vec<&'a str> {
 fn worst(losers: &[Loser<'_>]) -> Severity {
     let severities = losers.iter().map(|loser| loser.severity);
     severities.max().unwrap_or(Severity::Warning)
-}
-
-fn label_field() -> String {
-    format!("metadata.labels[\"{PART_OF_LABEL}\"]")
-}
-
-fn switch_key(account: &Account<'_>, name: &str) -> String {
-    account
-        .switch
-        .map_or_else(|| format!("accounts.{name}.enabled"), str::to_owned)
-}
-
-fn capabilities_key(name: &str) -> String {
-    let [usual, _] = capability_keys(name);
-    usual
-}
-
-/// The key by whose change an account is switched off: `admin` has two, and the one that decided before
-/// may go and leave the decision to the other.
-fn changed_switch_key(
-    name: &str,
-    before: Option<&Account<'_>>,
-    after: &Account<'_>,
-    old: &AccountsConfigMap,
-    new: &AccountsConfigMap,
-) -> String {
-    let key = switch_key(after, name);
-    if old.get(&key) != new.get(&key) {
-        return key;
-    }
-    let decided = before.and_then(|account| account.switch);
-    let decided = decided.filter(|key| old.get(key) != new.get(key));
-    decided.map_or(key, str::to_owned)
-}
-
-/// The key that gave an account a capability.
-fn key_of_capability(name: &str, capability: &str, old: &AccountsConfigMap) -> String {
-    let [usual, dotted] = capability_keys(name);
-    let gives = |key: &str| {
-        let list = old.get(key).unwrap_or_default();
-        capabilities(list).any(|item| item == capability)
-    };
-    if !gives(&usual) && gives(&dotted) {
-        dotted
-    } else {
-        usual
-    }
-}
-
-fn transition(old: &AccountsConfigMap, new: &AccountsConfigMap, key: &str) -> String {
-    format!(
-        "{}: {} → {}",
-        data_field(key),
-        value(old, key),
-        value(new, key)
-    )
-}
-
-fn value(config_map: &AccountsConfigMap, key: &str) -> String {
-    config_map
-        .get(key)
-        .map_or_else(|| "not set".to_owned(), quoted)
 }
 
 #[cfg(test)]

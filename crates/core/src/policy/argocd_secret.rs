@@ -3,24 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::argocd::accounts::ADMIN;
-use crate::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
-use crate::argocd::revocation::{Entries, may_revoke};
-use crate::argocd::settings::{
-    SECRET_NAME, SIGNING_KEY, SettingsError, has_readable_certificate, is_settings_key, key,
-};
+use crate::argocd::certificate::CERTIFICATE;
+use crate::argocd::settings::{SECRET_NAME, SIGNING_KEY, SettingsError, is_settings_key, key};
 use crate::argocd::shown::Shown;
-use crate::argocd::verification::{Rejection, State};
-use crate::credential::{Credential, Defect, defects, works};
+use crate::argocd::verification::Rejection;
 use crate::policy::break_glass::ANNOTATION;
 use crate::policy::credentials::OnError;
 use crate::policy::cut::data_field;
 use crate::policy::facts::Unread;
 use crate::policy::rules::Rule;
-use crate::policy::secret_values::States;
 use crate::policy::users::{Gap, Need, Unlisted, named_with_namespace};
 use crate::policy::verdict::{Finding, Severity};
 use crate::runtime::credential::Reference;
-use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::user::User;
 
 const INSTEAD: &str = "Give these workloads an API key of another account first, or a new one at once afterwards: argocd \
@@ -54,13 +48,6 @@ pub struct Lost {
     pub users: Vec<(User, Need)>,
 }
 
-/// A change of `argocd-secret`, whose entries are looked at and never kept.
-pub struct Change<'a> {
-    old: Entries<'a>,
-    new: Entries<'a>,
-    certificate_overridden: bool,
-}
-
 /// What becomes of `argocd-secret`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -76,125 +63,6 @@ pub enum Fate {
 pub const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
 /// The value with which Argo CD does not take a Secret for its own.
 pub const CLUSTER_TYPE: &str = "cluster";
-
-impl<'a> Change<'a> {
-    /// The change from `old` to `new`, which is `None` when the Secret is deleted.
-    pub fn of(old: &'a SecretData, new: Option<&'a SecretData>) -> Change<'a> {
-        let entries = |data: &'a SecretData| -> Entries<'a> {
-            data.iter()
-                .map(|(key, value)| (key, value.expose()))
-                .collect()
-        };
-        Change {
-            old: entries(old),
-            new: new.map(entries).unwrap_or_default(),
-            certificate_overridden: false,
-        }
-    }
-
-    /// Whether the change leaves a serving certificate that Argo CD cannot read, unless `argocd-server-tls` has another.
-    pub fn breaks_the_certificate(&self) -> bool {
-        has_readable_certificate(&self.old) && !has_readable_certificate(&self.new)
-    }
-
-    /// The same where `argocd-server-tls` has the certificate.
-    pub fn with_other_certificate(mut self) -> Change<'a> {
-        self.certificate_overridden = true;
-        self
-    }
-
-    /// Whether the change replaces the password of any account.
-    pub fn replaces_a_password(&self) -> bool {
-        let mut passwords = self
-            .old
-            .iter()
-            .filter(|(key, _)| key.ends_with(".password"));
-        passwords.any(|(key, password)| self.new.get(key) != Some(password))
-    }
-
-    /// Whether the change replaces the password of this account.
-    pub fn replaces_password(&self, account: &str) -> bool {
-        let key = key(account, "password");
-        let old = self.old.get(&*key);
-        old.is_some() && old != self.new.get(&*key)
-    }
-
-    /// Whether some token may stop to work, so that it is worth while to look for who uses one.
-    pub fn may_revoke(&self) -> bool {
-        may_revoke(&self.old, &self.new)
-            || self.breaks_the_certificate()
-            || self.replaces_a_password()
-    }
-
-    /// Argo CD's state before and after, with the accounts of `argocd-cm`; each as it is then, and after the next start
-    /// of argocd-server at `now` in Unix seconds.
-    pub fn states(
-        &self,
-        config_map: Option<&'a BTreeMap<String, String>>,
-        now: f64,
-    ) -> [States<'a>; 2] {
-        [&self.old, &self.new].map(|entries| {
-            let state = || {
-                let config_map = config_map.map(|data| {
-                    let data = data.iter();
-                    data.map(|(key, value)| (key.as_str(), value.as_str()))
-                });
-                let entries = entries.iter().map(|(key, value)| (*key, *value));
-                let read = |key: &str| {
-                    !self.certificate_overridden || ![CERTIFICATE, PRIVATE_KEY].contains(&key)
-                };
-                State::read(entries.filter(|(key, _)| read(key)), config_map)
-            };
-            [state(), state().after_start(now)]
-        })
-    }
-}
-
-/// Why Argo CD refuses a token after a change, now or after its next start, and whether that would have ended it before
-/// as well, at `now` in Unix seconds; `None` when it does not, or did before.
-pub fn lost(
-    token: &SecretBytes,
-    [before, after]: &[States<'_>; 2],
-    now: f64,
-) -> Option<(Vec<Rejection>, bool)> {
-    let token = Credential::Token(token);
-    let [works_now, works_later] = before
-        .each_ref()
-        .map(|state| works(&token, Some(state), now).is_ok());
-    if !works_now {
-        return None;
-    }
-    // What the next start would have ended anyway is lost only when it stops before that.
-    let asked = match works_later {
-        true => after.as_slice(),
-        false => after.get(..1).unwrap_or_default(),
-    };
-    let rejections = asked.iter().map(|state| {
-        let found = defects(&token, Some(state), now).into_iter();
-        found.filter_map(Defect::rejection).collect::<Vec<_>>()
-    });
-    let rejections = rejections.into_iter().find(|found| !found.is_empty())?;
-    Some((rejections, !works_later))
-}
-
-/// The same for a login: whether its password goes, whatever the password is.
-pub fn lost_login(
-    account: &str,
-    [before, after]: &[States<'_>; 2],
-) -> Option<(Vec<Rejection>, bool)> {
-    let refused = |state: &State<'_>| state.login(account, b"", None);
-    let [refused_now, refused_later] = before.each_ref().map(refused);
-    if !refused_now.is_empty() {
-        return None;
-    }
-    let doomed = !refused_later.is_empty();
-    let asked = match doomed {
-        false => after.as_slice(),
-        true => after.get(..1).unwrap_or_default(),
-    };
-    let rejections = asked.iter().map(refused).find(|found| !found.is_empty())?;
-    Some((rejections, doomed))
-}
 
 /// Everything that is wrong with a change of `argocd-secret` in `namespace`; without facts nothing is assumed good.
 pub fn judge(
@@ -263,7 +131,7 @@ pub fn judge(
     findings
 }
 
-/// Tells whoever is refused that somebody may break the glass.
+/// Adds to the advice of a refusal how a member of `breakGlassGroups` can make the change.
 pub fn offer_the_glass(finding: &mut Finding) {
     if finding.severity == Severity::Refusal {
         finding.mend.push_str(&format!(

@@ -6,6 +6,8 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::policy::argocd_secret_change::{Change, lost};
+use crate::runtime::secret_bytes::{SecretBytes, SecretData};
 use crate::runtime::workload::WorkloadKind;
 
 const KEY: &str = "the key of this test";

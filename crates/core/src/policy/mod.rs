@@ -6,7 +6,10 @@
 pub mod accounts;
 pub mod accounts_change;
 pub mod accounts_in_use;
+mod accounts_keys;
+mod accounts_missing;
 pub mod argocd_secret;
+pub mod argocd_secret_change;
 pub mod break_glass;
 pub mod credential_defects;
 pub mod credentials;

@@ -131,8 +131,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The keys that a credential goes from, whoever refers to them: a token of Argo CD that no other good one follows,
-/// or a password in one of the Secrets known for theirs.
+/// The keys that lose a credential, used or not: a token of Argo CD without another good one in its place, or a password in
+/// a Secret that is known to hold one.
 pub fn suspects(
     secret: &Name,
     old: &SecretData,

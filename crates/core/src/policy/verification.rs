@@ -290,10 +290,10 @@ mod tests {
 
     #[test]
     fn an_account_that_is_to_be_added_gets_all_that_its_credential_needs() {
-        let password = login_mended(&[], "ci");
+        let told = login_mended(&[], "ci");
         assert!(
-            password[0].starts_with("Add data[\"accounts.ci\"] with apiKey and login to"),
-            "{password:?}"
+            told[0].starts_with("Add data[\"accounts.ci\"] with apiKey and login to"),
+            "{told:?}"
         );
     }
 }

@@ -46,11 +46,6 @@ impl Mode {
             (_, None) => Mode::Unknown,
         }
     }
-
-    /// Whether Argo CD is known to be in the Runtime's own namespace.
-    pub fn has_own_argocd(self) -> bool {
-        matches!(self, Mode::BuiltIn | Mode::BuiltInToken)
-    }
 }
 
 /// Who brings a Secret into being.
