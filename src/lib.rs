@@ -2,13 +2,21 @@
 //!
 //! ```text
 //! bytes → review → plan → [gather] → decide → reply + record          [ ] = the only I/O
-//! main → run → edge → keyguard-core                                   imports point right, never back
+//! commands → admission → http, tls, sources, telemetry → keyguard-core     imports point right, never back
 //! ```
 //!
 //! What is decided is in the crate `keyguard-core`; this one owns sockets, TLS, files and the cluster.
 
+pub mod admission;
 pub mod certificates;
 pub mod cli;
+pub mod clock;
+pub mod commands;
 pub mod config;
-pub mod edge;
-pub mod run;
+pub mod follow;
+pub mod freed_memory;
+pub mod http;
+pub mod live;
+pub mod sources;
+pub mod telemetry;
+pub mod tls;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use keyguard::cli::token::{self, TokenCommand};
 use keyguard::cli::{Cli, Command};
-use keyguard::run;
+use keyguard::commands;
 
 fn main() -> ExitCode {
     // What goes wrong repeats paths, addresses and names.
@@ -30,14 +30,14 @@ fn main() -> ExitCode {
             let TokenCommand::Inspect(arguments) = token.command;
             return inspect(&arguments);
         }
-        Command::Serve(arguments) => run::serve::run(&arguments).map_err(anyhow::Error::from),
-        Command::WebhookConfig(arguments) => run::webhook_config::render(&arguments)
+        Command::Serve(arguments) => commands::serve::run(&arguments).map_err(anyhow::Error::from),
+        Command::WebhookConfig(arguments) => commands::webhook_config::render(&arguments)
             .map_err(anyhow::Error::from)
             .and_then(|yaml| Ok(print(&yaml)?)),
-        Command::SelfTest(arguments) => run::self_test::run(&arguments)
+        Command::SelfTest(arguments) => commands::self_test::run(&arguments)
             .map_err(anyhow::Error::from)
             .and_then(|report| Ok(print(&report)?)),
-        Command::Demo(arguments) => run::demo::run(&arguments).map_err(anyhow::Error::from),
+        Command::Demo(arguments) => commands::demo::run(&arguments).map_err(anyhow::Error::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,7 +55,7 @@ fn refuse(problem: &str) -> ExitCode {
 
 /// 0: good, 1: defective, 2: could not tell.
 fn inspect(arguments: &token::Inspect) -> ExitCode {
-    let inspected = run::inspect::run(arguments).map_err(anyhow::Error::from);
+    let inspected = commands::token_inspect::run(arguments).map_err(anyhow::Error::from);
     let printed = inspected.and_then(|inspection| {
         print(&inspection.report)?;
         Ok(inspection.outcome)

@@ -12,12 +12,12 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
 use hyper_util::service::TowerToHyperService;
-use keyguard::edge::certificate_files;
-use keyguard::edge::health::Draining;
-use keyguard::edge::listener::{Bound, Limits, Transport};
-use keyguard::edge::live::Live;
-use keyguard::edge::metrics::Metrics;
-use keyguard::edge::tls::ServingCertificate;
+use keyguard::tls::certificate_files;
+use keyguard::http::health::Draining;
+use keyguard::http::listener::{Bound, Limits, Transport};
+use keyguard::live::Live;
+use keyguard::telemetry::metrics::Metrics;
+use keyguard::tls::serving_certificate::ServingCertificate;
 use serde::Deserialize;
 
 const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"705ab4f5-6393-11e8-b7cc-42010a800002","allowed":true}}"#;

@@ -1,6 +1,16 @@
-//! When certificates end and what is to be done about it. Nothing here parses, signs or reads a clock.
+//! The CA and the certificate that keyguard keeps by itself.
+//!
+//! What is to be done (`plan`) is decided without parsing, signing or reading a clock.
 
+pub mod authority;
+pub mod ca_bundle;
+pub mod keeper;
 pub mod kept;
 pub mod life;
 pub mod observed;
 pub mod plan;
+pub mod registration;
+pub mod secret;
+pub mod store;
+pub mod trust;
+pub mod trust_report;

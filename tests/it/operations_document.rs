@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory;
 use keyguard::cli::Cli;
-use keyguard::edge::metrics::Metrics;
+use keyguard::telemetry::metrics::Metrics;
 use serde_json::Value;
 
 use crate::control_plane::ControlPlane;

@@ -1,7 +1,7 @@
 //! What becomes of connections: silent, slow, idle, too many.
 
 use futures_util::future::join_all;
-use keyguard::edge::listener::Limits;
+use keyguard::http::listener::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::{Protocol, exchange};

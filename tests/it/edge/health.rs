@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keyguard::edge::health::{Draining, Readiness, service};
-use keyguard::edge::listener::{Drained, Limits, Transport};
-use keyguard::edge::metrics::Metrics;
+use keyguard::http::health::{Draining, Readiness, service};
+use keyguard::http::listener::{Drained, Limits, Transport};
+use keyguard::telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

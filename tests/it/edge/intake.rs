@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use futures_util::future::{join_all, select_all};
 use futures_util::{StreamExt, stream};
-use keyguard::edge::request_limits::RequestLimits;
+use keyguard::http::request_limits::RequestLimits;
 
 use super::client::Protocol;
 use super::harness::{NEVER, Server, Setup, within};

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode, Version};
 use futures_util::stream;
-use keyguard::edge::request_limits::RequestLimits;
+use keyguard::http::request_limits::RequestLimits;
 
 use super::client::{Client, Protocol, exchange};
 use super::harness::{NEVER, SOON, Server, Setup};

@@ -1,6 +1,6 @@
 //! The end: who may finish, who is closed, who is cut.
 
-use keyguard::edge::listener::{Drained, Limits};
+use keyguard::http::listener::{Drained, Limits};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 

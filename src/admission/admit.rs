@@ -1,0 +1,349 @@
+//! The pipeline: decode, plan, gather, decide, answer and record. One await.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use crate::admission::password_checks::PasswordChecks;
+use crate::admission::verification::Reads;
+use crate::http::reviews::{Answer, Reviewer, Way};
+use crate::telemetry::metrics::{Metrics, ReadOutcome};
+use crate::telemetry::record;
+use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source};
+use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
+use keyguard_core::policy::decide::Policy;
+use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
+use keyguard_core::policy::plan::{Lookups, is_object_name};
+use keyguard_core::policy::verdict::Verdict;
+use keyguard_core::review::reply;
+use keyguard_core::review::request::Request;
+use keyguard_core::runtime::mode::{self, Maker, Mode};
+use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::value::{Role, examine};
+
+/// What is kept free of the API server's own timeout for the way back.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// Everything that answering a review needs.
+pub struct Admission<S> {
+    /// What the operator decided.
+    pub policy: Policy,
+    /// Where facts come from.
+    pub source: S,
+    /// How deeply a body may be nested.
+    pub max_json_depth: usize,
+    /// How long all lookups of one request may take together.
+    pub lookup_timeout: Duration,
+    /// Secrets read at once, for all requests together: each may be large, and is in memory meanwhile.
+    pub reads: Semaphore,
+    /// How many workloads are looked through for one request.
+    pub bound: Bound,
+    /// Requests for which workloads are looked through at once.
+    pub searches: Semaphore,
+    /// What compares passwords, for all requests together and whatever the configuration.
+    pub passwords: Arc<PasswordChecks>,
+    /// Where decisions are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A request with what was known and decided.
+pub struct Outcome {
+    /// The request.
+    pub request: Request,
+    /// The Secrets that were read, by name.
+    pub secrets: Vec<Name>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl<S: Source> Admission<S> {
+    /// Decides on a request; after `answer_by`, if it says so, the API server waits no more.
+    pub async fn admit(&self, mut request: Request, answer_by: Option<Instant>) -> Outcome {
+        if let Some(search) = self.policy.plan_use(&request.case) {
+            let change = std::mem::take(&mut request.secret);
+            // What is rare is boxed: most reviews ask for nothing, and what a request may come to need is moved about
+            // with it.
+            return Box::pin(self.admit_in_use(request, change, search, answer_by)).await;
+        }
+        let lookups = self.policy.plan(&request.case);
+        let secrets = lookups
+            .as_ref()
+            .map(|lookups| lookups.secrets.keys().cloned().collect());
+        let facts = match lookups {
+            Some(lookups) => {
+                let gathered = self.gather(&request.case.namespace, lookups, answer_by);
+                Some(Box::pin(gathered).await)
+            }
+            None => None,
+        };
+        let verdict = self.policy.decide(&request.case, facts.as_ref());
+        Outcome {
+            request,
+            secrets: secrets.unwrap_or_default(),
+            verdict,
+        }
+    }
+
+    /// Reads everything at the same time, within one deadline.
+    async fn gather(&self, namespace: &str, lookups: Lookups, answer_by: Option<Instant>) -> Facts {
+        let limit = self.limit(answer_by);
+        let deadline = Instant::now() + limit;
+        let now = unix_now();
+        let secrets = join_all(lookups.secrets.iter().map(|(name, wanted)| async move {
+            let keys: Vec<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
+            let read = self
+                .read_secret(namespace, name.as_str(), &keys, limit)
+                .await;
+            (name.clone(), read)
+        }));
+        let (secrets, mode, argocd, user_names) = tokio::join!(
+            secrets,
+            self.mode(namespace, lookups.mode, limit),
+            async {
+                let namespace = lookups.argocd.as_deref()?;
+                Some(self.argocd(namespace, deadline).await)
+            },
+            self.user_names(namespace, &lookups, deadline),
+        );
+        let secrets: BTreeMap<Name, SecretRead> = secrets.into_iter().collect();
+        let mut credentials = BTreeMap::new();
+        for (name, wanted) in &lookups.secrets {
+            let Some(read) = secrets.get(name) else {
+                continue;
+            };
+            credentials.extend(wanted.iter().map(|(key, role)| {
+                let fact = fact(read, key.as_str(), *role, now);
+                ((name.clone(), key.clone(), *role), fact)
+            }));
+        }
+        let reads = Reads {
+            namespace,
+            secrets: &secrets,
+            credentials: &credentials,
+            user_names: &user_names,
+            mode: &mode,
+        };
+        let verification = self.verification(&lookups, argocd, &reads, deadline).await;
+        let initial_password_spent = self
+            .initial_password_is_spent(namespace, &credentials, &mode, deadline)
+            .await;
+        let invalid = lookups.invalid.into_iter();
+        credentials.extend(invalid.map(|named| (named, CredentialFact::NameInvalid)));
+        let left = lookups.left.into_iter();
+        credentials.extend(left.map(|named| (named, CredentialFact::Unread(Unread::TooMany))));
+        Facts {
+            credentials,
+            mode,
+            verification,
+            initial_password_spent,
+        }
+    }
+
+    /// Whether argocd-server has made its initial password in this namespace before, and it is gone.
+    async fn initial_password_is_spent(
+        &self,
+        namespace: &str,
+        credentials: &BTreeMap<CredentialKey, CredentialFact>,
+        mode: &ModeFact,
+        deadline: Instant,
+    ) -> bool {
+        let missing = |fact: &CredentialFact| {
+            matches!(
+                fact,
+                CredentialFact::SecretMissing | CredentialFact::KeyMissing
+            )
+        };
+        let wanted = credentials.iter().find(|((secret, key, _), fact)| {
+            missing(fact)
+                && mode::maker(mode.mode(), secret.as_str(), key.as_str()) == Maker::ArgoCd
+        });
+        let Some(((secret, key, _), _)) = wanted else {
+            return false;
+        };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let password = ADMIN_PASSWORD;
+        let keys = [password];
+        let read = self.read_secret(namespace, SECRET_NAME, &keys, left());
+        let has_password = |read: &SecretRead| match read {
+            SecretRead::Found(found) => {
+                let password = found.get(password);
+                password.is_some_and(|password| !password.expose().is_empty())
+            }
+            _ => false,
+        };
+        if !has_password(&read.await) {
+            return false;
+        }
+        // argocd-server may have written both since the first look, the initial password before the other.
+        let keys = [key.as_str()];
+        let again = self.read_secret(namespace, secret.as_str(), &keys, left());
+        match again.await {
+            SecretRead::Missing => true,
+            SecretRead::Found(found) => !found.contains_key(key.as_str()),
+            SecretRead::Unread(_) => false,
+        }
+    }
+
+    pub(crate) fn limit(&self, answer_by: Option<Instant>) -> Duration {
+        let Some(answer_by) = answer_by else {
+            return self.lookup_timeout;
+        };
+        let left = answer_by.saturating_duration_since(Instant::now());
+        self.lookup_timeout
+            .min(left.saturating_sub(MARGIN).max(left / 2))
+    }
+
+    pub(crate) async fn read_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        keys: &[&str],
+        limit: Duration,
+    ) -> SecretRead {
+        let read = if is_object_name(namespace) {
+            let read = async {
+                let _turn = self.reads.acquire().await;
+                self.source.secret(namespace, name, keys).await
+            };
+            timeout(limit, read)
+                .await
+                .unwrap_or(SecretRead::Unread(Unread::Timeout))
+        } else {
+            SecretRead::Unread(Unread::Garbled)
+        };
+        self.count_secret(&read);
+        read
+    }
+
+    pub(crate) fn count_secret(&self, read: &SecretRead) {
+        self.metrics.secret_read(match read {
+            SecretRead::Found(_) => ReadOutcome::Found,
+            SecretRead::Missing => ReadOutcome::Missing,
+            SecretRead::Unread(unread) => outcome(unread),
+        });
+    }
+
+    pub(crate) fn count_config_map(&self, read: &ConfigMapRead) {
+        self.metrics.config_map_read(match read {
+            ConfigMapRead::Found(_) => ReadOutcome::Found,
+            ConfigMapRead::Missing => ReadOutcome::Missing,
+            ConfigMapRead::Unread(unread) => outcome(unread),
+        });
+    }
+
+    pub(crate) async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
+        if !needed || !is_object_name(namespace) {
+            return ModeFact::NotNeeded;
+        }
+        match self
+            .config_map(namespace, mode::CONFIG_MAP_NAME, limit)
+            .await
+        {
+            ConfigMapRead::Missing => ModeFact::Missing,
+            ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
+            ConfigMapRead::Found(found) => {
+                let text = |key| found.data.get(key).map(String::as_str);
+                ModeFact::Known(Mode::read(
+                    text(mode::IS_EXTERNAL_KEY),
+                    text(mode::USERNAME_KEY),
+                ))
+            }
+        }
+    }
+
+    pub(crate) async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+        limit: Duration,
+    ) -> ConfigMapRead {
+        let read = match is_object_name(namespace) {
+            true => timeout(limit, self.source.config_map(namespace, name))
+                .await
+                .unwrap_or(ConfigMapRead::Unread(Unread::Timeout)),
+            false => ConfigMapRead::Unread(Unread::Garbled),
+        };
+        self.count_config_map(&read);
+        read
+    }
+
+    fn record(&self, outcome: &Outcome, duration: Duration) {
+        let Outcome {
+            request,
+            secrets,
+            verdict,
+        } = outcome;
+        let (webhook, operation) = (request.webhook, request.case.operation);
+        let rules = verdict.rules();
+        self.metrics.reviewed(webhook, duration);
+        if rules.is_empty() {
+            self.metrics
+                .decided(webhook, operation, verdict.decision, None);
+        }
+        for rule in &rules {
+            self.metrics
+                .decided(webhook, operation, verdict.decision, Some(*rule));
+        }
+        record::decision(request, verdict, secrets, duration);
+    }
+}
+
+impl<S: Source> Reviewer for Admission<S> {
+    async fn review(&self, body: Bytes, way: Way, answer_by: Option<Instant>) -> Answer {
+        let started = Instant::now();
+        let mut request = match Request::decode(&body, self.max_json_depth) {
+            Ok(request) => request,
+            Err(undecodable) => return Answer::Undecodable(undecodable.to_string()),
+        };
+        drop(body);
+        request.case.for_the_record = way == Way::Exempt;
+        let outcome = self.admit(request, answer_by).await;
+        let reply = reply::encode(&outcome.request, &outcome.verdict);
+        self.record(&outcome, started.elapsed());
+        Answer::Review(reply.into())
+    }
+}
+
+fn fact(read: &SecretRead, key: &str, role: Role, now: f64) -> CredentialFact {
+    match read {
+        SecretRead::Missing => CredentialFact::SecretMissing,
+        SecretRead::Unread(unread) => CredentialFact::Unread(unread.clone()),
+        SecretRead::Found(found) => match found.get(key) {
+            None => CredentialFact::KeyMissing,
+            Some(value) => CredentialFact::Value(examine(role, value, now)),
+        },
+    }
+}
+
+pub(crate) fn outcome(unread: &Unread) -> ReadOutcome {
+    match unread {
+        Unread::Forbidden => ReadOutcome::Forbidden,
+        Unread::Timeout => ReadOutcome::Timeout,
+        Unread::TooLarge => ReadOutcome::TooLarge,
+        Unread::Status(_)
+        | Unread::Unreachable
+        | Unread::TooMany
+        | Unread::Garbled
+        | Unread::Manifests => ReadOutcome::Error,
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> f64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+#[path = "admit_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "admit_secrecy_tests.rs"]
+mod secrecy_tests;

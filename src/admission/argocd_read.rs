@@ -1,0 +1,82 @@
+//! Argo CD's own state as it was read.
+
+use crate::sources::source::{ConfigMapRead, SecretRead};
+use keyguard_core::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
+use keyguard_core::argocd::settings::has_readable_certificate;
+use keyguard_core::argocd::verification::State;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+
+/// The Secret whose certificate argocd-server takes before that of `argocd-secret`.
+pub(crate) const SERVER_TLS: &str = "argocd-server-tls";
+/// The keys that are read of it.
+pub(crate) const SERVER_TLS_KEYS: [&str; 2] = [CERTIFICATE, PRIVATE_KEY];
+
+/// What messages call `argocd-secret`.
+const SECRET: &str = "Secret \"argocd-secret\"";
+
+/// Argo CD's own state as it was read.
+pub(crate) struct ArgocdRead {
+    pub(crate) namespace: String,
+    pub(crate) secret: SecretRead,
+    pub(crate) config_map: ConfigMapRead,
+}
+
+impl ArgocdRead {
+    /// The state, or what could not be read, and why; `None` for the why when there is no `argocd-secret`.
+    pub(crate) fn state(&self) -> Result<State<'_>, (&'static str, Option<&Unread>)> {
+        let secret = match &self.secret {
+            SecretRead::Missing => return Err((SECRET, None)),
+            SecretRead::Unread(cause) => return Err((SECRET, Some(cause))),
+            SecretRead::Found(found) => found,
+        };
+        let config_map = match &self.config_map {
+            ConfigMapRead::Unread(cause) => {
+                return Err(("ConfigMap \"argocd-cm\"", Some(cause)));
+            }
+            // Argo CD finds it by its label only.
+            ConfigMapRead::Found(found) => found.labelled.then_some(&found.data),
+            ConfigMapRead::Missing => None,
+        };
+        Ok(State::read(
+            secret
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.expose())),
+            config_map.map(|data| {
+                data.iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()))
+            }),
+        ))
+    }
+
+    /// Leaves out a serving certificate that cannot be read, where `argocd-server-tls` has another.
+    pub(crate) async fn override_certificate(
+        &mut self,
+        server_tls: impl Future<Output = SecretRead>,
+    ) {
+        if let SecretRead::Found(found) = &mut self.secret
+            && !has_readable_certificate(&found.iter().map(entry).collect())
+            && has_certificate(&server_tls.await)
+        {
+            found.remove(CERTIFICATE);
+            found.remove(PRIVATE_KEY);
+        }
+    }
+}
+
+/// Whether `argocd-server-tls` has a certificate in the place of the one in `argocd-secret`.
+pub(crate) fn has_certificate(server_tls: &SecretRead) -> bool {
+    match server_tls {
+        SecretRead::Found(found) => {
+            found.len() == SERVER_TLS_KEYS.len()
+                && has_readable_certificate(&found.iter().map(entry).collect())
+        }
+        // Not knowing is no reason to say that Argo CD cannot work.
+        SecretRead::Unread(_) => true,
+        SecretRead::Missing => false,
+    }
+}
+
+fn entry<'a>((key, value): (&'a String, &'a SecretBytes)) -> (&'a str, &'a [u8]) {
+    (key.as_str(), value.expose())
+}

@@ -1,0 +1,180 @@
+//! The configuration in force, and what exchanges it while the server runs.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::admission::admit::Admission;
+use crate::follow::follow;
+use crate::admission::password_checks::PasswordChecks;
+use crate::config::{Config, ConfigError};
+use crate::sources::any_source::AnySource;
+use crate::telemetry::config_metrics::ConfigOutcome;
+use crate::telemetry::follower_metrics::Follower;
+use crate::http::reviews::Serving;
+use crate::http::listener;
+use crate::live::Live;
+use crate::telemetry::metrics::Metrics;
+use crate::http::request_limits::RequestLimits;
+use crate::sources::source::Bound;
+use crate::follow::watched_file::{Look, WatchedFile};
+
+/// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Requests for which workloads are looked through at once: each may have some megabytes in memory.
+const CONCURRENT_SEARCHES: usize = 2;
+
+/// What the configuration in force means for each part. A request, and a connection, keeps what it began with.
+pub struct Configuration {
+    /// What answers reviews.
+    pub serving: Arc<Live<Serving<Admission<AnySource>>>>,
+    /// What a connection may take.
+    pub connections: Arc<Live<listener::Limits>>,
+    /// What the operator wrote.
+    pub config: Arc<Live<Config>>,
+    /// Where facts come from.
+    pub source: Arc<AnySource>,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+    passwords: Arc<PasswordChecks>,
+}
+
+impl Configuration {
+    /// Begins with `config`.
+    pub fn new(config: Config, source: AnySource, metrics: Arc<Metrics>) -> Configuration {
+        let passwords = Arc::default();
+        Configuration {
+            serving: Arc::new(Live::new(serving(&config, &source, &metrics, &passwords))),
+            connections: Arc::new(Live::new(connections(&config))),
+            config: Arc::new(Live::new(config)),
+            source: Arc::new(source),
+            metrics,
+            passwords,
+        }
+    }
+
+    /// Puts `config` in force for requests and connections from now on.
+    pub fn exchange(&self, config: Config) {
+        self.serving.exchange(serving(
+            &config,
+            &self.source,
+            &self.metrics,
+            &self.passwords,
+        ));
+        self.connections.exchange(connections(&config));
+        self.config.exchange(config);
+    }
+
+    /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
+    pub async fn follow(&self, file: WatchedFile, path: &Path) {
+        let (file, path) = (Arc::new(Mutex::new(file)), path.to_owned());
+        let look = move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.look(|read| Config::of_file(&path, read))
+        };
+        let apply = |look| match look {
+            Look::Unchanged => {}
+            Look::Changed(config) => self.apply(config),
+            Look::Refused(error) => self.refuse(&error),
+        };
+        let metrics = &self.metrics;
+        follow(
+            Follower::Configuration,
+            metrics,
+            CHECK_INTERVAL,
+            look,
+            apply,
+        )
+        .await;
+    }
+
+    fn apply(&self, config: Config) {
+        let before = self.config.get();
+        self.exchange(config);
+        self.metrics.config_reloaded(ConfigOutcome::Applied);
+        tracing::info!("another configuration is in force");
+        let after = self.config.get();
+        let exempt = |config: &Config| {
+            let policy = &config.policy;
+            (
+                policy.exempt_namespaces.clone(),
+                policy.exempt_namespace_labels.clone(),
+            )
+        };
+        if exempt(&before) != exempt(&after) {
+            tracing::info!(
+                "exempt namespaces changed: print the webhook configuration again, which tells the API server how to \
+                 ask about them"
+            );
+        }
+        if before.policy.guard != after.policy.guard {
+            tracing::info!(
+                "guard changed: print the webhook configuration again, by which the API server knows what to ask about"
+            );
+        }
+        if before.certificates != after.certificates {
+            tracing::warn!("what changed under certificates counts from the next start");
+        }
+    }
+
+    fn refuse(&self, error: &ConfigError) {
+        self.metrics.config_reloaded(ConfigOutcome::Refused);
+        tracing::error!(
+            reason = %error,
+            "another configuration is refused; the one before stays"
+        );
+    }
+}
+
+fn serving(
+    config: &Config,
+    source: &AnySource,
+    metrics: &Arc<Metrics>,
+    passwords: &Arc<PasswordChecks>,
+) -> Serving<Admission<AnySource>> {
+    let Config {
+        policy,
+        limits,
+        timeouts,
+        ..
+    } = config;
+    Serving {
+        reviewer: Admission {
+            policy: policy.clone(),
+            source: source.reading_up_to(limits.max_secret_bytes),
+            max_json_depth: limits.max_json_depth,
+            lookup_timeout: timeouts.lookup,
+            reads: Semaphore::new(limits.max_concurrent_secret_reads),
+            bound: Bound {
+                workloads: limits.max_workloads,
+                bytes: limits.max_workload_bytes,
+            },
+            searches: Semaphore::new(CONCURRENT_SEARCHES),
+            passwords: Arc::clone(passwords),
+            metrics: Arc::clone(metrics),
+        },
+        limits: RequestLimits {
+            max_body_bytes: limits.max_body_bytes,
+            max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
+            body_timeout: timeouts.body,
+            max_requests: limits.max_concurrent_requests,
+        },
+    }
+}
+
+fn connections(config: &Config) -> listener::Limits {
+    let Config {
+        limits, timeouts, ..
+    } = config;
+    listener::Limits {
+        max_connections: limits.max_connections,
+        tls_handshake_timeout: timeouts.tls_handshake,
+        header_timeout: timeouts.header,
+        idle_timeout: timeouts.idle,
+        drain_timeout: timeouts.drain,
+        ..listener::Limits::default()
+    }
+}

@@ -1,0 +1,10 @@
+//! The pipeline: from a review to its verdict, with everything that is looked up in between.
+
+pub mod admit;
+mod admit_in_use;
+pub mod argocd_read;
+mod background;
+pub mod configuration;
+pub mod password_checks;
+mod tokens_in_use;
+mod verification;

@@ -1,0 +1,254 @@
+//! Asking Argo CD's own state: what is read for it, at the same time as everything else, and what comes of it.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+use crate::admission::admit::Admission;
+use crate::admission::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
+use crate::admission::password_checks::{Candidate, NotCompared};
+use crate::sources::source::{ConfigMapRead, SecretRead, Source};
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::argocd::password::PasswordHash;
+use keyguard_core::argocd::settings::is_settings_key;
+use keyguard_core::argocd::verification::State;
+use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
+use keyguard_core::policy::accounts_in_use::argocd_namespace;
+use keyguard_core::policy::facts::{CredentialFact, CredentialKey, ModeFact, Unread};
+use keyguard_core::policy::facts::{Untold, Unverified, Verification, Verified, VerifiedKey};
+use keyguard_core::policy::plan::Lookups;
+use keyguard_core::runtime::name::Name;
+use keyguard_core::runtime::user_name::{Holder, UserName};
+use keyguard_core::runtime::value::{Role, ValueDefect};
+
+/// The names of accounts by what holds them, as they were read. They may be anything.
+pub(crate) type UserNames =
+    BTreeMap<(Holder, Name, Name), Result<Option<Zeroizing<String>>, Unread>>;
+
+/// What was read for one review.
+pub(crate) struct Reads<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) secrets: &'a BTreeMap<Name, SecretRead>,
+    pub(crate) credentials: &'a BTreeMap<CredentialKey, CredentialFact>,
+    pub(crate) user_names: &'a UserNames,
+    pub(crate) mode: &'a ModeFact,
+}
+
+impl<S: Source> Admission<S> {
+    /// Reads Argo CD's own state in this namespace.
+    pub(crate) async fn argocd(&self, namespace: &str, deadline: Instant) -> ArgocdRead {
+        let secret = async {
+            let _turn = self.reads.acquire().await;
+            self.source.argocd_secret(namespace, is_settings_key).await
+        };
+        let config_map = self.source.config_map(namespace, CONFIG_MAP_NAME);
+        let (secret, config_map) = tokio::join!(
+            timeout_at(deadline, secret),
+            timeout_at(deadline, config_map)
+        );
+        let secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
+        let config_map = config_map.unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
+        self.count_secret(&secret);
+        self.count_config_map(&config_map);
+        let mut read = ArgocdRead {
+            namespace: namespace.to_owned(),
+            secret,
+            config_map,
+        };
+        read.override_certificate(self.server_tls(namespace, deadline))
+            .await;
+        read
+    }
+
+    /// Reads the Secret whose certificate argocd-server takes first.
+    pub(crate) async fn server_tls(&self, namespace: &str, deadline: Instant) -> SecretRead {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.read_secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS, left)
+            .await
+    }
+
+    /// Reads the names of the accounts whose passwords are to be verified.
+    pub(crate) async fn user_names(
+        &self,
+        namespace: &str,
+        lookups: &Lookups,
+        deadline: Instant,
+    ) -> UserNames {
+        let wanted = lookups.user_names(self.policy.max_secret_reads).into_iter();
+        let names = wanted.map(|(holder, object, key)| async move {
+            let read = self.user_name(namespace, holder, object.as_str(), key.as_str());
+            let read = timeout_at(deadline, read).await;
+            ((holder, object, key), read.unwrap_or(Err(Unread::Timeout)))
+        });
+        join_all(names).await.into_iter().collect()
+    }
+
+    pub(crate) async fn user_name(
+        &self,
+        namespace: &str,
+        holder: Holder,
+        object: &str,
+        key: &str,
+    ) -> Result<Option<Zeroizing<String>>, Unread> {
+        match holder {
+            Holder::ConfigMap => {
+                let read = self.source.config_map(namespace, object).await;
+                self.count_config_map(&read);
+                match read {
+                    ConfigMapRead::Missing => Ok(None),
+                    ConfigMapRead::Unread(unread) => Err(unread),
+                    ConfigMapRead::Found(mut found) => {
+                        Ok(found.data.remove(key).map(Zeroizing::new))
+                    }
+                }
+            }
+            Holder::Secret => {
+                let _turn = self.reads.acquire().await;
+                let read = self.source.secret(namespace, object, &[key]).await;
+                self.count_secret(&read);
+                match read {
+                    SecretRead::Missing => Ok(None),
+                    SecretRead::Unread(unread) => Err(unread),
+                    SecretRead::Found(found) => Ok(found.get(key).and_then(|value| {
+                        let text = std::str::from_utf8(value.expose()).ok()?;
+                        Some(Zeroizing::new(text.to_owned()))
+                    })),
+                }
+            }
+        }
+    }
+
+    /// What Argo CD's own state says of everything that `lookups` asks it about.
+    pub(crate) async fn verification(
+        &self,
+        lookups: &Lookups,
+        argocd: Option<ArgocdRead>,
+        reads: &Reads<'_>,
+        deadline: Instant,
+    ) -> Verification {
+        let Some(argocd) = argocd else {
+            return Verification::NotAsked;
+        };
+        // A Runtime with an Argo CD of its own has it in its own namespace, and no other knows its credentials.
+        let theirs = argocd_namespace(reads.namespace, reads.mode, Some(&argocd.namespace));
+        if theirs != Some(argocd.namespace.as_str()) {
+            return Verification::NotAsked;
+        }
+        let state = match argocd.state() {
+            Ok(state) => state,
+            Err((_, None)) => return Verification::NotFound(argocd.namespace.clone()),
+            Err((object, Some(unread))) => {
+                let namespace = argocd.namespace.clone();
+                return Verification::Unread(object, namespace, unread.clone());
+            }
+        };
+        let verified = lookups.verified.iter();
+        let verified = verified.map(|key| async {
+            let verified = self.verified(key, &state, reads, deadline).await;
+            Some((key.clone(), verified?))
+        });
+        let verified = join_all(verified).await;
+        Verification::Known(verified.into_iter().flatten().collect())
+    }
+
+    /// What Argo CD's state says of one credential; `None` when there is nothing to ask it about.
+    async fn verified(
+        &self,
+        ((name, data_key, role), user_name): &VerifiedKey,
+        state: &State<'_>,
+        reads: &Reads<'_>,
+        deadline: Instant,
+    ) -> Option<Verified> {
+        let SecretRead::Found(found) = reads.secrets.get(name)? else {
+            return None;
+        };
+        let value = found.get(data_key.as_str())?;
+        let known = reads
+            .credentials
+            .get(&(name.clone(), data_key.clone(), *role));
+        let CredentialFact::Value(values) = known? else {
+            return None;
+        };
+        if *role == Role::Token {
+            let rejections = rejections(&Credential::Token(value), values, state);
+            return rejections.map(Verified::Judged);
+        }
+        if !is_to_be_asked_about(*role, values) {
+            return None;
+        }
+        let user = match user(user_name.as_ref(), reads.user_names) {
+            Ok(user) => user,
+            Err(untold) => return Some(untold),
+        };
+        let candidate = Candidate {
+            namespace: reads.namespace,
+            key: data_key.as_str(),
+            password: value,
+        };
+        match self
+            .matches(user, values, state, &candidate, deadline)
+            .await
+        {
+            Ok(matches) => {
+                let password = Credential::Password {
+                    user,
+                    value,
+                    matches,
+                };
+                rejections(&password, values, state).map(Verified::Judged)
+            }
+            Err(unverified) => Some(Verified::Unread(unverified)),
+        }
+    }
+
+    /// Whether a password is the one of this account; `None` when comparing it would change nothing.
+    pub(crate) async fn matches(
+        &self,
+        user: &str,
+        values: &[ValueDefect],
+        state: &State<'_>,
+        candidate: &Candidate<'_>,
+        deadline: Instant,
+    ) -> Result<Option<bool>, Unverified> {
+        match to_compare(user, values, state) {
+            None => Ok(None),
+            Some(hash) => self.compared(hash, candidate, deadline).await.map(Some),
+        }
+    }
+
+    async fn compared(
+        &self,
+        hash: PasswordHash,
+        candidate: &Candidate<'_>,
+        deadline: Instant,
+    ) -> Result<bool, Unverified> {
+        match timeout_at(deadline, self.passwords.matches(hash, candidate)).await {
+            Ok(Ok(matches)) => Ok(matches),
+            Ok(Err(NotCompared::Cost(cost))) => Err(Unverified::Cost(cost)),
+            Ok(Err(NotCompared::Busy)) => Err(Unverified::Busy),
+            Ok(Err(NotCompared::Broken)) | Err(_) => Err(Unverified::Time),
+        }
+    }
+}
+
+/// Whose password it is.
+fn user<'a>(user_name: Option<&'a UserName>, known: &'a UserNames) -> Result<&'a str, Verified> {
+    let missing = Verified::UserNameUntold(Untold::Missing);
+    match user_name {
+        None | Some(UserName::Untold) => Err(Verified::UserNameUntold(Untold::Template)),
+        Some(UserName::Plain(name)) => Ok(name.as_str()),
+        Some(UserName::From(holder, object, key)) => {
+            match known.get(&(*holder, object.clone(), key.clone())) {
+                Some(Ok(Some(name))) if !name.is_empty() => Ok(name.as_str()),
+                Some(Ok(_)) | None => Err(missing),
+                Some(Err(unread)) => Err(Verified::Unread(Unverified::UserName(unread.clone()))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "verification_tests.rs"]
+mod tests;

@@ -1,0 +1,365 @@
+//! CAs that keyguard makes for itself, and what they sign: ECDSA with P-256.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use thiserror::Error;
+use x509_parser::extensions::GeneralName;
+use x509_parser::parse_x509_certificate;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::tls::serving_certificate::Pair;
+use crate::certificates::trust;
+use crate::certificates::kept::Authority;
+use crate::certificates::life::Life;
+
+/// A CA with its private key. Debug shows the certificate's validity only.
+pub struct Signer {
+    certificate: Authority,
+    key_pem: Zeroizing<String>,
+}
+
+/// A serving certificate with its private key. Debug shows its validity only.
+pub struct Issued {
+    pair: Arc<Pair>,
+    key_pem: Zeroizing<String>,
+}
+
+/// Why nothing is signed.
+#[derive(Debug, Error)]
+pub enum SignError {
+    /// The library for certificates fails, such as for want of random numbers.
+    #[error("a certificate cannot be made")]
+    Library(#[from] rcgen::Error),
+    /// What was just made cannot be used.
+    #[error("a certificate that was just made cannot be used")]
+    Unusable,
+}
+
+impl Signer {
+    /// Makes a CA of its own name and key.
+    ///
+    /// # Errors
+    /// When the library does.
+    pub fn generate(life: Life) -> Result<Signer, SignError> {
+        let key = Key(KeyPair::generate()?);
+        let mut parameters = parameters(Vec::new(), life)?;
+        // Two CAs in one bundle have two names.
+        let identifier = parameters.key_identifier(&key.0);
+        let identifier: String = identifier
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let name = format!("keyguard CA {identifier}");
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = parameters.self_signed(&key.0)?;
+        Ok(Signer {
+            certificate: trust::authority(certificate.der()).ok_or(SignError::Unusable)?,
+            key_pem: key.pem(),
+        })
+    }
+
+    /// Reads a CA's certificate and key, PEM; nothing unless it is a CA and they belong together.
+    pub fn read(certificate_pem: &[u8], key_pem: &[u8]) -> Option<Signer> {
+        let der = CertificateDer::from_pem_slice(certificate_pem).ok()?;
+        let key_pem = text(key_pem)?;
+        let key = Key(KeyPair::from_pem(&key_pem).ok()?);
+        let (_, certificate) = parse_x509_certificate(&der).ok()?;
+        let belongs =
+            certificate.public_key().subject_public_key.data.as_ref() == key.0.public_key_raw();
+        (certificate.is_ca() && belongs)
+            .then(|| trust::authority(&der))?
+            .map(|certificate| Signer {
+                certificate,
+                key_pem,
+            })
+    }
+
+    /// Signs a certificate for DNS names and IP addresses. It never outlives this CA.
+    ///
+    /// # Errors
+    /// When the library does, or a name is none.
+    pub fn issue(&self, names: &[String], life: Life) -> Result<Issued, SignError> {
+        let life = life.within(self.certificate.life);
+        let mut parameters = parameters(names.to_vec(), life)?;
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "keyguard");
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        let own = Key(KeyPair::from_pem(&self.key_pem)?);
+        let der = CertificateDer::from(self.certificate.der.as_slice());
+        let issuer = Issuer::from_ca_cert_der(&der, &own.0)?;
+        let key = Key(KeyPair::generate()?);
+        let certificate = parameters.signed_by(&key.0, &issuer)?;
+        let chain = vec![certificate.der().clone()];
+        let private = PrivateKeyDer::Pkcs8(key.0.serialize_der().into());
+        Ok(Issued {
+            pair: Arc::new(Pair::new(chain, private).map_err(|_| SignError::Unusable)?),
+            key_pem: key.pem(),
+        })
+    }
+
+    /// The CA's certificate.
+    pub fn certificate(&self) -> &Authority {
+        &self.certificate
+    }
+
+    /// The CA's certificate, PEM.
+    pub fn certificate_pem(&self) -> String {
+        trust::pem(&self.certificate.der)
+    }
+
+    /// The CA's private key, PEM, to be stored and never shown.
+    pub(crate) fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+}
+
+impl Issued {
+    /// Reads a serving certificate and its key, PEM; nothing unless they belong together and `signer` signed it.
+    pub fn read(certificate_pem: &[u8], key_pem: &[u8], signer: &Signer) -> Option<Issued> {
+        let chain = CertificateDer::pem_slice_iter(certificate_pem);
+        let chain = chain.collect::<Result<Vec<_>, _>>().ok()?;
+        let key = PrivateKeyDer::from_pem_slice(key_pem).ok()?;
+        let issued = Issued {
+            pair: Arc::new(Pair::new(chain, key).ok()?),
+            key_pem: text(key_pem)?,
+        };
+        let signed = !matches!(
+            issued.verified(signer, &any_name()),
+            Err(error) if error != trust::Distrust::OtherName
+        );
+        signed.then_some(issued)
+    }
+
+    /// Whether it is for all of these names.
+    pub fn covers(&self, names: &[ServerName<'static>], signer: &Signer) -> bool {
+        names.iter().all(|name| self.verified(signer, name).is_ok())
+    }
+
+    /// The DNS names and IP addresses that it is for.
+    pub fn names(&self) -> Vec<String> {
+        let own = self.pair.chain().first();
+        let parsed = own.and_then(|der| parse_x509_certificate(der).ok());
+        let Some((_, certificate)) = parsed else {
+            return Vec::new();
+        };
+        let Ok(Some(names)) = certificate.subject_alternative_name() else {
+            return Vec::new();
+        };
+        let text = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => match **octets {
+                [a, b, c, d] => Some(IpAddr::from([a, b, c, d]).to_string()),
+                _ => <[u8; 16]>::try_from(*octets)
+                    .ok()
+                    .map(|octets| IpAddr::from(octets).to_string()),
+            },
+            _ => None,
+        };
+        names.value.general_names.iter().filter_map(text).collect()
+    }
+
+    /// The certificate and the key as they are presented.
+    pub fn pair(&self) -> &Arc<Pair> {
+        &self.pair
+    }
+
+    /// The certificate, PEM.
+    pub(crate) fn certificate_pem(&self) -> String {
+        self.pair
+            .chain()
+            .iter()
+            .map(|der| trust::pem(der))
+            .collect()
+    }
+
+    /// The private key, PEM, to be stored and never shown.
+    pub(crate) fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    /// Verifies it at its first moment: whether it is valid now is another question.
+    fn verified(&self, signer: &Signer, name: &ServerName<'_>) -> Result<(), trust::Distrust> {
+        let bundle = std::slice::from_ref(&signer.certificate);
+        trust::verify(self.pair.chain(), bundle, name, self.pair.life().from)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Signer");
+        shown
+            .field("life", &self.certificate.life)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Issued");
+        shown
+            .field("life", &self.pair.life())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key that is zeroed when it is dropped, as far as the library allows.
+struct Key(KeyPair);
+
+impl Key {
+    fn pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.serialize_pem())
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+fn parameters(names: Vec<String>, life: Life) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = CertificateParams::new(names)?;
+    parameters.not_before = moment(life.from).into();
+    parameters.not_after = moment(life.to).into();
+    // The library begins with a name of its own.
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    Ok(parameters)
+}
+
+fn moment(unix_seconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(unix_seconds).unwrap_or_default())
+}
+
+fn text(pem: &[u8]) -> Option<Zeroizing<String>> {
+    str::from_utf8(pem)
+        .ok()
+        .map(|text| Zeroizing::new(text.to_owned()))
+}
+
+/// A name that nothing is for: only the signature is asked about.
+fn any_name() -> ServerName<'static> {
+    ServerName::IpAddress(IpAddr::from([0, 0, 0, 0]).into())
+}
+
+/// A signer for tests, and the moment it is made at.
+#[cfg(test)]
+pub(crate) mod example {
+    use super::*;
+
+    /// Unix seconds.
+    pub(crate) const NOW: i64 = 1_000_000_000;
+    pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+    pub(crate) fn signer() -> Signer {
+        Signer::generate(Life::issued(NOW, 30 * DAY)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::{DAY, NOW, signer};
+    use super::*;
+
+    fn names() -> Vec<String> {
+        ["keyguard.keyguard.svc", "127.0.0.1", "::1"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn server_names(names: &[&str]) -> Vec<ServerName<'static>> {
+        let parse = |name: &&str| ServerName::try_from((*name).to_owned()).unwrap();
+        names.iter().map(parse).collect()
+    }
+
+    fn again(issued: &Issued, signer: &Signer) -> Option<Issued> {
+        Issued::read(
+            issued.certificate_pem().as_bytes(),
+            issued.key_pem().as_bytes(),
+            signer,
+        )
+    }
+
+    #[test]
+    fn what_is_made_can_be_read_again_and_goes_on_signing() {
+        let made = signer();
+        let read = Signer::read(made.certificate_pem().as_bytes(), made.key_pem().as_bytes());
+        let read = read.unwrap();
+        assert_eq!(read.certificate(), made.certificate());
+        assert_eq!(read.certificate().life, Life::issued(NOW, 30 * DAY));
+        for signer in [&made, &read] {
+            let issued = signer.issue(&names(), Life::issued(NOW, DAY)).unwrap();
+            let issued = again(&issued, &made).expect("one CA signed both");
+            assert_eq!(issued.names(), names());
+            assert_eq!(issued.pair().life(), Life::issued(NOW, DAY));
+            assert!(issued.covers(&server_names(&["keyguard.keyguard.svc"]), &made));
+            assert!(issued.covers(
+                &server_names(&["127.0.0.1", "keyguard.keyguard.svc"]),
+                &made
+            ));
+            assert!(!issued.covers(&server_names(&["keyguard.keyguard.svc", "other"]), &made));
+        }
+    }
+
+    #[test]
+    fn a_certificate_never_outlives_its_ca() {
+        let signer = signer();
+        let issued = signer.issue(&names(), Life::issued(NOW, 90 * DAY)).unwrap();
+        assert_eq!(issued.pair().life().to, signer.certificate().life.to);
+        assert!(again(&issued, &signer).is_some());
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_not_read() {
+        let (ours, other) = (signer(), signer());
+        let issued = ours.issue(&names(), Life::issued(NOW, DAY)).unwrap();
+        let (pem, key) = (&*ours.certificate_pem(), ours.key_pem());
+        let leaf = issued.certificate_pem();
+        let table = [
+            (pem, other.key_pem(), "another CA's key"),
+            (pem, "", "no key"),
+            (pem, pem, "a certificate for a key"),
+            ("", key, "no certificate"),
+            (key, key, "a key for a certificate"),
+            (&pem[..200], key, "half a certificate"),
+            (pem, &key[..100], "half a key"),
+            (&*leaf, issued.key_pem(), "no CA"),
+        ];
+        for (certificate, key, why) in table {
+            let read = Signer::read(certificate.as_bytes(), key.as_bytes());
+            assert!(read.is_none(), "{why}");
+        }
+        assert!(again(&issued, &other).is_none(), "another CA signed it");
+        let key = other.issue(&names(), Life::issued(NOW, DAY)).unwrap();
+        let stolen = Issued::read(
+            issued.certificate_pem().as_bytes(),
+            key.key_pem().as_bytes(),
+            &ours,
+        );
+        assert!(stolen.is_none(), "another certificate's key");
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let signer = signer();
+        let issued = signer.issue(&names(), Life::issued(NOW, DAY)).unwrap();
+        let shown = format!("{signer:?} {issued:?} {:?}", issued.pair());
+        for key in [signer.key_pem(), issued.key_pem()] {
+            let secret = key.lines().nth(1).unwrap();
+            assert!(!shown.contains(&secret[..16]), "{shown}");
+        }
+    }
+}

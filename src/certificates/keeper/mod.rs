@@ -1,0 +1,169 @@
+//! Where the certificate comes from, and what keeps it up to date.
+
+pub mod files;
+pub mod kept;
+pub mod registered;
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use self::kept::Keeper;
+use crate::cli;
+use crate::config;
+use crate::tls::certificate_files::{CertificateFiles, TlsError};
+use crate::telemetry::certificate_metrics::ReloadOutcome;
+use crate::certificates::store::{CertificateStore, RegistrationReader, SecretName};
+use crate::clock::rfc3339;
+use crate::sources::cluster::Cluster;
+use crate::telemetry::metrics::Metrics;
+use crate::tls::serving_certificate::{Pair, ServingCertificate};
+use crate::certificates::trust_report::TrustReport;
+use keyguard_core::policy::plan::is_object_name;
+
+/// The webhook configuration whose `caBundle` is kept unless another is named.
+const REGISTRATION: &str = "keyguard";
+
+/// A certificate that can be served, or that will be.
+pub struct Certificates {
+    /// What is presented.
+    pub certificate: Arc<ServingCertificate>,
+    /// Whether the API server verifies it.
+    pub report: Arc<TrustReport>,
+    source: Source,
+    registration: Option<String>,
+    config: config::Certificates,
+}
+
+/// Who keeps the certificate.
+enum Source {
+    /// Somebody else, in files.
+    Files(CertificateFiles),
+    /// keyguard itself, for these names.
+    Kept(SecretName, Vec<ServerName<'static>>),
+}
+
+/// Why there is nothing to serve.
+#[derive(Debug, Error)]
+pub enum CertificateError {
+    /// The files cannot be served.
+    #[error(transparent)]
+    Files(#[from] TlsError),
+    /// The TLS library refuses the settings.
+    #[error("TLS 1.2 and 1.3 cannot be set up")]
+    Settings(#[from] rustls::Error),
+    /// Neither files nor a Secret are named.
+    #[error("name --tls-secret, or --tls-cert and --tls-key")]
+    Nothing,
+    /// Not a Secret.
+    #[error("--tls-secret {0:?} is not NAMESPACE/NAME, such as keyguard/keyguard-certificates")]
+    Secret(String),
+    /// Not a name for a certificate.
+    #[error(
+        "--tls-dns-name {0:?} is neither a DNS name nor an IP address, such as keyguard.keyguard.svc"
+    )]
+    Name(String),
+    /// Not the name of an object.
+    #[error("--webhook-configuration {0:?} cannot be the name of a webhook configuration")]
+    Registration(String),
+}
+
+impl Certificates {
+    /// Reads the files, or makes ready for a Secret.
+    ///
+    /// # Errors
+    /// When what was typed makes no sense, or the files cannot be served.
+    pub fn open(
+        arguments: &cli::Serve,
+        config: &config::Certificates,
+    ) -> Result<Certificates, CertificateError> {
+        let registration = arguments.webhook_configuration.clone();
+        if let Some(name) = registration.as_ref().filter(|name| !is_object_name(name)) {
+            return Err(CertificateError::Registration(name.clone()));
+        }
+        let (source, certificate) = match (
+            &arguments.tls_secret,
+            &arguments.tls_cert,
+            &arguments.tls_key,
+        ) {
+            (Some(secret), _, _) => {
+                let name = SecretName::parse(secret);
+                let name = name.ok_or_else(|| CertificateError::Secret(secret.clone()))?;
+                let names = arguments.tls_dns_name.iter().map(|name| server_name(name));
+                let names = names.collect::<Result<_, _>>()?;
+                (Source::Kept(name, names), ServingCertificate::to_be_kept()?)
+            }
+            (None, Some(certificate), Some(key)) => {
+                let (files, pair) = CertificateFiles::open(certificate, key)?;
+                (Source::Files(files), ServingCertificate::of_files(pair)?)
+            }
+            _ => return Err(CertificateError::Nothing),
+        };
+        Ok(Certificates {
+            certificate: Arc::new(certificate),
+            report: Arc::default(),
+            source,
+            registration,
+            config: config.clone(),
+        })
+    }
+
+    /// Keeps the certificate up to date until the result is dropped. The cluster is where the Secret and the webhook
+    /// configuration are, if there is one.
+    pub fn keep(self, cluster: Option<&Cluster>, metrics: &Arc<Metrics>) -> JoinSet<()> {
+        let Certificates {
+            certificate,
+            report,
+            source,
+            registration,
+            config,
+        } = self;
+        let (metrics, interval) = (Arc::clone(metrics), config.check_interval);
+        let reader =
+            |name: &str| cluster.map(|cluster| (cluster, RegistrationReader::new(cluster, name)));
+        let mut tasks = JoinSet::new();
+        match source {
+            Source::Files(files) => {
+                if let Some((_, reader)) = registration.as_deref().and_then(reader) {
+                    tasks.spawn(registered::watch(
+                        reader,
+                        Arc::clone(&certificate),
+                        report,
+                        Arc::clone(&metrics),
+                        interval,
+                    ));
+                }
+                tasks.spawn(files::keep(files, certificate, metrics, interval));
+            }
+            Source::Kept(secret, names) => {
+                let name = registration.as_deref().unwrap_or(REGISTRATION);
+                if let Some((cluster, reader)) = reader(name) {
+                    let store =
+                        CertificateStore::new(cluster, secret, reader, Arc::clone(&metrics));
+                    let keeper =
+                        Keeper::new(store, names, config.terms, certificate, report, metrics);
+                    tasks.spawn(keeper.keep(interval));
+                }
+            }
+        }
+        tasks
+    }
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>, CertificateError> {
+    ServerName::try_from(text.to_owned()).map_err(|_| CertificateError::Name(text.to_owned()))
+}
+
+/// Presents a pair from the next handshake on, and puts that on record.
+fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics) {
+    let life = pair.life();
+    let is_another = certificate.pair().is_some();
+    certificate.exchange(pair);
+    metrics.certificate_not_after(life.to);
+    if is_another {
+        metrics.certificate_reloaded(ReloadOutcome::Served);
+    }
+    tracing::info!(not_after = rfc3339(life.to), "a certificate is presented");
+}

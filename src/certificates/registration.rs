@@ -1,0 +1,253 @@
+//! The ValidatingWebhookConfiguration by which the API server calls keyguard: by which name, and trusting whom.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Uri;
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use rustls::pki_types::{CertificateDer, ServerName};
+use serde_json::json;
+
+use crate::certificates::trust;
+use crate::certificates::kept::Authority;
+
+/// A webhook configuration as it is stored.
+#[derive(Debug)]
+pub struct Registration {
+    name: String,
+    version: String,
+    webhooks: Vec<Webhook>,
+}
+
+/// How the API server calls one webhook.
+#[derive(Debug)]
+struct Webhook {
+    name: String,
+    called_by: Option<ServerName<'static>>,
+    bundle: Vec<Authority>,
+}
+
+impl Registration {
+    /// Reads a webhook configuration; nothing when it is none.
+    pub(crate) fn parse(json: &[u8]) -> Option<Registration> {
+        let configuration: ValidatingWebhookConfiguration = serde_json::from_slice(json).ok()?;
+        let webhooks = configuration.webhooks.unwrap_or_default().into_iter();
+        let webhooks = webhooks.map(|webhook| Webhook {
+            called_by: called_by(&webhook.client_config),
+            bundle: webhook
+                .client_config
+                .ca_bundle
+                .map_or_else(Vec::new, |bundle| trust::authorities(&bundle.0)),
+            name: webhook.name,
+        });
+        Some(Registration {
+            name: configuration.metadata.name.unwrap_or_default(),
+            version: configuration.metadata.resource_version?,
+            webhooks: webhooks.collect(),
+        })
+    }
+
+    /// The names that a certificate must be for, each once.
+    pub fn names(&self) -> Vec<ServerName<'static>> {
+        let mut names = Vec::new();
+        for name in self
+            .webhooks
+            .iter()
+            .filter_map(|webhook| webhook.called_by.as_ref())
+        {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The CA certificates that each webhook's calls are verified with.
+    pub fn bundles(&self) -> Vec<Vec<Authority>> {
+        let bundles = self.webhooks.iter().map(|webhook| webhook.bundle.clone());
+        bundles.collect()
+    }
+
+    /// Whether every webhook's call verifies `chain` at `now`, in Unix seconds.
+    ///
+    /// # Errors
+    /// The first webhook that does not, and why, in one line.
+    pub fn verify(&self, chain: &[CertificateDer<'_>], now: i64) -> Result<(), String> {
+        if self.webhooks.is_empty() {
+            return Err(format!(
+                "{:?} has no webhooks; print it again with keyguard webhook-config, and apply it",
+                self.name
+            ));
+        }
+        for webhook in &self.webhooks {
+            let verified = match &webhook.called_by {
+                Some(name) => trust::verify(chain, &webhook.bundle, name, now),
+                None => Err(trust::Distrust::OtherName),
+            };
+            verified.map_err(|distrust| match distrust {
+                trust::Distrust::OtherName => {
+                    format!("{:?}: {:?} {distrust}", self.name, webhook.name)
+                }
+                _ => format!(
+                    "{:?}: the caBundle of {:?} {distrust}",
+                    self.name, webhook.name
+                ),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A JSON patch (RFC 6902) that puts `bundle` into each webhook, which the API server refuses unless the
+    /// configuration is still the one that was read.
+    pub(crate) fn patch(&self, bundle: &[Authority]) -> Vec<u8> {
+        let pem: String = bundle
+            .iter()
+            .map(|authority| trust::pem(&authority.der))
+            .collect();
+        let pem = STANDARD.encode(pem);
+        let version =
+            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": self.version});
+        let bundles = (0..self.webhooks.len()).map(|place| {
+            let path = format!("/webhooks/{place}/clientConfig/caBundle");
+            json!({"op": "add", "path": path, "value": pem})
+        });
+        let operations: Vec<_> = std::iter::once(version).chain(bundles).collect();
+        serde_json::Value::from(operations).to_string().into_bytes()
+    }
+}
+
+/// The name in the handshake: that of the Service, or the host of the URL.
+fn called_by(target: &WebhookClientConfig) -> Option<ServerName<'static>> {
+    let host = match (&target.service, &target.url) {
+        (Some(service), _) => format!("{}.{}.svc", service.name, service.namespace),
+        (None, url) => {
+            let uri: Uri = url.as_deref()?.parse().ok()?;
+            uri.host()?.trim_matches(['[', ']']).to_owned()
+        }
+    };
+    ServerName::try_from(host).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificates::life::Life;
+    use crate::certificates::authority::example::{DAY, NOW, signer};
+    use serde_json::Value;
+
+    fn configuration(bundles: [Option<&str>; 2]) -> Value {
+        let service = json!({"namespace": "keyguard", "name": "webhook"});
+        let webhook = |name: &str, bundle: Option<&str>| {
+            json!({
+                "name": name,
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {
+                    "service": service,
+                    "caBundle": bundle.map(|bundle| STANDARD.encode(bundle)),
+                },
+            })
+        };
+        json!({
+            "metadata": {"name": "keyguard", "resourceVersion": "7"},
+            "webhooks": [webhook("one", bundles[0]), webhook("two", bundles[1])],
+        })
+    }
+
+    fn parse(object: &Value) -> Registration {
+        Registration::parse(object.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn it_tells_by_which_name_keyguard_is_called() {
+        let target = |service: Option<(&str, &str)>, url: Option<&str>| {
+            let service =
+                service.map(|(namespace, name)| json!({"namespace": namespace, "name": name}));
+            serde_json::from_value(json!({"service": service, "url": url})).unwrap()
+        };
+        let table = [
+            (target(Some(("a", "b")), None), Some("b.a.svc")),
+            (
+                target(None, Some("https://127.0.0.1:8443/validate")),
+                Some("127.0.0.1"),
+            ),
+            (
+                target(None, Some("https://[::1]:8443/validate")),
+                Some("::1"),
+            ),
+            (
+                target(None, Some("https://keyguard.example/")),
+                Some("keyguard.example"),
+            ),
+            (target(None, None), None),
+            (target(None, Some("")), None),
+        ];
+        for (target, expected) in table {
+            let name = called_by(&target);
+            let name = name.as_ref().map(ServerName::to_str);
+            assert_eq!(name.as_deref(), expected, "{target:?}");
+        }
+        let registration = parse(&configuration([None, None]));
+        assert_eq!(registration.names().len(), 1, "both have the same name");
+    }
+
+    #[test]
+    fn every_webhook_must_verify_what_is_presented() {
+        let (signer, other) = (signer(), signer());
+        let (ours, others) = (signer.certificate_pem(), other.certificate_pem());
+        let issue = |name: &str| {
+            signer
+                .issue(&[name.to_owned()], Life::issued(NOW, DAY))
+                .unwrap()
+        };
+        let (good, misnamed) = (
+            issue("webhook.keyguard.svc"),
+            issue("keyguard.keyguard.svc"),
+        );
+        let both = format!("{others}{ours}");
+        let other_ca = "does not verify the certificate that is presented: another CA signed that";
+        let table = [
+            (&good, [Some(&*ours), Some(&*both)], Ok(())),
+            (
+                &good,
+                [Some(&*ours), Some(&*others)],
+                Err(format!(r#""keyguard": the caBundle of "two" {other_ca}"#)),
+            ),
+            (
+                &good,
+                [None, Some(&*ours)],
+                Err(r#""keyguard": the caBundle of "one" holds no CA certificate that is valid now"#.to_owned()),
+            ),
+            (
+                &misnamed,
+                [Some(&*ours), Some(&*ours)],
+                Err(r#""keyguard": "one" is called by a name that the certificate presented is not for"#.to_owned()),
+            ),
+        ];
+        for (issued, bundles, expected) in table {
+            let registration = parse(&configuration(bundles));
+            assert_eq!(registration.verify(issued.pair().chain(), NOW), expected);
+        }
+        let empty = parse(&json!({"metadata": {"name": "keyguard", "resourceVersion": "7"}}));
+        let error = empty.verify(good.pair().chain(), NOW).unwrap_err();
+        assert!(error.contains("has no webhooks"), "{error}");
+    }
+
+    #[test]
+    fn a_patch_says_what_it_replaces_and_touches_no_more_than_each_bundle() {
+        let signer = signer();
+        let registration = parse(&configuration([None, Some("words")]));
+        let patch: Value =
+            serde_json::from_slice(&registration.patch(&[signer.certificate().clone()])).unwrap();
+        let pem = STANDARD.encode(signer.certificate_pem());
+        assert_eq!(
+            patch,
+            json!([
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+                {"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": pem},
+                {"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": pem},
+            ])
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! `keyguard serve`: from arguments to bound listeners to a server that drains and ends.
+
+use std::future::{Future, pending};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use crate::certificates::keeper::{CertificateError, Certificates};
+use crate::tls::clients::{Clients, ClientsError};
+use crate::admission::configuration::Configuration;
+use crate::cli;
+use crate::config::{Config, ConfigError};
+use crate::sources::any_source::AnySource;
+use crate::sources::cluster::{Cluster, ClusterError};
+use crate::freed_memory;
+use crate::http::health::{self, Draining};
+use crate::http::reviews;
+use crate::http::listener::{self, BindError, Bound, Transport};
+use crate::live::Live;
+use crate::sources::manifests::{ManifestError, Manifests};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::record::{Log, LogFormat};
+use crate::tls::serving_certificate::ServingCertificate;
+use crate::certificates::trust_report::TrustReport;
+use crate::follow::watched_file::WatchedFile;
+
+/// The most connections to the health address; probes and a scraper need a handful.
+const HEALTH_CONNECTIONS: usize = 64;
+
+/// Why nothing is served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Bad settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate that cannot be served.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Clients that cannot be verified.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// An address that cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// No API server to read from.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No folder to read from.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// The system gives no thread, timer or signal handler.
+    #[error("the system gives no thread, timer or signal handler")]
+    System(#[from] std::io::Error),
+}
+
+/// How long the end of the program waits for files that are being read.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// At once, when anything that was typed or configured cannot be used.
+pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
+    let (file, config) = match &arguments.config {
+        Some(path) => {
+            let parse = |read| Config::of_file(path, read);
+            WatchedFile::open(path, parse).map(|(file, config)| (Some((file, path)), config))?
+        }
+        None => (None, Config::default()),
+    };
+    let certificates = Certificates::open(arguments, &config.certificates)?;
+    let clients = Clients::open(arguments)?;
+    let tls = match &clients {
+        Some(clients) => {
+            let verifier = Arc::clone(&clients.certificates);
+            certificates.certificate.server_config_for(verifier)
+        }
+        None => Ok(certificates.certificate.server_config()),
+    };
+    let tls = tls.map_err(CertificateError::Settings)?;
+    let metrics = Arc::new(Metrics::new());
+    let format = match arguments.log_format {
+        cli::LogFormat::Json => LogFormat::Json,
+        cli::LogFormat::Text => LogFormat::Text,
+    };
+    let _log = Log::install(format, Arc::clone(&metrics))?;
+    reviews::install_panic_hook();
+    // One thread: a review costs too little to be worth moving between two.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let server = Server::bind(
+            arguments.listen,
+            arguments.health_listen,
+            tls,
+            Arc::clone(&certificates.certificate),
+            Arc::clone(&certificates.report),
+        )
+        .await?;
+        let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
+        let source = source(kubeconfig, state, config.limits.max_secret_bytes).await?;
+        let (terminate, interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let stop = Stop {
+            terminate,
+            interrupt,
+        };
+        let mut kept = certificates.keep(source.cluster(), &metrics);
+        if let Some(clients) = clients {
+            kept.spawn(clients.follow(Arc::clone(&metrics)));
+        }
+        let configuration = Configuration::new(config, source, metrics);
+        let followed = async {
+            if let Some((file, path)) = file {
+                configuration.follow(file, path).await;
+            }
+            // With nobody to look at a file the configuration stays.
+            pending::<()>().await;
+        };
+        kept.spawn(freed_memory::give_back());
+        tokio::select! {
+            () = server.serve(&configuration, stop) => {}
+            () = followed => {}
+        }
+        Ok(())
+    });
+    // A file that is read on a disk that stands still, or that is a pipe, must not keep the program from ending.
+    runtime.shutdown_timeout(LAST_LOOK);
+    ended
+}
+
+/// The cluster that was typed, or the one that keyguard runs in.
+pub(crate) async fn source(
+    kubeconfig: Option<&Path>,
+    state: Option<&Path>,
+    max_object_bytes: usize,
+) -> Result<AnySource, ServeError> {
+    Ok(match (kubeconfig, state) {
+        (_, Some(folder)) => AnySource::Manifests(Manifests::open(folder)?),
+        (Some(path), None) => {
+            AnySource::Cluster(Cluster::from_kubeconfig(path, max_object_bytes).await?)
+        }
+        (None, None) => AnySource::Cluster(Cluster::in_cluster(max_object_bytes)?),
+    })
+}
+
+/// Both addresses bound and the certificate proved; nobody is served yet.
+pub struct Server {
+    reviews: Bound,
+    health: Bound,
+    tls: Arc<ServerConfig>,
+    certificate: Arc<ServingCertificate>,
+    trust: Arc<TrustReport>,
+}
+
+impl Server {
+    /// Binds both addresses; `tls` presents `certificate`.
+    ///
+    /// # Errors
+    /// When one of them cannot be listened on.
+    pub async fn bind(
+        listen: SocketAddr,
+        health_listen: SocketAddr,
+        tls: Arc<ServerConfig>,
+        certificate: Arc<ServingCertificate>,
+        trust: Arc<TrustReport>,
+    ) -> Result<Server, BindError> {
+        Ok(Server {
+            reviews: Bound::bind("--listen", listen).await?,
+            health: Bound::bind("--health-listen", health_listen).await?,
+            tls,
+            certificate,
+            trust,
+        })
+    }
+
+    /// Where reviews are answered.
+    pub fn address(&self) -> SocketAddr {
+        self.reviews.address()
+    }
+
+    /// Where health and metrics are.
+    pub fn health_address(&self) -> SocketAddr {
+        self.health.address()
+    }
+
+    /// Serves until `stop` tells, then drains and returns.
+    pub async fn serve(self, configuration: &Configuration, stop: impl Stopping) {
+        if let Some(pair) = self.certificate.pair() {
+            configuration.metrics.certificate_not_after(pair.life().to);
+        }
+        let draining = Draining::default();
+        let Configuration {
+            serving,
+            connections,
+            config,
+            source,
+            metrics,
+            ..
+        } = configuration;
+        let health_service = health::service(
+            Arc::clone(source),
+            Arc::clone(&self.certificate),
+            self.trust,
+            Arc::clone(metrics),
+            draining.clone(),
+        );
+        let service = reviews::service(Arc::clone(serving), Arc::clone(metrics), draining.clone());
+        let health_limits = Live::new(listener::Limits {
+            max_connections: HEALTH_CONNECTIONS,
+            drain_timeout: Duration::ZERO,
+            ..*connections.get()
+        });
+        let transport = Transport::Tls {
+            config: self.tls,
+            metrics: Arc::clone(metrics),
+        };
+        tracing::info!(
+            address = %self.reviews.address(),
+            health_address = %self.health.address(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        let (drained, reviews_ended) = oneshot::channel::<()>();
+        let reviews = async {
+            let ended = self.reviews.serve(
+                transport,
+                service,
+                Arc::clone(connections),
+                draining.clone(),
+                async {
+                    let hurry = stop.stopped().await;
+                    draining.begin();
+                    let grace = config.get().timeouts.drain_grace;
+                    tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
+                    tokio::select! {
+                        () = sleep(grace) => {}
+                        () = hurry => {}
+                    }
+                },
+            );
+            let ended = ended.await;
+            drop(drained);
+            ended
+        };
+        let health = self.health.serve(
+            Transport::Plain,
+            health_service,
+            Arc::new(health_limits),
+            Draining::default(),
+            async {
+                let _ = reviews_ended.await;
+            },
+        );
+        let (ended, _) = tokio::join!(reviews, health);
+        tracing::info!(connections_cut = ended.cut, "stopped");
+    }
+}
+
+/// When to stop, and when to stop waiting.
+pub trait Stopping {
+    /// Resolves when to stop, with what resolves when the grace is to be cut short.
+    fn stopped(self) -> impl Future<Output = impl Future<Output = ()>>;
+}
+
+/// Stops on a signal, and at once on a second.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    async fn signal(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Stopping for Stop {
+    async fn stopped(mut self) -> impl Future<Output = ()> {
+        self.signal().await;
+        async move { self.signal().await }
+    }
+}

@@ -1,0 +1,324 @@
+//! The API server: direct reads, bounded in size, and single writes. The only file that names the Kubernetes client.
+
+use std::path::Path;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::http::request::Builder;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ConfigExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use thiserror::Error;
+use tower::{BoxError, ServiceBuilder};
+use zeroize::Zeroizing;
+
+use keyguard_core::argocd::settings::SECRET_NAME;
+use keyguard_core::policy::facts::Unread;
+
+use crate::sources::object;
+use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use crate::sources::workload_list;
+
+/// How long a connection to the API server may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection to the API server is kept for the next read.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of an answer is read at once: a connection keeps the buffer for as long as it is kept.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A Kubernetes API server, asked with the rights of keyguard's own account.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    max_object_bytes: usize,
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is done.
+    Done,
+    /// Somebody else was first: the object is another than was read, or is there, or is gone.
+    Lost,
+}
+
+/// Why there is no client for the API server.
+#[derive(Debug, Error)]
+pub enum ClusterError {
+    /// Not in a pod, and no other source was named.
+    #[error(
+        "there is no in-cluster service account; run in a pod, or name --kubeconfig FILE or --state DIR"
+    )]
+    InCluster(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The kubeconfig cannot be used.
+    #[error("--kubeconfig {path} cannot be used")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The configuration makes no client.
+    #[error("the connection to the API server cannot be set up")]
+    Client(#[from] kube::Error),
+}
+
+impl Cluster {
+    /// A client with the account of the pod that keyguard runs in.
+    ///
+    /// # Errors
+    /// When keyguard runs in no pod.
+    pub fn in_cluster(max_object_bytes: usize) -> Result<Cluster, ClusterError> {
+        let config =
+            Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?;
+        Cluster::new(config, max_object_bytes)
+    }
+
+    /// A client with the current context of a kubeconfig.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has no usable context.
+    pub async fn from_kubeconfig(
+        path: &Path,
+        max_object_bytes: usize,
+    ) -> Result<Cluster, ClusterError> {
+        let fail = |source| ClusterError::Kubeconfig {
+            path: path.display().to_string(),
+            source,
+        };
+        let kubeconfig = Kubeconfig::read_from(path).map_err(|error| fail(Box::new(error)))?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| fail(Box::new(error)))?;
+        Cluster::new(config, max_object_bytes)
+    }
+
+    fn new(mut config: Config, max_object_bytes: usize) -> Result<Cluster, ClusterError> {
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // The deadline of the review bounds every read, retries included.
+        config.default_retry = false;
+        Ok(Cluster {
+            client: client(config)?,
+            max_object_bytes,
+        })
+    }
+
+    /// The same API server, of which objects of up to this size are read.
+    pub(crate) fn reading_up_to(&self, max_object_bytes: usize) -> Cluster {
+        Cluster {
+            client: self.client.clone(),
+            max_object_bytes,
+        }
+    }
+
+    /// Creates an object in the collection at `path`. The HTTP client's own copy of `json` is not zeroed.
+    pub(crate) async fn create(
+        &self,
+        path: &str,
+        json: Zeroizing<Vec<u8>>,
+    ) -> Result<Written, Unread> {
+        self.write(Request::post(path), "application/json", json)
+            .await
+    }
+
+    /// Applies a JSON patch to the object at `path`. The HTTP client's own copy of `json` is not zeroed.
+    pub(crate) async fn patch(
+        &self,
+        path: &str,
+        json: Zeroizing<Vec<u8>>,
+    ) -> Result<Written, Unread> {
+        let patched = self
+            .write(Request::patch(path), "application/json-patch+json", json)
+            .await;
+        match patched {
+            Err(Unread::Status(404)) => Ok(Written::Lost),
+            written => written,
+        }
+    }
+
+    async fn write(
+        &self,
+        request: Builder,
+        media_type: &str,
+        json: Zeroizing<Vec<u8>>,
+    ) -> Result<Written, Unread> {
+        let response = self.send(request, media_type, json).await?;
+        let status = response.status();
+        // Read to its end, so that the connection can be used again; what it says may hold a key.
+        let _ = self.bounded(response.into_body()).await;
+        match status {
+            StatusCode::OK | StatusCode::CREATED => Ok(Written::Done),
+            StatusCode::CONFLICT => Ok(Written::Lost),
+            StatusCode::FORBIDDEN => Err(Unread::Forbidden),
+            status => Err(Unread::Status(status.as_u16())),
+        }
+    }
+
+    /// Sends a body. The HTTP client's own copy of `json` is not zeroed.
+    pub(crate) async fn send(
+        &self,
+        request: Builder,
+        media_type: &str,
+        mut json: Zeroizing<Vec<u8>>,
+    ) -> Result<Response<Body>, Unread> {
+        let request = request
+            .header("accept", "application/json")
+            .header("content-type", media_type)
+            .body(Body::from(std::mem::take(&mut *json)))
+            .map_err(|_| Unread::Garbled)?;
+        self.client
+            .send(request)
+            .await
+            .map_err(|_| Unread::Unreachable)
+    }
+
+    /// One GET. A connection that broke before an answer came is tried once more: a kept-alive
+    /// connection may have died unnoticed, and that is no reason to refuse anybody anything.
+    pub(crate) async fn get(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
+        match self.get_once(path).await {
+            Err(Unread::Unreachable) => self.get_once(path).await,
+            answer => answer,
+        }
+    }
+
+    async fn get_once(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
+        let request = Request::get(path)
+            .header("accept", "application/json")
+            .body(Body::empty())
+            .map_err(|_| Unread::Garbled)?;
+        let response = self
+            .client
+            .send(request)
+            .await
+            .map_err(|_| Unread::Unreachable)?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::FORBIDDEN => return Err(Unread::Forbidden),
+            status => return Err(Unread::Status(status.as_u16())),
+        }
+        self.bounded(response.into_body()).await.map(Some)
+    }
+
+    pub(crate) async fn bounded(&self, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Unread> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| Unread::Unreachable)?.into_data() else {
+                continue;
+            };
+            if bytes.len() + data.len() > self.max_object_bytes {
+                return Err(Unread::TooLarge);
+            }
+            extend(&mut bytes, &data, self.max_object_bytes);
+        }
+        Ok(bytes)
+    }
+}
+
+/// As the Kubernetes client makes its own, on connections that send at once: after a TLS handshake a request is the
+/// second small thing to be sent, and would wait some 40 ms for the API server to acknowledge the first.
+fn client(config: Config) -> Result<Client, kube::Error> {
+    if config.proxy_url.is_some() {
+        return Client::try_from(config);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(config.connect_timeout);
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let mut http = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    http.pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_max_buf_size(BUFFER_BYTES);
+    let http = http.build(tls);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// Grows by hand, so that the smaller buffer is zeroed instead of freed as it is, and to no more than `most` bytes,
+/// within which the result must be.
+fn extend(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8], most: usize) {
+    let length = bytes.len() + data.len();
+    if bytes.capacity() < length {
+        let capacity = (length * 2).min(most).max(length);
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(data);
+}
+
+impl Source for Cluster {
+    async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
+        match self.get(&path(namespace, "secrets", name)).await {
+            Ok(None) => SecretRead::Missing,
+            Ok(Some(json)) => object::secret(&json, keys),
+            Err(unread) => SecretRead::Unread(unread),
+        }
+    }
+
+    async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
+        match self.get(&path(namespace, "secrets", SECRET_NAME)).await {
+            Ok(None) => SecretRead::Missing,
+            Ok(Some(json)) => object::argocd_secret(&json, wanted),
+            Err(unread) => SecretRead::Unread(unread),
+        }
+    }
+
+    async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
+        match self.get(&path(namespace, "configmaps", name)).await {
+            Ok(None) => ConfigMapRead::Missing,
+            Ok(Some(json)) => object::config_map(&json),
+            Err(unread) => ConfigMapRead::Unread(unread),
+        }
+    }
+
+    async fn workloads(&self, namespace: Option<&str>, bound: Bound) -> WorkloadsRead {
+        workload_list::read(self, namespace, bound).await
+    }
+
+    async fn namespace_ends(&self, namespace: &str) -> bool {
+        match self.get(&format!("/api/v1/namespaces/{namespace}")).await {
+            Ok(Some(json)) => object::is_being_deleted(&json),
+            // Not knowing is no reason to let anything go.
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    async fn answers(&self) -> Result<(), String> {
+        match self.get("/version").await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err("the API server has no /version".to_owned()),
+            Err(unread) => Err(unread.what()),
+        }
+    }
+}
+
+/// The path of one object. The caller has checked that both are object names.
+fn path(namespace: &str, resource: &str, name: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/{resource}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_many_frames_is_whole() {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1));
+        for _ in 0..1000 {
+            extend(&mut bytes, b"abc", 3000);
+        }
+        assert_eq!((bytes.len(), bytes.capacity()), (3000, 3000));
+        assert!(bytes.chunks(3).all(|chunk| chunk == b"abc"));
+    }
+}

@@ -1,0 +1,10 @@
+//! Where facts come from: the API server, or a folder of manifests.
+
+pub mod any_source;
+pub mod cluster;
+pub mod dry_run;
+mod manifest;
+pub mod manifests;
+pub mod object;
+pub mod source;
+mod workload_list;

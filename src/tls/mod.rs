@@ -1,0 +1,6 @@
+//! What TLS presents, and whom it lets in.
+
+pub mod certificate_files;
+pub mod client_certificates;
+pub mod clients;
+pub mod serving_certificate;
