@@ -11,10 +11,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::password_checks::PasswordChecks;
 use crate::admission::verification::Reads;
-use crate::http::reviews::{Answer, Reviewer, Way};
+use crate::http::reviews::{Answer, ReviewMode, Reviewer};
+use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source};
 use crate::telemetry::metrics::{Metrics, ReadOutcome};
 use crate::telemetry::record;
-use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
@@ -294,14 +294,14 @@ impl<S: Source> Admission<S> {
 }
 
 impl<S: Source> Reviewer for Admission<S> {
-    async fn review(&self, body: Bytes, way: Way, answer_by: Option<Instant>) -> Answer {
+    async fn review(&self, body: Bytes, mode: ReviewMode, answer_by: Option<Instant>) -> Answer {
         let started = Instant::now();
         let mut request = match Request::decode(&body, self.max_json_depth) {
             Ok(request) => request,
             Err(undecodable) => return Answer::Undecodable(undecodable.to_string()),
         };
         drop(body);
-        request.case.for_the_record = way == Way::Exempt;
+        request.case.for_the_record = mode == ReviewMode::Exempt;
         let outcome = self.admit(request, answer_by).await;
         let reply = reply::encode(&outcome.request, &outcome.verdict);
         self.record(&outcome, started.elapsed());

@@ -40,7 +40,7 @@ fn told(env: &Value, source: Forced, unchanged: bool) -> [String; 2] {
         .unwrap();
     let admission = admission(source);
     let answer = tracing::subscriber::with_default(subscriber, || {
-        runtime.block_on(admission.review(review.to_string().into(), Way::Guarded, None))
+        runtime.block_on(admission.review(review.to_string().into(), ReviewMode::Guarded, None))
     });
     let Answer::Review(answer) = answer else {
         panic!("{answer:?}")

@@ -60,10 +60,6 @@ impl Source for Forced {
     async fn namespace_ends(&self, _: &str) -> bool {
         false
     }
-
-    async fn answers(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 pub(crate) fn admission(source: Forced) -> Admission<Forced> {

@@ -7,19 +7,18 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::admission::admit::Admission;
-use crate::follow::follow;
 use crate::admission::password_checks::PasswordChecks;
 use crate::config::{Config, ConfigError};
+use crate::follow::follow;
+use crate::follow::watched_file::{Look, WatchedFile};
+use crate::http::limits::{ConnectionLimits, RequestLimits};
+use crate::http::reviews::Serving;
 use crate::sources::any_source::AnySource;
+use crate::sources::source::Bound;
 use crate::telemetry::config_metrics::ConfigOutcome;
 use crate::telemetry::follower_metrics::Follower;
-use crate::http::reviews::Serving;
-use crate::http::listener;
-use crate::live::Live;
 use crate::telemetry::metrics::Metrics;
-use crate::http::request_limits::RequestLimits;
-use crate::sources::source::Bound;
-use crate::follow::watched_file::{Look, WatchedFile};
+use arc_swap::ArcSwap;
 
 /// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -30,11 +29,11 @@ const CONCURRENT_SEARCHES: usize = 2;
 /// What the configuration in force means for each part. A request, and a connection, keeps what it began with.
 pub struct Configuration {
     /// What answers reviews.
-    pub serving: Arc<Live<Serving<Admission<AnySource>>>>,
+    pub serving: Arc<ArcSwap<Serving<Admission<AnySource>>>>,
     /// What a connection may take.
-    pub connections: Arc<Live<listener::Limits>>,
+    pub connections: Arc<ArcSwap<ConnectionLimits>>,
     /// What the operator wrote.
-    pub config: Arc<Live<Config>>,
+    pub config: Arc<ArcSwap<Config>>,
     /// Where facts come from.
     pub source: Arc<AnySource>,
     /// Where everything is counted.
@@ -47,9 +46,11 @@ impl Configuration {
     pub fn new(config: Config, source: AnySource, metrics: Arc<Metrics>) -> Configuration {
         let passwords = Arc::default();
         Configuration {
-            serving: Arc::new(Live::new(serving(&config, &source, &metrics, &passwords))),
-            connections: Arc::new(Live::new(connections(&config))),
-            config: Arc::new(Live::new(config)),
+            serving: Arc::new(ArcSwap::from_pointee(serving(
+                &config, &source, &metrics, &passwords,
+            ))),
+            connections: Arc::new(ArcSwap::from_pointee(connections(&config))),
+            config: Arc::new(ArcSwap::from_pointee(config)),
             source: Arc::new(source),
             metrics,
             passwords,
@@ -57,15 +58,11 @@ impl Configuration {
     }
 
     /// Puts `config` in force for requests and connections from now on.
-    pub fn exchange(&self, config: Config) {
-        self.serving.exchange(serving(
-            &config,
-            &self.source,
-            &self.metrics,
-            &self.passwords,
-        ));
-        self.connections.exchange(connections(&config));
-        self.config.exchange(config);
+    pub fn store(&self, config: Config) {
+        let serving = serving(&config, &self.source, &self.metrics, &self.passwords);
+        self.serving.store(Arc::new(serving));
+        self.connections.store(Arc::new(connections(&config)));
+        self.config.store(Arc::new(config));
     }
 
     /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
@@ -92,11 +89,11 @@ impl Configuration {
     }
 
     fn apply(&self, config: Config) {
-        let before = self.config.get();
-        self.exchange(config);
+        let before = self.config.load_full();
+        self.store(config);
         self.metrics.config_reloaded(ConfigOutcome::Applied);
         tracing::info!("another configuration is in force");
-        let after = self.config.get();
+        let after = self.config.load_full();
         let exempt = |config: &Config| {
             let policy = &config.policy;
             (
@@ -141,40 +138,38 @@ fn serving(
         timeouts,
         ..
     } = config;
-    Serving {
-        reviewer: Admission {
-            policy: policy.clone(),
-            source: source.reading_up_to(limits.max_secret_bytes),
-            max_json_depth: limits.max_json_depth,
-            lookup_timeout: timeouts.lookup,
-            reads: Semaphore::new(limits.max_concurrent_secret_reads),
-            bound: Bound {
-                workloads: limits.max_workloads,
-                bytes: limits.max_workload_bytes,
-            },
-            searches: Semaphore::new(CONCURRENT_SEARCHES),
-            passwords: Arc::clone(passwords),
-            metrics: Arc::clone(metrics),
+    let admission = Admission {
+        policy: policy.clone(),
+        source: source.reading_up_to(limits.max_secret_bytes),
+        max_json_depth: limits.max_json_depth,
+        lookup_timeout: timeouts.lookup,
+        reads: Semaphore::new(limits.max_concurrent_secret_reads),
+        bound: Bound {
+            workloads: limits.max_workloads,
+            bytes: limits.max_workload_bytes,
         },
-        limits: RequestLimits {
-            max_body_bytes: limits.max_body_bytes,
-            max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
-            body_timeout: timeouts.body,
-            max_requests: limits.max_concurrent_requests,
-        },
-    }
+        searches: Semaphore::new(CONCURRENT_SEARCHES),
+        passwords: Arc::clone(passwords),
+        metrics: Arc::clone(metrics),
+    };
+    let limits = RequestLimits {
+        max_body_bytes: limits.max_body_bytes,
+        max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
+        body_timeout: timeouts.body,
+        max_requests: limits.max_concurrent_requests,
+    };
+    Serving::new(admission, limits)
 }
 
-fn connections(config: &Config) -> listener::Limits {
+fn connections(config: &Config) -> ConnectionLimits {
     let Config {
         limits, timeouts, ..
     } = config;
-    listener::Limits {
+    ConnectionLimits {
         max_connections: limits.max_connections,
         tls_handshake_timeout: timeouts.tls_handshake,
-        header_timeout: timeouts.header,
         idle_timeout: timeouts.idle,
         drain_timeout: timeouts.drain,
-        ..listener::Limits::default()
+        ..ConnectionLimits::default()
     }
 }

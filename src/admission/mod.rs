@@ -3,7 +3,6 @@
 pub mod admit;
 mod admit_in_use;
 pub mod argocd_read;
-mod background;
 pub mod configuration;
 pub mod password_checks;
 mod tokens_in_use;

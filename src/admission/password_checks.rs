@@ -1,5 +1,5 @@
-//! Comparing passwords with their bcrypt hashes, which is slow by design: one at a time, away from the thread that
-//! answers reviews, in turns that namespaces take, and never twice for what did not change.
+//! Comparing passwords with their bcrypt hashes, which is slow by design: one at a time, away from the threads that
+//! answer reviews, in turns that namespaces take, and never twice for what did not change.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use crate::admission::background::background;
 use keyguard_core::argocd::password::PasswordHash;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 
@@ -111,7 +111,7 @@ impl PasswordChecks {
         turns: [OwnedSemaphorePermit; 2],
     ) -> Result<bool, NotCompared> {
         let verdicts = Arc::clone(&self.verdicts);
-        let compared = background(move || {
+        let compared = spawn_blocking(move || {
             let matches = hash.matches(&password);
             if let Some(name) = name {
                 lock(&verdicts).remember(name, matches);
@@ -119,7 +119,7 @@ impl PasswordChecks {
             drop(turns);
             matches
         });
-        compared.await.ok_or(NotCompared::Broken)
+        compared.await.map_err(|_| NotCompared::Broken)
     }
 
     fn known(&self, name: Option<&[u8; 32]>) -> Option<bool> {

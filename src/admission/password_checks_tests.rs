@@ -104,11 +104,7 @@ async fn the_same_wrong_password_at_once_is_compared_once() {
     let turned_away = turned_away.count();
     let compared = verdicts.iter().filter(|verdict| **verdict == Ok(false));
     assert_eq!(compared.count() + turned_away, 200);
-    // Those that came when it was known already needed no room.
-    assert!(
-        (50..=200 - MOST_IN_NAMESPACE).contains(&turned_away),
-        "{turned_away}"
-    );
+    assert!(turned_away <= 200 - MOST_IN_NAMESPACE, "{turned_away}");
     assert_eq!(remembered(&checks), 1);
 }
 

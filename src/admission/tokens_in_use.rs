@@ -7,8 +7,8 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::admission::admit::{Admission, outcome};
-use crate::telemetry::metrics::ReadOutcome;
 use crate::sources::source::{SecretRead, Source};
+use crate::telemetry::metrics::ReadOutcome;
 use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;

@@ -1,7 +1,7 @@
 use self::world::{HASH, World, token};
 use super::*;
-use crate::telemetry::metrics::Metrics;
 use crate::sources::source::Bound;
+use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::credentials::OnError;
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::rules::Rule;

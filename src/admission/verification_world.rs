@@ -154,10 +154,6 @@ impl Source for World {
     async fn namespace_ends(&self, _: &str) -> bool {
         false
     }
-
-    async fn answers(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 /// An API key that Argo CD has signed.

@@ -9,8 +9,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
 
-use crate::certificates::trust;
 use crate::certificates::kept::Authority;
+use crate::certificates::trust;
 
 /// A webhook configuration as it is stored.
 #[derive(Debug)]
@@ -132,8 +132,8 @@ fn called_by(target: &WebhookClientConfig) -> Option<ServerName<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::life::Life;
     use crate::certificates::authority::example::{DAY, NOW, signer};
+    use crate::certificates::life::Life;
     use serde_json::Value;
 
     fn configuration(bundles: [Option<&str>; 2]) -> Value {

@@ -11,9 +11,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::certificates::authority::{Issued, Signer};
+use crate::certificates::kept::{Kept, Leaf};
 use crate::sources::object;
 use crate::sources::source::SecretRead;
-use crate::certificates::kept::{Kept, Leaf};
 
 /// The keys of its data: the CA, the serving certificate, and the CA that comes next.
 const KEYS: [&str; 6] = [
@@ -161,8 +161,8 @@ struct Metadata<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::life::Life;
     use crate::certificates::authority::example::{DAY, NOW, signer};
+    use crate::certificates::life::Life;
     use serde_json::Value;
 
     fn stored(written: &[u8]) -> Value {

@@ -10,12 +10,12 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::certificates::authority::{Issued, Signer};
-use crate::telemetry::certificate_metrics::{Kind, WriteOutcome};
+use crate::certificates::kept::Authority;
+use crate::certificates::registration::Registration;
 use crate::certificates::secret::{Contents, KeptSecret};
 use crate::sources::cluster::{Cluster, Written};
+use crate::telemetry::certificate_metrics::{Kind, WriteOutcome};
 use crate::telemetry::metrics::Metrics;
-use crate::certificates::registration::Registration;
-use crate::certificates::kept::Authority;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;
 

@@ -1,35 +1,35 @@
 //! `keyguard serve`: from arguments to bound listeners to a server that drains and ends.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
-use crate::certificates::keeper::{CertificateError, Certificates};
-use crate::tls::clients::{Clients, ClientsError};
 use crate::admission::configuration::Configuration;
+use crate::certificates::keeper::{CertificateError, Certificates};
+use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config::{Config, ConfigError};
+use crate::follow::watched_file::WatchedFile;
+use crate::http::health;
+use crate::http::limits::ConnectionLimits;
+use crate::http::reviews;
+use crate::http::server::{BindError, Bound, Transport};
 use crate::sources::any_source::AnySource;
 use crate::sources::cluster::{Cluster, ClusterError};
-use crate::freed_memory;
-use crate::http::health::{self, Draining};
-use crate::http::reviews;
-use crate::http::listener::{self, BindError, Bound, Transport};
-use crate::live::Live;
 use crate::sources::manifests::{ManifestError, Manifests};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{Log, LogFormat};
+use crate::tls::clients::{Clients, ClientsError};
 use crate::tls::serving_certificate::ServingCertificate;
-use crate::certificates::trust_report::TrustReport;
-use crate::follow::watched_file::WatchedFile;
 
 /// The most connections to the health address; probes and a scraper need a handful.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -92,8 +92,9 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     };
     let _log = Log::install(format, Arc::clone(&metrics))?;
     reviews::install_panic_hook();
-    // One thread: a review costs too little to be worth moving between two.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Two, so that one that is busy (a large review, a burst of handshakes) does not keep others waiting.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()?;
     let ended = runtime.block_on(async {
@@ -111,10 +112,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let stop = Stop {
-            terminate,
-            interrupt,
-        };
+        let stopping = Stopping::default();
         let mut kept = certificates.keep(source.cluster(), &metrics);
         if let Some(clients) = clients {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
@@ -127,10 +125,10 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             // With nobody to look at a file the configuration stays.
             pending::<()>().await;
         };
-        kept.spawn(freed_memory::give_back());
         tokio::select! {
-            () = server.serve(&configuration, stop) => {}
+            () = server.serve(&configuration, &stopping) => {}
             () = followed => {}
+            () = stopping.on_signals(terminate, interrupt) => {}
         }
         Ok(())
     });
@@ -194,12 +192,11 @@ impl Server {
         self.health.address()
     }
 
-    /// Serves until `stop` tells, then drains and returns.
-    pub async fn serve(self, configuration: &Configuration, stop: impl Stopping) {
+    /// Serves until `stopping` is requested, then drains and returns.
+    pub async fn serve(self, configuration: &Configuration, stopping: &Stopping) {
         if let Some(pair) = self.certificate.pair() {
             configuration.metrics.certificate_not_after(pair.life().to);
         }
-        let draining = Draining::default();
         let Configuration {
             serving,
             connections,
@@ -208,18 +205,20 @@ impl Server {
             metrics,
             ..
         } = configuration;
-        let health_service = health::service(
+        let Stopping { draining, hurry } = stopping;
+        let health_router = health::router(
             Arc::clone(source),
             Arc::clone(&self.certificate),
             self.trust,
             Arc::clone(metrics),
             draining.clone(),
         );
-        let service = reviews::service(Arc::clone(serving), Arc::clone(metrics), draining.clone());
-        let health_limits = Live::new(listener::Limits {
+        let reviews_router =
+            reviews::router(Arc::clone(serving), Arc::clone(metrics), draining.clone());
+        let health_limits = ArcSwap::from_pointee(ConnectionLimits {
             max_connections: HEALTH_CONNECTIONS,
             drain_timeout: Duration::ZERO,
-            ..*connections.get()
+            ..**connections.load()
         });
         let transport = Transport::Tls {
             config: self.tls,
@@ -231,66 +230,60 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        let (drained, reviews_ended) = oneshot::channel::<()>();
+        let stopped = CancellationToken::new();
+        let grace = async {
+            draining.cancelled().await;
+            let grace = config.load().timeouts.drain_grace;
+            tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
+            tokio::select! {
+                () = sleep(grace) => {}
+                () = hurry.cancelled() => {}
+            }
+        };
+        let connections = Arc::clone(connections);
         let reviews = async {
-            let ended = self.reviews.serve(
+            let served = self.reviews.serve(
                 transport,
-                service,
-                Arc::clone(connections),
+                reviews_router,
+                connections,
                 draining.clone(),
-                async {
-                    let hurry = stop.stopped().await;
-                    draining.begin();
-                    let grace = config.get().timeouts.drain_grace;
-                    tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
-                    tokio::select! {
-                        () = sleep(grace) => {}
-                        () = hurry => {}
-                    }
-                },
+                grace,
             );
-            let ended = ended.await;
-            drop(drained);
+            let ended = served.await;
+            stopped.cancel();
             ended
         };
         let health = self.health.serve(
             Transport::Plain,
-            health_service,
+            health_router,
             Arc::new(health_limits),
-            Draining::default(),
-            async {
-                let _ = reviews_ended.await;
-            },
+            CancellationToken::new(),
+            stopped.cancelled(),
         );
         let (ended, _) = tokio::join!(reviews, health);
         tracing::info!(connections_cut = ended.cut, "stopped");
     }
 }
 
-/// When to stop, and when to stop waiting.
-pub trait Stopping {
-    /// Resolves when to stop, with what resolves when the grace is to be cut short.
-    fn stopped(self) -> impl Future<Output = impl Future<Output = ()>>;
+/// When to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stopping {
+    /// Cancelled when to stop: clients are sent elsewhere, and after `timeouts.drainGrace` no more are served.
+    pub draining: CancellationToken,
+    /// Cancelled when the grace is to be cut short.
+    pub hurry: CancellationToken,
 }
 
-/// Stops on a signal, and at once on a second.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    async fn signal(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+impl Stopping {
+    /// Stops on a signal, and at once on a second.
+    async fn on_signals(&self, mut terminate: Signal, mut interrupt: Signal) {
+        for token in [&self.draining, &self.hurry] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            token.cancel();
         }
-    }
-}
-
-impl Stopping for Stop {
-    async fn stopped(mut self) -> impl Future<Output = ()> {
-        self.signal().await;
-        async move { self.signal().await }
+        pending().await
     }
 }

@@ -9,8 +9,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::admission::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
-use crate::commands::serve::{ServeError, source};
 use crate::cli::token::{Inspect, TYPED, holds_one};
+use crate::commands::serve::{ServeError, source};
 use crate::sources::any_source::AnySource;
 use crate::sources::source::{SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;

@@ -9,9 +9,7 @@ use super::section::Section;
 pub struct Timeouts {
     /// A TLS handshake.
     pub tls_handshake: Duration,
-    /// The header of a request, from its first byte.
-    pub header: Duration,
-    /// A connection without a request. More than the 90 s for which kube-apiserver keeps one.
+    /// An HTTP/1 connection without a request, and the header of one. More than the 90 s for which kube-apiserver keeps one.
     pub idle: Duration,
     /// The body of a request.
     pub body: Duration,
@@ -27,7 +25,6 @@ impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts {
             tls_handshake: Duration::from_secs(5),
-            header: Duration::from_secs(5),
             idle: Duration::from_secs(120),
             body: Duration::from_secs(3),
             lookup: Duration::from_secs(3),
@@ -40,7 +37,6 @@ impl Default for Timeouts {
 impl Timeouts {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.duration("tlsHandshake", &mut self.tls_handshake);
-        section.duration("header", &mut self.header);
         section.duration("idle", &mut self.idle);
         section.duration("body", &mut self.body);
         section.duration("lookup", &mut self.lookup);

@@ -1,166 +1,93 @@
-//! A request body as bytes: bounded, and not copied when it arrives in one frame.
+//! A request body as bytes: bounded in length, in time, and in what all bodies take together.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
-use std::time::Duration;
-
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
-use crate::http::intake::{Full, Intake, Place};
-use crate::http::rejection::Rejection;
-use crate::http::request_limits::RequestLimits;
+use super::limits::RequestLimits;
+use super::rejection::Rejection;
 
-/// The body of a request.
-pub trait RequestBody: HttpBody<Data = Bytes, Error: Send> + Send + Unpin + 'static {}
-
-impl<B: HttpBody<Data = Bytes, Error: Send> + Send + Unpin + 'static> RequestBody for B {}
-
-/// What an announced length may reserve before a single byte is there.
-const RESERVED_BYTES: usize = 256 * 1024;
-/// How much is read of a body that nobody wants: twice the default limit, so that whoever genuinely sends too much
-/// gets to read the answer.
+/// How much is read of a body that is not wanted, so that a client that sends too much gets to read the answer: closing
+/// a socket with unread bytes resets it. Twice the default limit.
 const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
-/// How long a body that nobody wants is read.
-const DISCARDED_FOR: Duration = Duration::from_secs(2);
 
-/// How long a body may take before it counts as slow, and gives way to whoever needs its room.
-const PROMPT: Duration = Duration::from_millis(250);
+/// A whole body, and its part of the budget until it is dropped.
+#[derive(Debug)]
+pub(super) struct Whole<'a> {
+    pub(super) bytes: Bytes,
+    _held: SemaphorePermit<'a>,
+}
 
-/// Reads the whole of `body` within `limits`, holding in `place` what it takes of the bytes for all.
+/// Reads the whole of `body` within `limits`. `budget` has a permit for each byte that all bodies may take together;
+/// bytes are taken as they arrive, so that what is announced and not sent keeps nobody out.
 ///
 /// # Errors
-/// When it is longer (announced or sent), takes longer, breaks off, or has to make room. Read the rest with
-/// [`discard`].
-pub(super) async fn read<B: RequestBody>(
-    body: &mut B,
+/// When the body is longer (announced or sent), takes longer, breaks off, or does not fit into the budget.
+pub(super) async fn read<'a>(
+    mut body: Body,
     limits: &RequestLimits,
-    place: &mut Place<'_>,
-) -> Result<Bytes, Rejection> {
-    let patience = limits.body_timeout;
-    let intake = place.intake();
-    let mut whole = pin!(read_all(body, limits, place));
-    // Most have arrived with their header, and need no clock.
-    let at_once = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
-    match at_once {
-        Poll::Ready(read) => read,
-        Poll::Pending => Box::pin(wait(whole, patience, intake)).await,
-    }
-}
-
-/// Waits for the rest of a body, until its time is over or somebody needs the room of a slow one.
-async fn wait(
-    mut whole: Pin<&mut impl Future<Output = Result<Bytes, Rejection>>>,
-    patience: Duration,
-    intake: &Intake,
-) -> Result<Bytes, Rejection> {
-    if let Ok(read) = timeout(PROMPT.min(patience), whole.as_mut()).await {
-        return read;
-    }
-    let slow = intake.slow();
-    tokio::select! {
-        biased;
-        read = timeout(patience.saturating_sub(PROMPT), whole) => {
-            read.unwrap_or_else(|_| Err(Rejection::body_timeout(patience)))
-        }
-        () = slow.asked_to_give_way() => Err(Rejection::slow_body(PROMPT)),
-    }
-}
-
-/// Reads what is left of `body` in the background and forgets it, within bounds.
-///
-/// Closing a socket with unread bytes resets it, and takes back an answer that the client has not read yet.
-pub(super) fn discard<B: RequestBody>(mut body: B) {
-    if body.is_end_stream() {
-        return;
-    }
-    tokio::spawn(timeout(DISCARDED_FOR, async move {
-        let mut left = DISCARDED_BYTES;
-        while let Ok(Some(data)) = next(&mut body).await {
-            match left.checked_sub(data.len()) {
-                Some(less) => left = less,
-                None => break,
-            }
-        }
-    }));
-}
-
-async fn read_all<B: RequestBody>(
-    body: &mut B,
-    limits: &RequestLimits,
-    place: &mut Place<'_>,
-) -> Result<Bytes, Rejection> {
+    budget: &'a Semaphore,
+) -> Result<Whole<'a>, Rejection> {
+    let deadline = Instant::now() + limits.body_timeout;
     let limit = limits.max_body_bytes;
-    let announced = HttpBody::size_hint(body).lower();
-    if announced > limit as u64 {
-        return Err(Rejection::body_too_large(limit));
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Rejection::BodyTooLarge(limit));
     }
-    // One frame is in the connection's read buffer, and takes no more than that.
-    let first = match next(body).await? {
-        None => return Ok(Bytes::new()),
-        Some(first) if first.len() > limit => return Err(Rejection::body_too_large(limit)),
-        Some(first) if body.is_end_stream() => return Ok(first),
-        Some(first) => first,
-    };
-    let Some(second) = next(body).await? else {
-        return Ok(first);
-    };
-    let mut whole = Whole {
-        bytes: Vec::new(),
-        held: 0,
-        limits,
-        place,
-    };
-    let announced = usize::try_from(announced).unwrap_or(limit);
-    whole.hold(announced.min(RESERVED_BYTES)).await?;
-    whole.append(&first).await?;
-    whole.append(&second).await?;
-    while let Some(data) = next(body).await? {
-        whole.append(&data).await?;
-    }
-    Ok(whole.bytes.into())
-}
-
-/// A body that is put together, in room that was held for it first.
-struct Whole<'body, 'intake> {
-    bytes: Vec<u8>,
-    held: usize,
-    limits: &'body RequestLimits,
-    place: &'body mut Place<'intake>,
-}
-
-impl Whole<'_, '_> {
-    async fn append(&mut self, data: &[u8]) -> Result<(), Rejection> {
-        let limit = self.limits.max_body_bytes;
-        let length = self.bytes.len() + data.len();
-        if length > limit {
-            return Err(Rejection::body_too_large(limit));
+    let mut parts = Parts::default();
+    let mut held = hold(budget, 0, limits)?;
+    let read = timeout_at(deadline, async {
+        while let Some(data) = next(&mut body).await? {
+            let length = parts.length() + data.len();
+            let refused = match length > limit {
+                true => Err(Rejection::BodyTooLarge(limit)),
+                false => hold(budget, data.len(), limits),
+            };
+            match refused {
+                Ok(more) => held.merge(more),
+                Err(rejection) => {
+                    parts = Parts::default();
+                    discard(&mut body).await;
+                    return Err(rejection);
+                }
+            }
+            parts.push(data);
         }
-        if length > self.held {
-            self.hold(length.max(self.held * 2).min(limit)).await?;
-        }
-        self.bytes.extend_from_slice(data);
         Ok(())
-    }
+    });
+    read.await
+        .unwrap_or(Err(Rejection::BodyTimeout(limits.body_timeout)))?;
+    Ok(Whole {
+        bytes: parts.into_bytes(),
+        _held: held,
+    })
+}
 
-    /// Makes room for `length` bytes in all.
-    async fn hold(&mut self, length: usize) -> Result<(), Rejection> {
-        let limit = self.limits.max_body_bytes_in_flight;
-        let more = length.saturating_sub(self.held);
-        let held = self.place.hold(more, limit).await;
-        held.map_err(|Full| Rejection::body_memory(limit))?;
-        self.held += more;
-        self.bytes.reserve_exact(length - self.bytes.len());
-        Ok(())
+/// Reads what is left of `body`, within bounds, and forgets it.
+pub(super) async fn discard(body: &mut Body) {
+    let mut left = DISCARDED_BYTES;
+    while let Ok(Some(data)) = next(body).await {
+        match left.checked_sub(data.len()) {
+            Some(less) => left = less,
+            None => return,
+        }
     }
 }
 
-/// The next bytes; `None` at the end. Trailers are passed over.
-async fn next<B: RequestBody>(body: &mut B) -> Result<Option<Bytes>, Rejection> {
+fn hold<'a>(
+    budget: &'a Semaphore,
+    bytes: usize,
+    limits: &RequestLimits,
+) -> Result<SemaphorePermit<'a>, Rejection> {
+    u32::try_from(bytes)
+        .ok()
+        .and_then(|bytes| budget.try_acquire_many(bytes).ok())
+        .ok_or(Rejection::BodyMemory(limits.max_body_bytes_in_flight))
+}
+
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Rejection> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Rejection::body_incomplete())?;
+        let frame = frame.map_err(|_| Rejection::BodyIncomplete)?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -168,119 +95,123 @@ async fn next<B: RequestBody>(body: &mut B) -> Result<Option<Bytes>, Rejection> 
     Ok(None)
 }
 
+/// A body that is put together; one that comes in one piece, as most do, is not copied.
+#[derive(Debug, Default)]
+struct Parts {
+    first: Bytes,
+    rest: Vec<u8>,
+}
+
+impl Parts {
+    fn length(&self) -> usize {
+        self.first.len().max(self.rest.len())
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.first.is_empty() {
+            self.first = data;
+        } else {
+            if self.rest.is_empty() {
+                self.rest.extend_from_slice(&self.first);
+            }
+            self.rest.extend_from_slice(&data);
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self.rest.is_empty() {
+            true => self.first,
+            false => self.rest.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::time::Duration;
 
     use axum::Error;
-    use axum::body::Body;
     use futures_util::stream;
 
-    use crate::http::rejection::Reason;
     use super::*;
 
     fn limits(max_body_bytes: usize) -> RequestLimits {
         RequestLimits {
             max_body_bytes,
-            body_timeout: Duration::from_secs(60),
+            max_body_bytes_in_flight: 10,
+            body_timeout: Duration::from_millis(20),
             ..RequestLimits::default()
         }
     }
 
-    async fn read(body: &mut Body, limits: &RequestLimits) -> Result<Bytes, Rejection> {
-        let intake = Intake::default();
-        let mut place = intake.enter(1).await.unwrap();
-        super::read(body, limits, &mut place).await
-    }
-
     fn frames(frames: &[&'static str]) -> Body {
-        let frames: Vec<Result<&'static str, Infallible>> =
-            frames.iter().copied().map(Ok).collect();
+        let frames: Vec<_> = frames.iter().copied().map(Ok::<_, Infallible>).collect();
         Body::from_stream(stream::iter(frames))
     }
 
+    async fn bytes(body: Body, budget: &Semaphore) -> Result<Bytes, Rejection> {
+        read(body, &limits(8), budget)
+            .await
+            .map(|whole| whole.bytes)
+    }
+
     #[tokio::test]
-    async fn a_body_is_whole_up_to_its_limit_and_refused_beyond_it() {
-        let table: [(&[&'static str], Result<&str, Reason>); 9] = [
+    async fn a_body_is_read_whole_up_to_the_limit_however_it_is_cut() {
+        let too_large = Err(Rejection::BodyTooLarge(8));
+        let table: [(&[&str], Result<&str, Rejection>); 8] = [
             (&[], Ok("")),
             (&["12345678"], Ok("12345678")),
-            (&["1234", "5678"], Ok("12345678")),
-            (&["1", "2", "3", "", "45"], Ok("12345")),
-            (&["", "", "1"], Ok("1")),
-            (&["123456789"], Err(Reason::BodyTooLarge)),
-            (&["12345678", "9"], Err(Reason::BodyTooLarge)),
-            (&["1", "2", "3", "4", "56789"], Err(Reason::BodyTooLarge)),
-            (&["123456789", "1"], Err(Reason::BodyTooLarge)),
+            (&["123", "45678"], Ok("12345678")),
+            (&["1", "2", "3", "4"], Ok("1234")),
+            (&["", "1", "", "2"], Ok("12")),
+            (&["123456789"], too_large.clone()),
+            (&["12345678", "9"], too_large.clone()),
+            (&["1", "2", "3456789"], too_large),
         ];
         for (sent, expected) in table {
-            let read = read(&mut frames(sent), &limits(8)).await;
-            let read = read.as_deref().map_err(|rejection| rejection.reason);
-            assert_eq!(read, expected.map(str::as_bytes), "{sent:?}");
+            let budget = Semaphore::new(10);
+            let read = bytes(frames(sent), &budget).await;
+            assert_eq!(read, expected.map(Bytes::from), "{sent:?}");
+            assert_eq!(budget.available_permits(), 10);
         }
     }
 
     #[tokio::test]
     async fn a_body_in_one_frame_is_not_copied() {
         let sent = Bytes::from_static(b"12345678");
-        let read = read(&mut Body::from(sent.clone()), &limits(8)).await;
+        let read = bytes(Body::from(sent.clone()), &Semaphore::new(10)).await;
         assert_eq!(read.map(|read| read.as_ptr()), Ok(sent.as_ptr()));
     }
 
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_unread() {
-        let mut body = Body::from("123456789");
-        let read = read(&mut body, &limits(8)).await;
-        assert_eq!(
-            read.map_err(|rejection| rejection.reason),
-            Err(Reason::BodyTooLarge)
-        );
-        assert!(!body.is_end_stream());
+        let read = bytes(Body::from("123456789"), &Semaphore::new(10)).await;
+        assert_eq!(read, Err(Rejection::BodyTooLarge(8)));
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_incomplete() {
         let broken = stream::iter([Ok("1234"), Err(Error::new(std::io::Error::other("reset")))]);
-        let read = read(&mut Body::from_stream(broken), &limits(8)).await;
-        assert_eq!(
-            read.map_err(|rejection| rejection.reason),
-            Err(Reason::BodyIncomplete)
-        );
+        let read = bytes(Body::from_stream(broken), &Semaphore::new(10)).await;
+        assert_eq!(read, Err(Rejection::BodyIncomplete));
     }
 
     #[tokio::test]
     async fn a_body_that_never_ends_runs_into_the_timeout() {
         let silent = Body::from_stream(stream::pending::<Result<&str, Infallible>>());
-        let limits = RequestLimits {
-            body_timeout: Duration::from_millis(1),
-            ..limits(8)
-        };
-        let read = read(&mut { silent }, &limits).await;
-        assert_eq!(
-            read.map_err(|rejection| rejection.reason),
-            Err(Reason::BodyTimeout)
-        );
+        let read = bytes(silent, &Semaphore::new(10)).await;
+        assert_eq!(read, Err(Rejection::BodyTimeout(Duration::from_millis(20))));
     }
 
     #[tokio::test]
-    async fn what_all_bodies_hold_together_is_bounded_and_the_limit_is_named() {
-        let limits = RequestLimits {
-            max_body_bytes_in_flight: 10,
-            ..limits(8)
-        };
-        let intake = Intake::default();
-        let mut first = intake.enter(2).await.unwrap();
-        let mut second = intake.enter(2).await.unwrap();
-        let body = || frames(&["123", "456"]);
-        let held = super::read(&mut body(), &limits, &mut first).await.unwrap();
-        let rejected = super::read(&mut body(), &limits, &mut second).await;
-        assert_eq!(
-            rejected.map_err(|rejection| rejection.reason),
-            Err(Reason::BodyMemory)
-        );
-        let single = super::read(&mut frames(&["123456"]), &limits, &mut second).await;
-        assert_eq!(single.as_deref(), Ok(&*held));
+    async fn what_all_bodies_hold_together_is_bounded_and_given_back() {
+        let budget = Semaphore::new(10);
+        let first = read(frames(&["123", "456"]), &limits(8), &budget).await;
+        let second = bytes(frames(&["123", "456"]), &budget).await;
+        assert_eq!(second, Err(Rejection::BodyMemory(10)));
+        assert_eq!(bytes(frames(&["1234"]), &budget).await.unwrap(), "1234");
         drop(first);
-        let read = super::read(&mut body(), &limits, &mut second).await;
-        assert_eq!(read.as_deref(), Ok(&*held));
+        assert_eq!(bytes(frames(&["123456"]), &budget).await.unwrap(), "123456");
     }
 }

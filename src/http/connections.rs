@@ -1,47 +1,92 @@
-//! The open connections of one listener: who is there, who makes room, who is cut at the end.
+//! The open connections of one listener: which there are, which makes room, which is cut at the end.
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::{sleep, timeout};
-
-use crate::http::activity::Activity;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long to wait before looking again for an idle connection, when all are at work.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The open connections, a task each.
+/// What one connection is used for: written by its task, read when one must make room.
 #[derive(Debug)]
-pub(super) struct Connections {
-    tasks: JoinSet<()>,
-    seats: HashMap<Id, Seat>,
-}
+pub(super) struct Usage(Mutex<State>);
 
 #[derive(Debug)]
-struct Seat {
-    activity: Arc<Activity>,
-    task: AbortHandle,
+struct State {
+    requests: usize,
+    priority: EvictionPriority,
+}
+
+/// Which idle connection makes room: the least goes first. One that never asked for anything goes before one that did,
+/// or clients that only connect could close the connection that the API server keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct EvictionPriority {
+    has_asked: bool,
+    idle_since: Instant,
+}
+
+impl Usage {
+    pub(super) fn new() -> Arc<Usage> {
+        Arc::new(Usage(Mutex::new(State {
+            requests: 0,
+            priority: EvictionPriority {
+                has_asked: false,
+                idle_since: Instant::now(),
+            },
+        })))
+    }
+
+    /// A request is in progress until the result is dropped.
+    pub(super) fn request_begins(self: &Arc<Self>) -> InProgress {
+        let mut state = self.state();
+        state.requests += 1;
+        state.priority.has_asked = true;
+        InProgress(Arc::clone(self))
+    }
+
+    /// `None` while a request is in progress: then it stays.
+    fn eviction_priority(&self) -> Option<EvictionPriority> {
+        let state = self.state();
+        (state.requests == 0).then_some(state.priority)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request in progress.
+#[derive(Debug)]
+pub(super) struct InProgress(Arc<Usage>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.requests -= 1;
+        state.priority.idle_since = Instant::now();
+    }
+}
+
+/// The open connections, a task each.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    tasks: JoinSet<()>,
+    open: HashMap<Id, (Arc<Usage>, AbortHandle)>,
 }
 
 impl Connections {
-    pub(super) fn new() -> Self {
-        Connections {
-            tasks: JoinSet::new(),
-            seats: HashMap::new(),
-        }
-    }
-
     /// Serves a connection until `task` ends.
     pub(super) fn open(
         &mut self,
-        activity: Arc<Activity>,
+        usage: Arc<Usage>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let task = self.tasks.spawn(task);
-        self.seats.insert(task.id(), Seat { activity, task });
+        self.open.insert(task.id(), (usage, task));
     }
 
     /// Waits until a connection has closed; for ever when there is none.
@@ -51,26 +96,19 @@ impl Connections {
             Some(Ok((id, ()))) => id,
             Some(Err(error)) => error.id(),
         };
-        self.seats.remove(&id);
+        self.open.remove(&id);
     }
 
-    /// Waits until fewer than `limit` connections are open.
-    ///
-    /// Whoever holds a connection without asking for anything gives way to whoever comes: so idle connections,
-    /// however many, never keep the API server out. One with a request in progress is not touched.
+    /// Waits until fewer than `limit` connections are open, and closes idle ones for it. One with a request in progress
+    /// is never cut.
     pub(super) async fn make_room(&mut self, limit: usize) {
         // None at all could never be waited for.
         let limit = limit.max(1);
         while self.tasks.len() >= limit {
-            match self.least_missed() {
-                Some(id) => {
-                    if let Some(seat) = self.seats.remove(&id) {
-                        tracing::debug!(
-                            limit,
-                            "connection limit reached: an idle connection is closed"
-                        );
-                        seat.task.abort();
-                    }
+            match self.eviction_candidate() {
+                Some(task) => {
+                    tracing::debug!(limit, "connection limit reached: an idle one is closed");
+                    task.abort();
                     self.closed().await;
                 }
                 None => tokio::select! {
@@ -81,10 +119,10 @@ impl Connections {
         }
     }
 
-    /// Waits up to `patience` until all have closed, then cuts the rest and returns how many those were.
-    pub(super) async fn drain(mut self, patience: Duration) -> usize {
+    /// Waits up to `limit` until all have closed, then cuts the rest and returns how many those were.
+    pub(super) async fn drain(mut self, limit: Duration) -> usize {
         let all_closed = async { while self.tasks.join_next().await.is_some() {} };
-        let in_time = timeout(patience, all_closed).await;
+        let in_time = timeout(limit, all_closed).await;
         let cut = self.tasks.len();
         if in_time.is_err() {
             self.tasks.shutdown().await;
@@ -92,12 +130,14 @@ impl Connections {
         cut
     }
 
-    fn least_missed(&self) -> Option<Id> {
-        self.seats
-            .iter()
-            .filter_map(|(id, seat)| Some((seat.activity.merit()?, *id)))
-            .min_by_key(|(merit, _)| *merit)
-            .map(|(_, id)| id)
+    fn eviction_candidate(&self) -> Option<&AbortHandle> {
+        let idle = self
+            .open
+            .values()
+            .filter(|(_, task)| !task.is_finished())
+            .filter_map(|(usage, task)| Some((usage.eviction_priority()?, task)));
+        idle.min_by_key(|(priority, _)| *priority)
+            .map(|(_, task)| task)
     }
 }
 
@@ -108,37 +148,33 @@ mod tests {
     use super::*;
 
     /// A connection that stays open; the receiver tells when it is no more.
-    fn open(connections: &mut Connections, activity: &Arc<Activity>) -> oneshot::Receiver<()> {
+    fn open(connections: &mut Connections, usage: &Arc<Usage>) -> oneshot::Receiver<()> {
         let (open, closed) = oneshot::channel();
-        connections.open(Arc::clone(activity), async move {
+        connections.open(Arc::clone(usage), async move {
             let _open = open;
             pending().await
         });
         closed
     }
 
-    #[tokio::test]
-    async fn the_connection_that_never_asked_makes_room() {
-        let mut connections = Connections::new();
-        let (asked, busy) = (Activity::new(), Activity::new());
-        drop(asked.request_begins());
-        let silent = Activity::new();
-        let _in_progress = busy.request_begins();
-        let mut asked = open(&mut connections, &asked);
-        let mut silent = open(&mut connections, &silent);
-        let mut busy = open(&mut connections, &busy);
-        connections.make_room(3).await;
-        assert_eq!(silent.try_recv(), Err(TryRecvError::Closed));
-        assert_eq!(asked.try_recv(), Err(TryRecvError::Empty));
-        assert_eq!(busy.try_recv(), Err(TryRecvError::Empty));
-    }
-
-    #[tokio::test]
-    async fn a_busy_connection_makes_room_only_when_its_request_ends() {
-        let mut connections = Connections::new();
-        let activity = Activity::new();
-        let in_progress = activity.request_begins();
-        let closed = open(&mut connections, &activity);
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_never_asked_makes_room_then_the_one_that_is_idle_for_longest() {
+        let mut connections = Connections::default();
+        let usages = [(); 4].map(|()| Usage::new());
+        let [first, second, silent, busy] = &usages;
+        drop(first.request_begins());
+        sleep(Duration::from_secs(1)).await;
+        drop(second.request_begins());
+        let in_progress = busy.request_begins();
+        let mut closed = usages.each_ref().map(|usage| open(&mut connections, usage));
+        let _ = silent;
+        for expected in [2, 0, 1] {
+            let room = connections.tasks.len();
+            connections.make_room(room).await;
+            assert_eq!(closed[expected].try_recv(), Err(TryRecvError::Closed));
+            assert_eq!(connections.tasks.len(), room - 1);
+        }
+        assert_eq!(closed[3].try_recv(), Err(TryRecvError::Empty));
         assert!(
             timeout(LOOK_AGAIN * 3, connections.make_room(1))
                 .await
@@ -146,16 +182,16 @@ mod tests {
         );
         drop(in_progress);
         connections.make_room(1).await;
-        assert!(closed.await.is_err());
+        assert_eq!(closed[3].try_recv(), Err(TryRecvError::Closed));
     }
 
     #[tokio::test]
     async fn a_drain_counts_the_connections_that_it_cuts() {
-        let mut connections = Connections::new();
-        let closed = open(&mut connections, &Activity::new());
-        connections.open(Activity::new(), async {});
+        let mut connections = Connections::default();
+        let closed = open(&mut connections, &Usage::new());
+        connections.open(Usage::new(), async {});
         assert_eq!(connections.drain(Duration::from_millis(1)).await, 1);
         assert!(closed.await.is_err());
-        assert_eq!(Connections::new().drain(Duration::ZERO).await, 0);
+        assert_eq!(Connections::default().drain(Duration::ZERO).await, 0);
     }
 }

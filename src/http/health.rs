@@ -9,58 +9,28 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper_util::service::TowerToHyperService;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
+use crate::certificates::life::Validity;
+use crate::certificates::trust_report::TrustReport;
 use crate::clock::{self, rfc3339};
+use crate::sources::source::Readiness;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::tls::serving_certificate::{Origin, ServingCertificate};
-use crate::certificates::trust_report::TrustReport;
-use crate::certificates::life::Validity;
 
 /// How long the cluster may take for its first answer before it counts as silent; a kubelet's probe waits as long.
 const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whether what keyguard depends on is there.
-pub trait Readiness: Send + Sync + 'static {
-    /// Asks the cluster something cheap. It is given up after a second.
-    ///
-    /// # Errors
-    /// One line of why it does not answer and what to do, without any secret.
-    fn cluster_answers(&self) -> impl Future<Output = Result<(), String>> + Send;
-}
-
-/// Whether the program is on its way out: clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Draining(Arc<watch::Sender<bool>>);
-
-impl Draining {
-    /// Not ready from now on; clients are asked to connect elsewhere.
-    pub fn begin(&self) {
-        self.0.send_replace(true);
-    }
-
-    /// Whether it has begun.
-    pub fn is_draining(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Resolves when it has begun.
-    pub async fn begun(&self) {
-        // The sender lives as long as this does.
-        let _ = self.0.subscribe().wait_for(|draining| *draining).await;
-    }
-}
-
 /// Serves the three paths.
-pub fn service<R: Readiness>(
+pub fn router<R: Readiness>(
     readiness: Arc<R>,
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
-    draining: Draining,
-) -> TowerToHyperService<Router> {
+    draining: CancellationToken,
+) -> Router {
     let health = Arc::new(Health {
         readiness,
         certificate,
@@ -69,7 +39,7 @@ pub fn service<R: Readiness>(
         draining,
         cluster: Mutex::new(None),
     });
-    let router = Router::new()
+    Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz::<R>))
         .route("/metrics", get(exposition::<R>))
@@ -77,8 +47,7 @@ pub fn service<R: Readiness>(
             let line = "there is nothing at this path; ask for /healthz, /readyz or /metrics\n";
             (StatusCode::NOT_FOUND, line)
         })
-        .with_state(health);
-    TowerToHyperService::new(router)
+        .with_state(health)
 }
 
 struct Health<R> {
@@ -86,7 +55,7 @@ struct Health<R> {
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
-    draining: Draining,
+    draining: CancellationToken,
     cluster: Mutex<Option<Asked>>,
 }
 
@@ -117,7 +86,7 @@ impl<R: Readiness> Health<R> {
     /// A line for each condition that keeps it from being ready at `now`, in Unix seconds.
     async fn failing(&self, now: i64) -> Vec<String> {
         let mut failing = Vec::new();
-        if self.draining.is_draining() {
+        if self.draining.is_cancelled() {
             failing.push("draining: keyguard is about to end".to_owned());
         }
         if let Err(why) = self.certificate_serves(now) {
@@ -163,7 +132,7 @@ impl<R: Readiness> Health<R> {
         {
             return asked.answer.clone();
         }
-        let answer = timeout(CLUSTER_PATIENCE, self.readiness.cluster_answers())
+        let answer = timeout(CLUSTER_PATIENCE, self.readiness.answers())
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {CLUSTER_PATIENCE:?}")));
         *last = Some(Asked {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
-use crate::tls::certificate_files;
 use super::*;
+use crate::tls::certificate_files;
 
 /// A cluster with one answer, which counts how often it is asked.
 struct Cluster {
@@ -14,7 +14,7 @@ struct Cluster {
 }
 
 impl Readiness for Cluster {
-    async fn cluster_answers(&self) -> Result<(), String> {
+    async fn answers(&self) -> Result<(), String> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         self.answer.clone()
@@ -25,7 +25,7 @@ impl Readiness for Cluster {
 struct Silent;
 
 impl Readiness for Silent {
-    async fn cluster_answers(&self) -> Result<(), String> {
+    async fn answers(&self) -> Result<(), String> {
         std::future::pending().await
     }
 }
@@ -53,7 +53,7 @@ fn health<R: Readiness>(readiness: R) -> Health<R> {
         certificate: certificate(),
         trust: Arc::default(),
         metrics: Arc::default(),
-        draining: Draining::default(),
+        draining: CancellationToken::new(),
         cluster: Mutex::new(None),
     }
 }
@@ -75,7 +75,7 @@ async fn it_is_ready_when_the_certificate_is_valid_and_the_cluster_answers() {
 #[tokio::test]
 async fn each_failing_condition_has_a_line() {
     let health = health(cluster(Err("403 Forbidden".to_owned())));
-    health.draining.begin();
+    health.draining.cancel();
     let lines = health.failing(1_009_843_201).await;
     let expected = [
         "draining: keyguard is about to end",

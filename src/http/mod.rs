@@ -1,15 +1,10 @@
 //! Reviews and health over HTTP: sockets, connections, limits, routes.
 
-mod activity;
 mod body;
-mod connection;
 mod connections;
 pub mod health;
-pub mod http_service;
-mod intake;
-pub mod listener;
+pub mod limits;
 pub mod rejection;
-pub mod request_limits;
 pub mod reviews;
+pub mod server;
 pub mod timeout_hint;
-mod watchdog;

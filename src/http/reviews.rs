@@ -1,49 +1,50 @@
 //! `POST /validate`: from an HTTP request to a review's bytes, and back.
 
-use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
 use std::sync::Arc;
 
-use axum::body::{Bytes, HttpBody};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue};
-use axum::http::{HeaderMap, Method, Request, Response, Version};
-use futures_util::FutureExt;
-use http_body_util::Full;
-use hyper::service::{Service, service_fn};
-use tokio::time::Instant;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
+use axum::http::{HeaderMap, Version};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::http::body::{self, RequestBody};
-use crate::http::health::Draining;
-use crate::http::intake::Intake;
-use crate::live::Live;
+use super::body;
+use super::limits::RequestLimits;
+use super::rejection::{Reason, Rejection};
+use super::timeout_hint;
 use crate::telemetry::metrics::Metrics;
-use crate::http::rejection::{Reason, Rejection};
-use crate::http::request_limits::RequestLimits;
-use crate::http::timeout_hint;
 
 /// Where reviews are answered.
 pub const VALIDATE_PATH: &str = "/validate";
-/// What follows it where the API server asks about a namespace that is exempt.
-pub const FOR_THE_RECORD: &str = "/exempt";
+/// What follows it where the API server asks about a namespace that it knows, by its labels, to be exempt.
+pub const EXEMPT_SUFFIX: &str = "/exempt";
 
 /// What answers reviews.
 pub trait Reviewer: Send + Sync + 'static {
-    /// Answers the review in `body`, asked for in this way. After `answer_by`, if it says so, the caller waits
-    /// no more.
+    /// Answers the review in `body`, asked for in this mode. After `answer_by`, if it says so, the caller waits no more.
     fn review(
         &self,
         body: Bytes,
-        way: Way,
+        mode: ReviewMode,
         answer_by: Option<Instant>,
     ) -> impl Future<Output = Answer> + Send;
 }
 
 /// How the API server was told to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ReviewMode {
     /// To be judged.
     Guarded,
-    /// For the record: it knows a namespace by its labels, which a review has not, to be exempt.
+    /// For the record: the namespace is exempt by its labels, which a review has not.
     Exempt,
 }
 
@@ -59,38 +60,61 @@ pub enum Answer {
 /// What a request is answered with, all of it at once: a request keeps what it began with.
 #[derive(Debug)]
 pub struct Serving<R> {
-    /// What answers reviews.
-    pub reviewer: R,
-    /// What is refused before.
-    pub limits: RequestLimits,
+    reviewer: R,
+    limits: RequestLimits,
+    /// A permit for each review in progress.
+    reviews: Semaphore,
+    /// A permit for each byte of all bodies.
+    body_bytes: Semaphore,
 }
 
-/// Serves `POST /validate` with what is in force when a request begins.
-///
-/// Two paths need no router, which would box each request, its body and its answer.
-pub fn service<R: Reviewer, B: RequestBody>(
-    serving: Arc<Live<Serving<R>>>,
+impl<R> Serving<R> {
+    /// Lets `reviewer` answer within `limits`.
+    pub fn new(reviewer: R, limits: RequestLimits) -> Serving<R> {
+        let permits = |count: usize| Semaphore::new(count.min(Semaphore::MAX_PERMITS));
+        Serving {
+            reviewer,
+            limits,
+            reviews: permits(limits.max_requests),
+            body_bytes: permits(limits.max_body_bytes_in_flight),
+        }
+    }
+}
+
+/// What every request is answered with.
+struct Reviews<R> {
+    serving: Arc<ArcSwap<Serving<R>>>,
     metrics: Arc<Metrics>,
-    draining: Draining,
-) -> impl Service<
-    Request<B>,
-    Response = Response<Full<Bytes>>,
-    Error = Infallible,
-    Future: Send + 'static,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
-    let gate = Arc::new(Gate {
+}
+
+/// Serves `POST /validate` and `POST /validate/exempt`, with what is in force when a request begins.
+pub fn router<R: Reviewer>(
+    serving: Arc<ArcSwap<Serving<R>>>,
+    metrics: Arc<Metrics>,
+    draining: CancellationToken,
+) -> Router {
+    let reviews = Arc::new(Reviews {
         serving,
-        intake: Intake::default(),
-        metrics,
-        draining,
+        metrics: Arc::clone(&metrics),
     });
-    service_fn(move |request: Request<B>| {
-        let gate = Arc::clone(&gate);
-        async move { Ok(gate.answer(request).await) }
-    })
+    let asked = |mode| {
+        let review = move |State(reviews): State<Arc<Reviews<R>>>, request: Request| async move {
+            reviews.answer(mode, request).await
+        };
+        post(review).fallback(async |request| reject(request, Rejection::Method).await)
+    };
+    Router::new()
+        .route(VALIDATE_PATH, asked(ReviewMode::Guarded))
+        .route(
+            &format!("{VALIDATE_PATH}{EXEMPT_SUFFIX}"),
+            asked(ReviewMode::Exempt),
+        )
+        .fallback(async |request| reject(request, Rejection::Path).await)
+        .with_state(reviews)
+        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| {
+            Rejection::Panic.into_response()
+        }))
+        .layer(from_fn_with_state((metrics, draining), finish))
 }
 
 /// Replaces the panic hook by one that logs where it happened, and nothing of what: a message may quote anything.
@@ -104,121 +128,77 @@ pub fn install_panic_hook() {
     }));
 }
 
-struct Gate<R> {
-    serving: Arc<Live<Serving<R>>>,
-    intake: Intake,
-    metrics: Arc<Metrics>,
-    draining: Draining,
-}
-
-/// How a request of this method and path asks, if it does.
-fn way(method: &Method, path: &str) -> Result<Way, Rejection> {
-    let way = match path.strip_prefix(VALIDATE_PATH) {
-        Some("") => Way::Guarded,
-        Some(FOR_THE_RECORD) => Way::Exempt,
-        _ => return Err(Rejection::path()),
-    };
-    match *method {
-        Method::POST => Ok(way),
-        _ => Err(Rejection::method()),
-    }
-}
-
-impl<R: Reviewer> Gate<R> {
-    async fn answer<B: RequestBody>(&self, mut request: Request<B>) -> Response<Full<Bytes>> {
-        let version = request.version();
-        let is_head = *request.method() == Method::HEAD;
-        // Whatever a panic leaves half done belongs to this request and goes with it.
-        let outcome = AssertUnwindSafe(self.review(&mut request))
-            .catch_unwind()
-            .await;
-        let response = match outcome {
-            Ok(Ok(review)) => self.accept(version, review),
-            Ok(Err(rejection)) => {
-                // What cannot be decoded was read to its end.
-                if rejection.reason != Reason::Undecodable {
-                    leave(request);
-                }
-                self.reject(version, rejection)
-            }
-            Err(_) => self.reject(version, Rejection::panic()),
-        };
-        match is_head {
-            true => head_of(response),
-            false => response,
-        }
-    }
-
-    async fn review<B: RequestBody>(&self, request: &mut Request<B>) -> Result<Bytes, Rejection> {
-        let way = way(request.method(), request.uri().path())?;
+impl<R: Reviewer> Reviews<R> {
+    async fn answer(&self, mode: ReviewMode, request: Request) -> Response {
         if !is_json(request.headers()) {
-            return Err(Rejection::media_type());
+            return reject(request, Rejection::MediaType).await;
         }
         // The caller's clock runs already, and its body may be long on the way.
         let answer_by = timeout_hint::in_query(request.uri().query())
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let serving = self.serving.get();
-        let Serving { reviewer, limits } = &*serving;
-        let Ok(mut place) = self.intake.enter(limits.max_requests).await else {
-            return Err(Rejection::overload(limits.max_requests));
-        };
+        let serving = self.serving.load_full();
         let _in_flight = self.metrics.request_begins();
-        let body = body::read(request.body_mut(), limits, &mut place).await?;
-        match reviewer.review(body, way, answer_by).await {
+        match serving.review(request.into_body(), mode, answer_by).await {
+            Ok(review) => ([(CONTENT_TYPE, "application/json")], review).into_response(),
+            Err(rejection) => rejection.into_response(),
+        }
+    }
+}
+
+impl<R: Reviewer> Serving<R> {
+    async fn review(
+        &self,
+        body: Body,
+        mode: ReviewMode,
+        answer_by: Option<Instant>,
+    ) -> Result<Bytes, Rejection> {
+        let body = body::read(body, &self.limits, &self.body_bytes).await?;
+        // Only now: bodies that are slow to arrive must not keep others out.
+        let Ok(_permit) = self.reviews.try_acquire() else {
+            return Err(Rejection::Overload(self.limits.max_requests));
+        };
+        match self
+            .reviewer
+            .review(body.bytes.clone(), mode, answer_by)
+            .await
+        {
             Answer::Review(review) => Ok(review),
-            Answer::Undecodable(line) => Err(Rejection::undecodable(line)),
+            Answer::Undecodable(line) => Err(Rejection::Undecodable(line)),
         }
-    }
-
-    fn accept(&self, version: Version, review: Bytes) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(review));
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if self.draining.is_draining() {
-            close_after(version, &mut response);
-        }
-        response
-    }
-
-    fn reject(&self, version: Version, rejection: Rejection) -> Response<Full<Bytes>> {
-        self.metrics.rejected(rejection.reason);
-        // The rest of such a body is not worth waiting for.
-        let abandoned = matches!(
-            rejection.reason,
-            Reason::BodyTooLarge | Reason::BodyTimeout | Reason::SlowBody | Reason::BodyMemory
-        );
-        let mut response = rejection.into_response();
-        if abandoned || self.draining.is_draining() {
-            close_after(version, &mut response);
-        }
-        response
     }
 }
 
-/// Leaves what is unread of a request. HTTP/2 resets the stream, and a client that waits for 100 Continue sends nothing more.
-fn leave<B: RequestBody>(request: Request<B>) {
+/// Answers a request whose body nobody reads: HTTP/2 resets its stream, and a client that waits for 100 Continue sends
+/// nothing more; over HTTP/1 what is on its way must be read, or the client gets no answer to see.
+async fn reject(request: Request, rejection: Rejection) -> Response {
+    /// How long such a body is read.
+    const DISCARDED_FOR: std::time::Duration = std::time::Duration::from_secs(2);
     if request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT) {
-        body::discard(request.into_body());
+        let mut body = request.into_body();
+        let _ = timeout(DISCARDED_FOR, body::discard(&mut body)).await;
     }
+    rejection.into_response()
 }
 
-/// The same without its body, which hyper leaves out over HTTP/1.1 only.
-fn head_of(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    let (mut parts, body) = response.into_parts();
-    if let Some(length) = HttpBody::size_hint(&body).exact() {
-        parts.headers.insert(CONTENT_LENGTH, length.into());
+/// Counts what got no review, and asks HTTP/1 clients to connect anew while the server drains, or after a body that was
+/// not read to its end. HTTP/2 has GOAWAY for it, and forbids the header.
+async fn finish(
+    State((metrics, draining)): State<(Arc<Metrics>, CancellationToken)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let version = request.version();
+    let mut response = next.run(request).await;
+    let reason = response.extensions().get::<Reason>();
+    if let Some(Reason(reason)) = reason {
+        metrics.rejected(reason);
     }
-    Response::from_parts(parts, Full::default())
-}
-
-/// Asks the client to open a new connection next time. HTTP/2 has GOAWAY instead, and forbids the header.
-fn close_after<B>(version: Version, response: &mut Response<B>) {
-    if version < Version::HTTP_2 {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+    let is_unread = reason.is_some_and(|Reason(reason)| reason.starts_with("body-"));
+    if version < Version::HTTP_2 && (is_unread || draining.is_cancelled()) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
     }
+    response
 }
 
 /// Whether the media type is `application/json`, whatever its parameters.

@@ -5,57 +5,49 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use futures_util::stream;
 use http_body_util::BodyExt;
-use hyper::service::Service;
+use tower::ServiceExt;
 
-use crate::telemetry::test_log::TestLog;
 use super::*;
+use crate::telemetry::test_log::TestLog;
 
 /// Answers with the body it got and how many seconds are left, or as the body asks for.
 struct Echo;
 
 impl Reviewer for Echo {
-    async fn review(&self, body: Bytes, way: Way, answer_by: Option<Instant>) -> Answer {
+    async fn review(&self, body: Bytes, mode: ReviewMode, answer_by: Option<Instant>) -> Answer {
         let left = answer_by.map(|by| (by - Instant::now()).as_secs_f64());
         match &*body {
             b"undecodable" => Answer::Undecodable("the body is no review".to_owned()),
             b"panic" => panic!("secret-payload"),
-            b"way" => Answer::Review(format!("{way:?}").into()),
+            b"mode" => Answer::Review(format!("{mode:?}").into()),
             _ => Answer::Review(format!("{} {left:.1?}", String::from_utf8_lossy(&body)).into()),
         }
     }
 }
 
 struct Gated {
-    gate: Gate<Echo>,
+    router: Router,
     metrics: Arc<Metrics>,
-    draining: Draining,
+    draining: CancellationToken,
 }
 
 fn gated() -> Gated {
-    let (metrics, draining) = (Arc::new(Metrics::new()), Draining::default());
+    let (metrics, draining) = (Arc::new(Metrics::new()), CancellationToken::new());
     let limits = RequestLimits {
         max_body_bytes: 16,
         ..RequestLimits::default()
     };
-    let gate = Gate {
-        serving: Arc::new(Live::new(Serving {
-            reviewer: Echo,
-            limits,
-        })),
-        intake: Intake::default(),
-        metrics: Arc::clone(&metrics),
-        draining: draining.clone(),
-    };
+    let serving = Arc::new(ArcSwap::from_pointee(Serving::new(Echo, limits)));
     Gated {
-        gate,
+        router: router(serving, Arc::clone(&metrics), draining.clone()),
         metrics,
         draining,
     }
 }
 
 impl Gated {
-    async fn ask(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
-        let response = self.gate.answer(request).await;
+    async fn ask(&self, request: Request) -> (StatusCode, HeaderMap, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (
@@ -66,7 +58,7 @@ impl Gated {
     }
 }
 
-fn request(method: &str, uri: &str, content_type: &str, body: &'static str) -> Request<Body> {
+fn request(method: &str, uri: &str, content_type: &str, body: &'static str) -> Request {
     Request::builder()
         .method(method)
         .uri(uri)
@@ -111,13 +103,13 @@ async fn the_time_that_a_body_takes_is_not_there_for_its_review() {
 
 #[tokio::test]
 async fn the_path_tells_how_the_api_server_was_told_to_ask() {
-    for (path, way) in [
+    for (path, mode) in [
         ("/validate", "Guarded"),
         ("/validate/exempt", "Exempt"),
         ("/validate/exempt?timeout=1s", "Exempt"),
     ] {
-        let request = request("POST", path, "application/json", "way");
-        assert_eq!(gated().ask(request).await.2, way, "{path}");
+        let request = request("POST", path, "application/json", "mode");
+        assert_eq!(gated().ask(request).await.2, mode, "{path}");
     }
 }
 
@@ -125,31 +117,35 @@ async fn the_path_tells_how_the_api_server_was_told_to_ask() {
 async fn a_request_ends_with_what_was_in_force_when_it_began() {
     struct Named(&'static str);
     impl Reviewer for Named {
-        async fn review(&self, body: Bytes, _: Way, _: Option<Instant>) -> Answer {
+        async fn review(&self, body: Bytes, _: ReviewMode, _: Option<Instant>) -> Answer {
             Answer::Review([body.as_ref(), self.0.as_bytes()].concat().into())
         }
     }
-    let named = |name, max_body_bytes| Serving {
-        reviewer: Named(name),
-        limits: RequestLimits {
+    let named = |name, max_body_bytes| {
+        let limits = RequestLimits {
             max_body_bytes,
             ..RequestLimits::default()
-        },
+        };
+        Serving::new(Named(name), limits)
     };
-    let serving = Arc::new(Live::new(named("before", 2)));
-    let service = service(Arc::clone(&serving), Arc::default(), Draining::default());
+    let serving = Arc::new(ArcSwap::from_pointee(named("before", 2)));
+    let router = router(
+        Arc::clone(&serving),
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let exchanged = Arc::clone(&serving);
     let late = stream::once(async move {
-        exchanged.exchange(named("after", 1));
+        exchanged.store(Arc::new(named("after", 1)));
         Ok::<_, Infallible>("{}")
     });
     let ask = || request("POST", "/validate", "application/json", "{}");
     let mut begun = ask();
     *begun.body_mut() = Body::from_stream(late);
-    let response = service.call(begun).await.unwrap();
+    let response = router.clone().oneshot(begun).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "{}before");
-    let response = service.call(ask()).await.unwrap();
+    let response = router.oneshot(ask()).await.unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
@@ -248,7 +244,7 @@ async fn no_content_type_is_refused() {
 #[tokio::test]
 async fn while_draining_http_1_is_asked_to_connect_anew_and_http_2_is_not() {
     let gated = gated();
-    gated.draining.begin();
+    gated.draining.cancel();
     let (status, headers, _) = gated
         .ask(request("POST", "/validate", "application/json", "{}"))
         .await;
@@ -277,7 +273,7 @@ async fn a_panic_is_a_500_for_its_request_and_the_log_has_the_place_and_not_the_
     std::panic::set_hook(before);
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     let log = log.text();
-    assert!(log.contains("http_tests.rs:"), "{log}");
+    assert!(log.contains("reviews_tests.rs:"), "{log}");
     assert!(
         !log.contains("secret-payload") && !line.contains("secret-payload"),
         "{log}{line}"

@@ -1,9 +1,8 @@
 //! The source that was chosen at the start.
 
 use crate::sources::cluster::Cluster;
-use crate::http::health::Readiness;
 use crate::sources::manifests::Manifests;
-use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use crate::sources::source::{Bound, ConfigMapRead, Readiness, SecretRead, Source, WorkloadsRead};
 
 /// The sources that keyguard has.
 pub enum AnySource {
@@ -30,12 +29,6 @@ impl AnySource {
             }
             AnySource::Manifests(manifests) => AnySource::Manifests(manifests.clone()),
         }
-    }
-}
-
-impl Readiness for AnySource {
-    async fn cluster_answers(&self) -> Result<(), String> {
-        self.answers().await
     }
 }
 
@@ -74,7 +67,9 @@ impl Source for AnySource {
             AnySource::Manifests(manifests) => manifests.namespace_ends(namespace).await,
         }
     }
+}
 
+impl Readiness for AnySource {
     async fn answers(&self) -> Result<(), String> {
         match self {
             AnySource::Cluster(cluster) => cluster.answers().await,

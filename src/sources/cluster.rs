@@ -19,7 +19,7 @@ use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::policy::facts::Unread;
 
 use crate::sources::object;
-use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use crate::sources::source::{Bound, ConfigMapRead, Readiness, SecretRead, Source, WorkloadsRead};
 use crate::sources::workload_list;
 
 /// How long a connection to the API server may take to come up.
@@ -293,7 +293,9 @@ impl Source for Cluster {
             Ok(None) | Err(_) => false,
         }
     }
+}
 
+impl Readiness for Cluster {
     async fn answers(&self) -> Result<(), String> {
         match self.get("/version").await {
             Ok(Some(_)) => Ok(()),

@@ -23,7 +23,9 @@ use keyguard_core::runtime::user::{KINDS, User};
 use keyguard_core::runtime::workload::WorkloadKind;
 
 use crate::sources::manifest::{Data, Manifest};
-use crate::sources::source::{Bound, ConfigMap, ConfigMapRead, SecretRead, Source, WorkloadsRead};
+use crate::sources::source::{
+    Bound, ConfigMap, ConfigMapRead, Readiness, SecretRead, Source, WorkloadsRead,
+};
 
 /// Why a folder is no cluster.
 #[derive(Debug, Error)]
@@ -231,7 +233,9 @@ impl Source for Manifests {
         let read = self.with(move |objects| objects.ending.contains(&namespace));
         read.await.unwrap_or(false)
     }
+}
 
+impl Readiness for Manifests {
     async fn answers(&self) -> Result<(), String> {
         self.with(|_| ()).await
     }

@@ -88,10 +88,13 @@ pub trait Source: Send + Sync + 'static {
 
     /// Whether a namespace is known to be on its way out.
     fn namespace_ends(&self, namespace: &str) -> impl Future<Output = bool> + Send;
+}
 
-    /// Whether the cluster answers.
+/// Whether what keyguard depends on is there.
+pub trait Readiness: Send + Sync + 'static {
+    /// Asks the cluster something cheap.
     ///
     /// # Errors
-    /// When it does not: why, in one line.
+    /// When it does not answer: why and what to do, in one line without any secret.
     fn answers(&self) -> impl Future<Output = Result<(), String>> + Send;
 }

@@ -10,12 +10,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::telemetry::certificate_metrics::{CertificateMetrics, Kind, ReloadOutcome, WriteOutcome};
-use crate::tls::client_certificates::ClientRefusal;
+use crate::telemetry::certificate_metrics::{
+    CertificateMetrics, Kind, ReloadOutcome, WriteOutcome,
+};
 use crate::telemetry::config_metrics::ConfigOutcome;
 use crate::telemetry::follower_metrics::Follower;
 use crate::telemetry::labelled_counter::LabelledCounter;
-use crate::http::rejection::Reason;
+use crate::tls::client_certificates::ClientRefusal;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
@@ -23,6 +24,20 @@ use keyguard_core::review::request::Webhook;
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Why a request got no review, as a label says it.
+pub const REJECTION_REASONS: [&str; 10] = [
+    "path",
+    "method",
+    "media-type",
+    "body-too-large",
+    "body-timeout",
+    "body-incomplete",
+    "undecodable",
+    "overload",
+    "body-memory",
+    "panic",
+];
 
 /// The bounds of the latency histogram, in seconds: 0.25 ms to 5 s, the webhook's own timeout.
 const DURATION_BUCKETS: [f64; 14] = [
@@ -137,7 +152,7 @@ impl Metrics {
                 "Requests answered without a review, by reason",
             ),
             "reason",
-            Reason::ALL.map(Reason::name),
+            REJECTION_REASONS,
         );
         let records_dropped = Counter::default();
         let help = "Log lines that were dropped because their reader was too slow or had gone";
@@ -245,8 +260,8 @@ impl Metrics {
     }
 
     /// A request got no review.
-    pub fn rejected(&self, reason: Reason) {
-        self.requests_rejected.inc(reason.name());
+    pub fn rejected(&self, reason: &'static str) {
+        self.requests_rejected.inc(reason);
     }
 
     /// Lines of the log were lost.

@@ -32,10 +32,9 @@ fn everything_shows_under_its_name_and_what_has_few_labels_shows_zero_from_the_s
             "keyguard_workload_searches_total{{outcome=\"{outcome}\"}} 0"
         ));
     }
-    for reason in Reason::ALL {
+    for reason in REJECTION_REASONS {
         expected.push(format!(
-            "keyguard_requests_rejected_total{{reason=\"{}\"}} 0",
-            reason.name()
+            "keyguard_requests_rejected_total{{reason=\"{reason}\"}} 0"
         ));
     }
     for webhook in ["argocd-cm", "workloads", "secrets", "none"] {

@@ -9,9 +9,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::certificates::life::Validity;
 use crate::clock::rfc3339;
 use crate::tls::serving_certificate::{Pair, PairError};
-use crate::certificates::life::Validity;
 
 /// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.
 const ENCRYPTED_KEY: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";

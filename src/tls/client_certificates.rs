@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use crate::live::Live;
+use arc_swap::ArcSwap;
 
 /// From one line in the log about refused clients to the next: anybody may knock.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The CA certificates that clients are verified with, which may be exchanged.
 #[derive(Debug)]
 pub struct ClientCertificates {
-    authorities: Live<Authorities>,
+    authorities: ArcSwap<Authorities>,
     names: Vec<String>,
     logged: Mutex<Option<Instant>>,
 }
@@ -121,15 +121,15 @@ impl ClientCertificates {
     /// name when there are none.
     pub fn new(authorities: Authorities, names: Vec<String>) -> ClientCertificates {
         ClientCertificates {
-            authorities: Live::new(authorities),
+            authorities: ArcSwap::from_pointee(authorities),
             names,
             logged: Mutex::default(),
         }
     }
 
     /// Verifies with other CAs from the next handshake on.
-    pub fn exchange(&self, authorities: Authorities) {
-        self.authorities.exchange(authorities);
+    pub fn store(&self, authorities: Authorities) {
+        self.authorities.store(Arc::new(authorities));
     }
 
     /// Whether the certificate has a name that is let in; it is of the CA already.
@@ -176,7 +176,7 @@ impl ClientCertVerifier for ClientCertificates {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verifier = self.authorities.get();
+        let verifier = self.authorities.load();
         let verified = verifier
             .0
             .verify_client_cert(end_entity, intermediates, now)?;
@@ -190,7 +190,7 @@ impl ClientCertVerifier for ClientCertificates {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verifier = self.authorities.get();
+        let verifier = self.authorities.load();
         verifier
             .0
             .verify_tls12_signature(message, certificate, signature)
@@ -202,14 +202,14 @@ impl ClientCertVerifier for ClientCertificates {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verifier = self.authorities.get();
+        let verifier = self.authorities.load();
         verifier
             .0
             .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.get().0.supported_verify_schemes()
+        self.authorities.load().0.supported_verify_schemes()
     }
 }
 

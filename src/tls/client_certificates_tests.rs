@@ -101,7 +101,7 @@ fn with_names_one_of_them_must_be_its_common_name_or_a_dns_name() {
 fn another_ca_counts_from_the_next_handshake_on() {
     let (before, after) = (authority(), authority());
     let clients = ClientCertificates::new(before.authorities(), Vec::new());
-    clients.exchange(after.authorities());
+    clients.store(after.authorities());
     assert_eq!(refusal(&clients, &after.client("a", &[])), None);
     let not_trusted = Some(ClientRefusal::NotTrusted);
     assert_eq!(refusal(&clients, &before.client("a", &[])), not_trusted);

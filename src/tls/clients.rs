@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::follow::follow;
 use crate::cli;
-use crate::tls::client_certificates::{Authorities, ClientCaError, ClientCertificates};
+use crate::follow::follow;
+use crate::follow::watched_file::{Look, WatchedFile};
 use crate::telemetry::follower_metrics::Follower;
 use crate::telemetry::metrics::Metrics;
-use crate::follow::watched_file::{Look, WatchedFile};
+use crate::tls::client_certificates::{Authorities, ClientCaError, ClientCertificates};
 
 /// From one look at the file to the next.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -74,7 +74,7 @@ impl Clients {
         let apply = |look| match look {
             Look::Unchanged => {}
             Look::Changed(authorities) => {
-                certificates.exchange(authorities);
+                certificates.store(authorities);
                 tracing::info!("clients are verified with other CA certificates");
             }
             Look::Refused(error) => tracing::error!(

@@ -9,20 +9,20 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
+use crate::certificates::authority::{Issued, SignError, Signer};
 use crate::certificates::keeper::present;
 use crate::certificates::keeper::registered::{line, verify};
 use crate::certificates::kept::Kept;
 use crate::certificates::life::Life;
 use crate::certificates::observed::Observer;
 use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
-use crate::certificates::authority::{Issued, SignError, Signer};
+use crate::certificates::registration::Registration;
 use crate::certificates::secret::{Holding, KeptSecret};
 use crate::certificates::store::{CertificateStore, StoreError};
+use crate::certificates::trust_report::TrustReport;
 use crate::clock;
 use crate::telemetry::metrics::Metrics;
-use crate::certificates::registration::Registration;
 use crate::tls::serving_certificate::ServingCertificate;
-use crate::certificates::trust_report::TrustReport;
 
 /// The most writes and looks in a row; what is then not settled waits for the next time.
 const MOST_ROUNDS: usize = 10;

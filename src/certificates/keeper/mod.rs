@@ -11,16 +11,16 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 use self::kept::Keeper;
-use crate::cli;
-use crate::config;
-use crate::tls::certificate_files::{CertificateFiles, TlsError};
-use crate::telemetry::certificate_metrics::ReloadOutcome;
 use crate::certificates::store::{CertificateStore, RegistrationReader, SecretName};
-use crate::clock::rfc3339;
-use crate::sources::cluster::Cluster;
-use crate::telemetry::metrics::Metrics;
-use crate::tls::serving_certificate::{Pair, ServingCertificate};
 use crate::certificates::trust_report::TrustReport;
+use crate::cli;
+use crate::clock::rfc3339;
+use crate::config;
+use crate::sources::cluster::Cluster;
+use crate::telemetry::certificate_metrics::ReloadOutcome;
+use crate::telemetry::metrics::Metrics;
+use crate::tls::certificate_files::{CertificateFiles, TlsError};
+use crate::tls::serving_certificate::{Pair, ServingCertificate};
 use keyguard_core::policy::plan::is_object_name;
 
 /// The webhook configuration whose `caBundle` is kept unless another is named.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::certificates::registration::Registration;
 use crate::certificates::store::RegistrationReader;
+use crate::certificates::trust_report::TrustReport;
 use crate::clock;
 use crate::telemetry::metrics::Metrics;
-use crate::certificates::registration::Registration;
 use crate::tls::serving_certificate::ServingCertificate;
-use crate::certificates::trust_report::TrustReport;
 
 /// Looks each `interval`, for ever, and says in `report` what is found.
 pub async fn watch(

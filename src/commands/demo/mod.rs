@@ -6,7 +6,6 @@ mod examples;
 mod state;
 mod table;
 
-use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,13 +16,13 @@ use thiserror::Error;
 use self::client::{Answer, Client};
 use self::examples::{Example, Expected, examples};
 use crate::admission::configuration::Configuration;
-use crate::commands::serve::{ServeError, Server, Stopping};
 use crate::cli;
+use crate::commands::serve::{ServeError, Server, Stopping};
 use crate::config::Config;
 use crate::sources::any_source::AnySource;
-use crate::tls::certificate_files::{self, TlsError};
 use crate::sources::manifests::{ManifestError, Manifests};
 use crate::telemetry::metrics::Metrics;
+use crate::tls::certificate_files::{self, TlsError};
 use crate::tls::serving_certificate::ServingCertificate;
 use keyguard_core::policy::rules::Rule;
 
@@ -100,7 +99,9 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         };
         let metrics = Arc::new(Metrics::new());
         let configuration = Configuration::new(Config::default(), source, metrics);
-        let mut serving = std::pin::pin!(server.serve(&configuration, Never));
+        // It ends with the program.
+        let stopping = Stopping::default();
+        let mut serving = std::pin::pin!(server.serve(&configuration, &stopping));
         let answers = tokio::select! {
             () = &mut serving => return Ok(()),
             answers = asked => answers?,
@@ -147,14 +148,4 @@ fn say(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes())?;
     output.flush()
-}
-
-/// The demonstration's server ends with the program.
-struct Never;
-
-impl Stopping for Never {
-    async fn stopped(self) -> impl Future<Output = ()> {
-        pending::<()>().await;
-        pending()
-    }
 }

@@ -12,11 +12,11 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use thiserror::Error;
 
-use crate::commands::webhook_config::namespaces::Namespaces;
-use crate::cli;
-use crate::config::{Config, ConfigError};
 use crate::certificates::ca_bundle::{self, CaBundleError};
-use crate::http::reviews::{FOR_THE_RECORD, VALIDATE_PATH};
+use crate::cli;
+use crate::commands::webhook_config::namespaces::Namespaces;
+use crate::config::{Config, ConfigError};
+use crate::http::reviews::{EXEMPT_SUFFIX, VALIDATE_PATH};
 use keyguard_core::policy::guard::Guard;
 use keyguard_core::policy::plan::is_object_name;
 use keyguard_core::runtime::workload::WorkloadKind;
@@ -148,14 +148,14 @@ impl Registered {
 
 fn for_the_record(mut client_config: WebhookClientConfig) -> WebhookClientConfig {
     if let Some(url) = &mut client_config.url {
-        url.push_str(FOR_THE_RECORD);
+        url.push_str(EXEMPT_SUFFIX);
     }
     if let Some(path) = client_config
         .service
         .as_mut()
         .and_then(|service| service.path.as_mut())
     {
-        path.push_str(FOR_THE_RECORD);
+        path.push_str(EXEMPT_SUFFIX);
     }
     client_config
 }

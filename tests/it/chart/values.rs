@@ -7,8 +7,8 @@ use std::process::Command;
 
 use clap::Parser;
 use keyguard::cli::{Cli, Command as Subcommand};
-use keyguard::config::Config;
 use keyguard::commands::webhook_config;
+use keyguard::config::Config;
 use keyguard_core::policy::rules::Rule;
 use serde_json::{Value, json};
 

@@ -1,24 +1,23 @@
 //! What becomes of connections: silent, slow, idle, too many.
 
 use futures_util::future::join_all;
-use keyguard::http::listener::Limits;
+use keyguard::http::limits::ConnectionLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::{Protocol, exchange};
 use super::harness::{NEVER, SOON, Server, Setup, certificate, within};
 
-/// Limits with timeouts that no test waits for; each test shortens one.
-fn patient() -> Limits {
-    Limits {
+/// ConnectionLimits with timeouts that no test waits for; each test shortens one.
+fn patient() -> ConnectionLimits {
+    ConnectionLimits {
         tls_handshake_timeout: NEVER,
-        header_timeout: NEVER,
         idle_timeout: NEVER,
         drain_timeout: NEVER,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     }
 }
 
-async fn start(limits: Limits) -> Server {
+async fn start(limits: ConnectionLimits) -> Server {
     Server::start(Setup {
         limits,
         ..Setup::default()
@@ -28,7 +27,7 @@ async fn start(limits: Limits) -> Server {
 
 #[tokio::test]
 async fn a_connection_that_does_not_shake_hands_is_closed() {
-    let server = start(Limits {
+    let server = start(ConnectionLimits {
         tls_handshake_timeout: SOON,
         ..patient()
     })
@@ -53,65 +52,36 @@ async fn a_connection_that_speaks_no_tls_is_closed_and_counted() {
 }
 
 #[tokio::test]
-async fn a_header_that_does_not_end_is_cut() {
-    let server = start(Limits {
-        header_timeout: SOON,
-        ..patient()
-    })
-    .await;
-    let mut slow = server.connect("http/1.1").await;
-    assert_eq!(
-        exchange(&mut slow, "POST /validate HTTP/1.1\r\nHost: ").await,
-        ""
-    );
-    server.shows("keyguard_connections 0").await;
-}
-
-#[tokio::test]
-async fn the_header_timeout_touches_neither_an_idle_connection_nor_a_request_in_progress() {
-    let server = start(Limits {
-        header_timeout: SOON,
-        ..patient()
-    })
-    .await;
-    let (mut idle, mut busy) = (
-        server.client(Protocol::Http1).await,
-        server.client(Protocol::Http1).await,
-    );
-    let waiting = tokio::spawn(async move { busy.review("wait").await });
-    server.is_waiting().await;
-    idle.review("{}").await.unwrap();
-    // Others are cut meanwhile.
-    let mut slow = server.connect("http/1.1").await;
-    assert_eq!(exchange(&mut slow, "P").await, "");
-    idle.review("{}").await.unwrap();
-    server.release();
-    assert_eq!(waiting.await.unwrap().unwrap().body, "wait");
-}
-
-#[tokio::test]
-async fn a_connection_that_nobody_uses_is_closed_gracefully() {
-    let server = start(Limits {
+async fn a_connection_that_nobody_uses_and_a_header_that_does_not_end_are_cut() {
+    let server = start(ConnectionLimits {
         // Long enough for a first request on a slow machine.
         idle_timeout: SOON * 10,
         ..patient()
     })
     .await;
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let unused = server.client(protocol).await;
-        let mut used = server.client(protocol).await;
-        used.review("{}").await.unwrap();
-        within("closed", unused.connection).await.unwrap();
-        within("closed", used.connection).await.unwrap();
-    }
-    let mut raw = server.connect("http/1.1").await;
-    let farewell = within("closed", raw.read_to_end(&mut Vec::new())).await;
-    assert_eq!(farewell.unwrap(), 0, "TLS says goodbye");
+    let mut busy = server.client(Protocol::Http1).await;
+    let waiting = tokio::spawn(async move { busy.review("wait").await });
+    server.is_waiting().await;
+    let unused = server.client(Protocol::Http1).await;
+    let mut used = server.client(Protocol::Http1).await;
+    used.review("{}").await.unwrap();
+    let mut slow = server.connect("http/1.1").await;
+    let answer = exchange(&mut slow, "POST /validate HTTP/1.1\r\nHost: ").await;
+    assert!(!answer.contains("200"), "{answer}");
+    within("closed", unused.connection).await.unwrap();
+    within("closed", used.connection).await.unwrap();
+    server.shows("keyguard_connections 1").await;
+    server.release();
+    assert_eq!(
+        waiting.await.unwrap().unwrap().body,
+        "wait",
+        "a request in progress is never cut"
+    );
 }
 
 #[tokio::test]
 async fn silent_connections_however_many_do_not_keep_others_out() {
-    let server = start(Limits {
+    let server = start(ConnectionLimits {
         max_connections: 8,
         ..patient()
     })
@@ -143,7 +113,7 @@ async fn silent_connections_however_many_do_not_keep_others_out() {
 
 #[tokio::test]
 async fn when_every_connection_is_at_work_the_next_one_waits_for_its_turn() {
-    let server = start(Limits {
+    let server = start(ConnectionLimits {
         max_connections: 1,
         ..patient()
     })

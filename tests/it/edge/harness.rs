@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use axum::Router;
 use axum::body::Bytes;
-use keyguard::tls::certificate_files;
-use keyguard::http::health::Draining;
-use keyguard::http::reviews::{Answer, Reviewer, Serving, Way, service};
-use keyguard::http::http_service::HttpService;
-use keyguard::http::listener::{Bound, Drained, Limits, Transport};
-use keyguard::live::Live;
+use keyguard::http::limits::{ConnectionLimits, RequestLimits};
+use keyguard::http::reviews::{Answer, ReviewMode, Reviewer, Serving, router};
+use keyguard::http::server::{Bound, Drained, Transport};
 use keyguard::telemetry::metrics::Metrics;
-use keyguard::http::request_limits::RequestLimits;
+use keyguard::tls::certificate_files;
 use keyguard::tls::serving_certificate::ServingCertificate;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -24,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Protocol};
 
@@ -48,7 +48,7 @@ pub(super) struct Scripted {
 }
 
 impl Reviewer for Scripted {
-    async fn review(&self, body: Bytes, _: Way, answer_by: Option<Instant>) -> Answer {
+    async fn review(&self, body: Bytes, _: ReviewMode, answer_by: Option<Instant>) -> Answer {
         match &*body {
             b"panic" => panic!("asked for"),
             waits if waits.starts_with(b"wait") => {
@@ -93,14 +93,14 @@ pub(super) struct Server {
     pub(super) root: CertificateDer<'static>,
     pub(super) reviewer: Scripted,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) draining: Draining,
+    pub(super) draining: CancellationToken,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Drained>,
 }
 
 #[derive(Default)]
 pub(super) struct Setup {
-    pub(super) limits: Limits,
+    pub(super) limits: ConnectionLimits,
     pub(super) requests: RequestLimits,
 }
 
@@ -112,12 +112,12 @@ impl Server {
             released: Arc::new(Semaphore::new(0)),
         };
         let metrics = Arc::new(Metrics::new());
-        let draining = Draining::default();
-        let service = service(
-            Arc::new(Live::new(Serving {
-                reviewer: reviewer.clone(),
-                limits: setup.requests,
-            })),
+        let draining = CancellationToken::new();
+        let router = router(
+            Arc::new(ArcSwap::from_pointee(Serving::new(
+                reviewer.clone(),
+                setup.requests,
+            ))),
             Arc::clone(&metrics),
             draining.clone(),
         );
@@ -125,7 +125,7 @@ impl Server {
             config: certificate.server_config(),
             metrics: Arc::clone(&metrics),
         };
-        let (address, stop, served) = serve(transport, service, setup.limits, &draining).await;
+        let (address, stop, served) = serve(transport, router, setup.limits, &draining).await;
         Server {
             address,
             certificate: Arc::new(certificate),
@@ -208,9 +208,9 @@ impl Server {
 /// Serves anything on loopback.
 pub(super) async fn serve(
     transport: Transport,
-    service: impl HttpService,
-    limits: Limits,
-    draining: &Draining,
+    router: Router,
+    limits: ConnectionLimits,
+    draining: &CancellationToken,
 ) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<Drained>) {
     let bound = Bound::bind("--listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
@@ -220,7 +220,7 @@ pub(super) async fn serve(
     let shutdown = async {
         let _ = stopped.await;
     };
-    let limits = Arc::new(Live::new(limits));
-    let served = tokio::spawn(bound.serve(transport, service, limits, draining.clone(), shutdown));
+    let limits = Arc::new(ArcSwap::from_pointee(limits));
+    let served = tokio::spawn(bound.serve(transport, router, limits, draining.clone(), shutdown));
     (address, stop, served)
 }

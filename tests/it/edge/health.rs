@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keyguard::http::health::{Draining, Readiness, service};
-use keyguard::http::listener::{Drained, Limits, Transport};
+use keyguard::http::health::router;
+use keyguard::http::limits::ConnectionLimits;
+use keyguard::http::server::{Drained, Transport};
+use keyguard::sources::source::Readiness;
 use keyguard::telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::harness::{certificate, serve, within};
 
@@ -16,7 +19,7 @@ use super::harness::{certificate, serve, within};
 struct Cluster(AtomicBool);
 
 impl Readiness for Cluster {
-    async fn cluster_answers(&self) -> Result<(), String> {
+    async fn answers(&self) -> Result<(), String> {
         match self.0.load(Ordering::Relaxed) {
             true => Ok(()),
             false => Err("connection refused".to_owned()),
@@ -27,16 +30,21 @@ impl Readiness for Cluster {
 #[tokio::test]
 async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draining() {
     let (certificate, _) = certificate();
-    let (cluster, draining) = (Arc::new(Cluster::default()), Draining::default());
-    let service = service(
+    let (cluster, draining) = (Arc::new(Cluster::default()), CancellationToken::new());
+    let router = router(
         Arc::clone(&cluster),
         Arc::new(certificate),
         Arc::default(),
         Arc::new(Metrics::new()),
         draining.clone(),
     );
-    let (address, stop, served) =
-        serve(Transport::Plain, service, Limits::default(), &draining).await;
+    let (address, stop, served) = serve(
+        Transport::Plain,
+        router,
+        ConnectionLimits::default(),
+        &draining,
+    )
+    .await;
     let get = async |path: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request =
@@ -68,7 +76,7 @@ async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draini
         (status.as_str(), body.as_str()),
         ("HTTP/1.1 200 OK", "ok\n")
     );
-    draining.begin();
+    draining.cancel();
     let (status, _, body) = get("/readyz").await;
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
     assert_eq!(body, "draining: keyguard is about to end\n");

@@ -1,6 +1,7 @@
 //! The end: who may finish, who is closed, who is cut.
 
-use keyguard::http::listener::{Drained, Limits};
+use keyguard::http::limits::ConnectionLimits;
+use keyguard::http::server::Drained;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -8,12 +9,11 @@ use super::client::Protocol;
 use super::harness::{NEVER, SOON, Server, Setup, within};
 
 async fn start(drain_timeout: std::time::Duration) -> Server {
-    let limits = Limits {
+    let limits = ConnectionLimits {
         tls_handshake_timeout: NEVER,
-        header_timeout: NEVER,
         idle_timeout: NEVER,
         drain_timeout,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     Server::start(Setup {
         limits,
@@ -88,7 +88,7 @@ async fn while_draining_http_2_is_sent_elsewhere_and_whoever_comes_is_answered()
     let waiting = tokio::spawn(async move { (busy.review("wait").await, busy.connection) });
     server.is_waiting().await;
 
-    server.draining.begin();
+    server.draining.cancel();
     within("GOAWAY", idle.connection).await.unwrap();
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let mut newcomer = server.client(protocol).await;

@@ -6,61 +6,45 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-use crate::http::activity::Activity;
-use crate::http::connection::Server;
-use crate::http::connections::Connections;
-use crate::http::health::Draining;
-use crate::http::http_service::HttpService;
-use crate::live::Live;
+use super::connections::{Connections, Usage};
+use super::limits::ConnectionLimits;
 use crate::telemetry::metrics::Metrics;
+use crate::tls::client_certificates::ClientRefusal;
 
 /// How many connections the kernel keeps until they are accepted, if its own limit (`net.core.somaxconn`) allows.
 /// With tokio's 128 a burst loses connection attempts, and the API server tries again only after a second.
 const BACKLOG: u32 = 4096;
 /// The first and the longest pause after the operating system refuses a connection.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-
-/// What one connection, and all together, may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most connections at once. Beyond it the one that does least makes room.
-    pub max_connections: usize,
-    /// How long a TLS handshake may take.
-    pub tls_handshake_timeout: Duration,
-    /// How long an HTTP/1 header may take from its first byte.
-    pub header_timeout: Duration,
-    /// How long a connection may stay without a request. More than the 90 s for which kube-apiserver keeps an idle
-    /// one: it must be the client that closes, or a review gets lost that is sent just then.
-    ///
-    /// Source: `IdleConnTimeout` of Go's `http.DefaultTransport`, which apimachinery's `SetTransportDefaults` takes.
-    pub idle_timeout: Duration,
-    /// How long requests in progress may take to end once the server stops.
-    pub drain_timeout: Duration,
-    /// The most bytes of a request line and headers.
-    pub max_header_bytes: usize,
-    /// The most requests at once on one HTTP/2 connection.
-    pub max_concurrent_streams: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_connections: 1024,
-            tls_handshake_timeout: Duration::from_secs(5),
-            header_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(120),
-            drain_timeout: Duration::from_secs(10),
-            max_header_bytes: 32 * 1024,
-            max_concurrent_streams: 100,
-        }
-    }
-}
+/// What is read at once over HTTP/1. A header must fit; bodies pass through it.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// The same for a header over HTTP/2.
+const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// What an HTTP/2 client may send before it is read: of one request, and of all on a connection.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What is kept of an HTTP/2 answer that the client is slow to take.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What connections speak.
 #[derive(Clone)]
@@ -161,41 +145,41 @@ impl Bound {
         self.address
     }
 
-    /// Serves `service` until `shutdown`, each connection within the limits in force when it opens; then accepts no more,
-    /// closes idle connections, and waits for requests in progress up to the drain timeout.
+    /// Serves `router` until `shutdown`, each connection within the limits in force when it opens; then accepts no more,
+    /// closes idle connections, and waits for requests in progress up to the drain timeout. HTTP/2 clients are sent
+    /// elsewhere as soon as `draining` is cancelled.
     pub async fn serve(
         self,
         transport: Transport,
-        service: impl HttpService,
-        limits: Arc<Live<Limits>>,
-        draining: Draining,
+        router: Router,
+        limits: Arc<ArcSwap<ConnectionLimits>>,
+        draining: CancellationToken,
         shutdown: impl Future<Output = ()>,
     ) -> Drained {
-        let (stop, stopping) = watch::channel(false);
-        let mut connections = Connections::new();
+        let stopping = CancellationToken::new();
+        let mut connections = Connections::default();
         let server = Server {
             transport,
-            service,
-            limits: limits.get(),
+            router,
             draining,
-            stopping,
+            stopping: stopping.clone(),
         };
         tokio::select! {
             biased;
-            () = pin!(shutdown) => {}
+            () = shutdown => {}
             () = self.accept(&server, &limits, &mut connections) => {}
         }
         drop(self.listener);
-        stop.send_replace(true);
-        let cut = connections.drain(limits.get().drain_timeout).await;
+        stopping.cancel();
+        let cut = connections.drain(limits.load().drain_timeout).await;
         Drained { cut }
     }
 
     /// Accepts for ever. No error ends it: they are about one connection, or pass.
     async fn accept(
         &self,
-        server: &Server<impl HttpService>,
-        limits: &Live<Limits>,
+        server: &Server,
+        limits: &ArcSwap<ConnectionLimits>,
         connections: &mut Connections,
     ) {
         let mut pause = PAUSES.0;
@@ -208,15 +192,11 @@ impl Bound {
             match accepted {
                 Ok((stream, _)) => {
                     pause = PAUSES.0;
-                    let limits = limits.get();
+                    let limits = **limits.load();
                     connections.make_room(limits.max_connections).await;
-                    let activity = Activity::new();
-                    let server = Server {
-                        limits,
-                        ..server.clone()
-                    };
-                    let task = server.serve(stream, Arc::clone(&activity));
-                    connections.open(activity, task);
+                    let usage = Usage::new();
+                    let task = server.clone().serve(stream, limits, Arc::clone(&usage));
+                    connections.open(usage, task);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -227,6 +207,118 @@ impl Bound {
             }
         }
     }
+}
+
+/// Serves the connections of one listener.
+#[derive(Clone)]
+struct Server {
+    transport: Transport,
+    router: Router,
+    /// Cancelled when clients are to go elsewhere.
+    draining: CancellationToken,
+    /// Cancelled when no further request is wanted.
+    stopping: CancellationToken,
+}
+
+impl Server {
+    /// Serves `stream` until it ends. What goes wrong with it is its peer's affair, and logged at debug only.
+    async fn serve(self, stream: TcpStream, limits: ConnectionLimits, usage: Arc<Usage>) {
+        // An answer is one small write: held back for a next one it would only come late.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        let Transport::Tls { config, metrics } = &self.transport else {
+            let http = http(&limits).http1_only();
+            return Box::pin(self.requests(http, stream, usage)).await;
+        };
+        let _open = metrics.connection_opens();
+        let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+        let shaken = tokio::select! {
+            () = self.stopping.cancelled() => return,
+            shaken = timeout(limits.tls_handshake_timeout, handshake) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => {
+                let http = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => http(&limits).http2_only(),
+                    _ => http(&limits).http1_only(),
+                };
+                // Boxed, so that a connection that never gets this far does not take its room.
+                Box::pin(self.requests(http, stream, usage)).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "TLS handshake");
+                if let Some(refusal) = ClientRefusal::of(&error) {
+                    metrics.client_refused(refusal);
+                }
+                metrics.tls_handshake_failed();
+            }
+            Err(elapsed) => {
+                tracing::debug!(error = %elapsed, "TLS handshake");
+                metrics.tls_handshake_failed();
+            }
+        }
+    }
+
+    /// Answers the requests of one connection, until it ends or is asked to.
+    async fn requests<T>(&self, http: auto::Builder<TokioExecutor>, stream: T, usage: Arc<Usage>)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = service_fn(|request: Request<Incoming>| {
+            let in_progress = usage.request_begins();
+            let answer = self.router.clone().oneshot(request.map(Body::new));
+            async move {
+                let answer = answer.await;
+                drop(in_progress);
+                answer
+            }
+        });
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return log(ended),
+            () = self.is_to_end(http.is_http2_available()) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        log(connection.await);
+    }
+
+    /// GOAWAY loses nothing: what a client sent before it read it is answered. So HTTP/2 ends as soon as the server drains;
+    /// but a client that comes only then has no other replica yet, and stays until the end. HTTP/1 is asked with each
+    /// answer to connect anew: to close an idle connection would lose a request that is on its way just then.
+    async fn is_to_end(&self, is_http2: bool) {
+        let goes_early = is_http2 && !self.draining.is_cancelled();
+        tokio::select! {
+            () = self.draining.cancelled(), if goes_early => {}
+            () = self.stopping.cancelled() => {}
+        }
+    }
+}
+
+fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection");
+    }
+}
+
+fn http(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        // It runs while a connection is idle too.
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(READ_BUFFER_BYTES);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    http
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
