@@ -27,7 +27,7 @@ tests:
 oracle states="20000":
     KEYGUARD_ORACLE_VERSIONS=all KEYGUARD_ORACLE_STATES={{states}} cargo test --test it oracle -- --nocapture
 
-# The chart's webhooks from the program, deploy/manifests from the chart; needs helm
+# Tables, schemas and webhooks from the program, deploy/manifests from the chart; needs helm
 render:
     deploy/render
 

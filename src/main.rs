@@ -4,8 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use keyguard::cli::token::{self, TokenCommand};
-use keyguard::cli::{Cli, Command};
+use keyguard::cli::{Cli, Command, ConfigCommand};
 use keyguard::commands;
+use keyguard::config::Config;
+
+/// glibc keeps what a burst freed for the next one; this gives it back within milliseconds.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // What goes wrong repeats paths, addresses and names.
@@ -34,6 +39,10 @@ fn main() -> ExitCode {
         Command::WebhookConfig(arguments) => commands::webhook_config::render(&arguments)
             .map_err(anyhow::Error::from)
             .and_then(|yaml| Ok(print(&yaml)?)),
+        Command::Config(config) => {
+            let ConfigCommand::Schema = config.command;
+            print(&format!("{:#}\n", Config::schema())).map_err(anyhow::Error::from)
+        }
         Command::SelfTest(arguments) => commands::self_test::run(&arguments)
             .map_err(anyhow::Error::from)
             .and_then(|report| Ok(print(&report)?)),

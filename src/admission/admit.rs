@@ -13,7 +13,8 @@ use crate::admission::password_checks::PasswordChecks;
 use crate::admission::verification::Reads;
 use crate::http::reviews::{Answer, ReviewMode, Reviewer};
 use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source};
-use crate::telemetry::metrics::{Metrics, ReadOutcome};
+use crate::telemetry::labels::ReadOutcome;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record;
 use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
 use keyguard_core::policy::decide::Policy;
@@ -221,7 +222,7 @@ impl<S: Source> Admission<S> {
     }
 
     pub(crate) fn count_secret(&self, read: &SecretRead) {
-        self.metrics.secret_read(match read {
+        self.metrics.secret_reads.inc(match read {
             SecretRead::Found(_) => ReadOutcome::Found,
             SecretRead::Missing => ReadOutcome::Missing,
             SecretRead::Unread(unread) => outcome(unread),
@@ -229,7 +230,7 @@ impl<S: Source> Admission<S> {
     }
 
     pub(crate) fn count_config_map(&self, read: &ConfigMapRead) {
-        self.metrics.config_map_read(match read {
+        self.metrics.config_map_reads.inc(match read {
             ConfigMapRead::Found(_) => ReadOutcome::Found,
             ConfigMapRead::Missing => ReadOutcome::Missing,
             ConfigMapRead::Unread(unread) => outcome(unread),

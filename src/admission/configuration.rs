@@ -15,8 +15,8 @@ use crate::http::limits::{ConnectionLimits, RequestLimits};
 use crate::http::reviews::Serving;
 use crate::sources::any_source::AnySource;
 use crate::sources::source::Bound;
-use crate::telemetry::config_metrics::ConfigOutcome;
-use crate::telemetry::follower_metrics::Follower;
+use crate::telemetry::labels::ConfigOutcome;
+use crate::telemetry::labels::Follower;
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
 
@@ -91,23 +91,18 @@ impl Configuration {
     fn apply(&self, config: Config) {
         let before = self.config.load_full();
         self.store(config);
-        self.metrics.config_reloaded(ConfigOutcome::Applied);
+        self.metrics.config_reloads.inc(ConfigOutcome::Applied);
         tracing::info!("another configuration is in force");
         let after = self.config.load_full();
-        let exempt = |config: &Config| {
-            let policy = &config.policy;
-            (
-                policy.exempt_namespaces.clone(),
-                policy.exempt_namespace_labels.clone(),
-            )
-        };
-        if exempt(&before) != exempt(&after) {
+        if before.exempt_namespaces != after.exempt_namespaces
+            || before.exempt_namespace_labels != after.exempt_namespace_labels
+        {
             tracing::info!(
                 "exempt namespaces changed: print the webhook configuration again, which tells the API server how to \
                  ask about them"
             );
         }
-        if before.policy.guard != after.policy.guard {
+        if before.guard != after.guard {
             tracing::info!(
                 "guard changed: print the webhook configuration again, by which the API server knows what to ask about"
             );
@@ -118,7 +113,7 @@ impl Configuration {
     }
 
     fn refuse(&self, error: &ConfigError) {
-        self.metrics.config_reloaded(ConfigOutcome::Refused);
+        self.metrics.config_reloads.inc(ConfigOutcome::Refused);
         tracing::error!(
             reason = %error,
             "another configuration is refused; the one before stays"
@@ -133,30 +128,27 @@ fn serving(
     passwords: &Arc<PasswordChecks>,
 ) -> Serving<Admission<AnySource>> {
     let Config {
-        policy,
-        limits,
-        timeouts,
-        ..
+        limits, timeouts, ..
     } = config;
     let admission = Admission {
-        policy: policy.clone(),
-        source: source.reading_up_to(limits.max_secret_bytes),
-        max_json_depth: limits.max_json_depth,
-        lookup_timeout: timeouts.lookup,
-        reads: Semaphore::new(limits.max_concurrent_secret_reads),
+        policy: config.policy(),
+        source: source.reading_up_to(*limits.max_secret_bytes),
+        max_json_depth: *limits.max_json_depth,
+        lookup_timeout: *timeouts.lookup,
+        reads: Semaphore::new(*limits.max_concurrent_secret_reads),
         bound: Bound {
-            workloads: limits.max_workloads,
-            bytes: limits.max_workload_bytes,
+            workloads: *limits.max_workloads,
+            bytes: *limits.max_workload_bytes,
         },
         searches: Semaphore::new(CONCURRENT_SEARCHES),
         passwords: Arc::clone(passwords),
         metrics: Arc::clone(metrics),
     };
     let limits = RequestLimits {
-        max_body_bytes: limits.max_body_bytes,
-        max_body_bytes_in_flight: limits.max_body_bytes_in_flight,
-        body_timeout: timeouts.body,
-        max_requests: limits.max_concurrent_requests,
+        max_body_bytes: *limits.max_body_bytes,
+        max_body_bytes_in_flight: *limits.max_body_bytes_in_flight,
+        body_timeout: *timeouts.body,
+        max_requests: *limits.max_concurrent_requests,
     };
     Serving::new(admission, limits)
 }
@@ -166,10 +158,10 @@ fn connections(config: &Config) -> ConnectionLimits {
         limits, timeouts, ..
     } = config;
     ConnectionLimits {
-        max_connections: limits.max_connections,
-        tls_handshake_timeout: timeouts.tls_handshake,
-        idle_timeout: timeouts.idle,
-        drain_timeout: timeouts.drain,
+        max_connections: *limits.max_connections,
+        tls_handshake_timeout: *timeouts.tls_handshake,
+        idle_timeout: *timeouts.idle,
+        drain_timeout: *timeouts.drain,
         ..ConnectionLimits::default()
     }
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::admission::admit::{Admission, outcome};
 use crate::sources::source::{SecretRead, Source};
-use crate::telemetry::metrics::ReadOutcome;
+use crate::telemetry::labels::ReadOutcome;
 use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;
@@ -197,7 +197,7 @@ impl<S: Source> Admission<S> {
                 unlisted: Some(unlisted(None, Unread::Garbled)),
             }
         };
-        self.metrics.workloads_searched(match &users.unlisted {
+        self.metrics.workload_searches.inc(match &users.unlisted {
             Some(Unlisted {
                 why: Unread::TooMany,
                 ..

@@ -14,7 +14,7 @@ use crate::certificates::kept::Authority;
 use crate::certificates::registration::Registration;
 use crate::certificates::secret::{Contents, KeptSecret};
 use crate::sources::cluster::{Cluster, Written};
-use crate::telemetry::certificate_metrics::{Kind, WriteOutcome};
+use crate::telemetry::labels::{Kind, WriteOutcome};
 use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;

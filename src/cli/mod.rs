@@ -42,6 +42,8 @@ pub enum Command {
     /// By it the API server calls keyguard: two narrow webhooks, for argocd-cm and for workloads that
     /// mention a credential, and for nothing else.
     WebhookConfig(WebhookConfig),
+    /// About the configuration file
+    Config(ConfigArguments),
     /// Prove through the API server that a bad change is refused and a good one is not
     ///
     /// Tries both as dry runs, under the account of the pod or the kubeconfig, which must have the right
@@ -233,6 +235,21 @@ pub struct Target {
     /// A Service, with its port when that is not 443
     #[arg(long, value_name = "NAMESPACE/NAME[:PORT]", env = "KEYGUARD_SERVICE")]
     pub service: Option<String>,
+}
+
+/// Arguments of `keyguard config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// What `keyguard config` can do.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the JSON Schema of the configuration file, for an editor
+    Schema,
 }
 
 /// Arguments of `keyguard self-test`.

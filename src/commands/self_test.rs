@@ -54,14 +54,19 @@ pub enum SelfTestError {
 pub fn run(arguments: &cli::SelfTest) -> Result<String, SelfTestError> {
     let config = Config::load(arguments.config.as_deref())?;
     let namespace = &arguments.namespace;
-    if !is_object_name(namespace) || config.policy.exempt_namespaces.contains(namespace) {
+    if !is_object_name(namespace)
+        || config
+            .exempt_namespaces
+            .iter()
+            .any(|exempt| **exempt == **namespace)
+    {
         return Err(SelfTestError::Namespace(namespace.clone()));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let most = config.limits.max_secret_bytes;
+        let most = *config.limits.max_secret_bytes;
         let kubeconfig: Option<&Path> = arguments.kubeconfig.as_deref();
         let cluster = match kubeconfig {
             Some(path) => Cluster::from_kubeconfig(path, most).await?,
@@ -82,7 +87,7 @@ pub fn run(arguments: &cli::SelfTest) -> Result<String, SelfTestError> {
 
 async fn attempt(cluster: &Cluster, namespace: &str, config: &Config) -> Result<String, String> {
     let mut report = String::new();
-    for change in changes(namespace, &config.policy) {
+    for change in changes(namespace, &config.policy()) {
         let path = &change.path;
         let asked = timeout(MOST_FOR_ONE, cluster.dry_run_create(path, &change.object)).await;
         let answer = asked.unwrap_or(Err(Unread::Timeout));

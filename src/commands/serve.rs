@@ -107,7 +107,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         )
         .await?;
         let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
-        let source = source(kubeconfig, state, config.limits.max_secret_bytes).await?;
+        let source = source(kubeconfig, state, *config.limits.max_secret_bytes).await?;
         let (terminate, interrupt) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
@@ -195,7 +195,10 @@ impl Server {
     /// Serves until `stopping` is requested, then drains and returns.
     pub async fn serve(self, configuration: &Configuration, stopping: &Stopping) {
         if let Some(pair) = self.certificate.pair() {
-            configuration.metrics.certificate_not_after(pair.life().to);
+            configuration
+                .metrics
+                .certificate_not_after
+                .set(pair.life().to);
         }
         let Configuration {
             serving,
@@ -233,7 +236,7 @@ impl Server {
         let stopped = CancellationToken::new();
         let grace = async {
             draining.cancelled().await;
-            let grace = config.load().timeouts.drain_grace;
+            let grace = *config.load().timeouts.drain_grace;
             tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
             tokio::select! {
                 () = sleep(grace) => {}

@@ -1,40 +1,18 @@
 //! What the operator decided: defaults, the configuration file, all of its faults at once.
 
-mod accounts;
-mod certificates;
-mod guard;
-mod limits;
-mod section;
-mod timeouts;
-mod verify;
+mod bounded;
+mod names;
+mod settings;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use serde_json::Value;
+use schemars::generate::SchemaSettings;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use keyguard_core::policy::credentials::OnError;
-use keyguard_core::policy::decide::{DryRun, Policy};
-use keyguard_core::policy::namespace_label::NamespaceLabel;
-
-pub use self::certificates::Certificates;
-pub use self::limits::Limits;
-use self::section::Section;
-pub use self::timeouts::Timeouts;
-
-/// The whole configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// What is decided, and how.
-    pub policy: Policy,
-    /// How much is accepted.
-    pub limits: Limits,
-    /// How long anything may take.
-    pub timeouts: Timeouts,
-    /// How the certificate is kept up to date.
-    pub certificates: Certificates,
-}
+pub use self::settings::{Certificates, Config, Guard, Limits, Timeouts, Verify};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, Error)]
@@ -98,93 +76,67 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(path: &str, text: &str) -> Result<Config, ConfigError> {
-        let value: Option<Value> =
-            serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
-                path: path.to_owned(),
-                problem: error
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned(),
-            })?;
-        let mut config = Config::default();
-        let mut faults = Vec::new();
-        if let Some(value) = value {
-            read(&value, &mut config, &mut faults);
-        }
-        if faults.is_empty() {
-            return Ok(config);
-        }
-        Err(ConfigError::Faults {
-            path: path.to_owned(),
-            faults,
-        })
+        let path = path.to_owned();
+        let mut value: Value = match serde_saphyr::from_str::<Option<Value>>(text) {
+            Ok(value) => value.unwrap_or_else(|| Value::Object(Map::new())),
+            Err(error) => {
+                let problem = error.to_string();
+                let problem = problem.lines().next().unwrap_or_default().to_owned();
+                return Err(ConfigError::Syntax { path, problem });
+            }
+        };
+        remove_nulls(&mut value);
+        let read = Config::deserialize(&value);
+        let faults = match read {
+            Ok(config) => match config.contradictions() {
+                faults if faults.is_empty() => return Ok(config),
+                faults => faults,
+            },
+            Err(error) => match faults(&value) {
+                faults if faults.is_empty() => vec![error.to_string()],
+                faults => faults,
+            },
+        };
+        Err(ConfigError::Faults { path, faults })
+    }
+
+    /// The JSON Schema of the configuration file (draft 2020-12), with defaults.
+    pub fn schema() -> Value {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        settings
+            .into_generator()
+            .into_root_schema_for::<Config>()
+            .to_value()
     }
 }
 
-fn read(value: &Value, config: &mut Config, faults: &mut Vec<String>) {
-    let Some(mut root) = Section::of("", value, faults) else {
-        return;
+/// A setting that is not given a value has its default.
+fn remove_nulls(value: &mut Value) {
+    if let Value::Object(map) = value {
+        map.retain(|_, value| !value.is_null());
+        map.values_mut().for_each(remove_nulls);
+    }
+}
+
+/// What is wrong with each setting, read alone: reading all at once ends at the first fault.
+fn faults(value: &Value) -> Vec<String> {
+    let Value::Object(root) = value else {
+        return vec!["the file must be a map of settings".to_owned()];
     };
-    let policy = &mut config.policy;
-    accounts::read(&mut root, &mut policy.protected_accounts);
-    root.choice(
-        "dryRun",
-        &mut policy.dry_run,
-        &[("warn", DryRun::Warn), ("enforce", DryRun::Enforce)],
-    );
-    root.choice(
-        "onError",
-        &mut policy.on_error,
-        &[("deny", OnError::Deny), ("allow", OnError::Allow)],
-    );
-    root.strings("exemptUsers", &mut policy.exempt_users);
-    root.strings("exemptGroups", &mut policy.exempt_groups);
-    let mut labels = Vec::new();
-    root.strings("exemptNamespaceLabels", &mut labels);
-    for label in &labels {
-        match NamespaceLabel::parse(label) {
-            Some(label) => policy.exempt_namespace_labels.push(label),
-            None => root.fault(
-                "exemptNamespaceLabels",
-                &format!("{label:?} cannot be a label; write KEY=VALUE"),
-            ),
-        }
-    }
-    root.strings("breakGlassGroups", &mut policy.break_glass_groups);
-    root.rules("rules", &mut policy.modes);
-    let lists = [
-        ("exemptUsers", &policy.exempt_users),
-        ("exemptGroups", &policy.exempt_groups),
-        ("breakGlassGroups", &policy.break_glass_groups),
-    ];
-    for (key, names) in lists {
-        if names.iter().any(String::is_empty) {
-            root.fault(key, "a name cannot be empty");
-        }
-    }
-    root.namespaces("exemptNamespaces", &mut policy.exempt_namespaces);
-    if let Some(mut section) = root.section("guard") {
-        guard::read(&mut section, &mut policy.guard);
-        section.end();
-    }
-    if let Some(mut limits) = root.section("limits") {
-        config
-            .limits
-            .read(&mut limits, &mut policy.max_secret_reads);
-        limits.end();
-    }
-    verify::read(&mut root, &mut policy.argocd_namespace);
-    if let Some(mut timeouts) = root.section("timeouts") {
-        config.timeouts.read(&mut timeouts);
-        timeouts.end();
-    }
-    if let Some(mut certificates) = root.section("certificates") {
-        config.certificates.read(&mut certificates);
-        certificates.end();
-    }
-    root.end();
+    let alone = root.iter().flat_map(|(section, value)| match value {
+        Value::Object(map) if !map.is_empty() => map
+            .iter()
+            .map(|(key, value)| (format!("{section}.{key}"), json!({section: {key: value}})))
+            .collect(),
+        value => vec![(section.clone(), json!({section: value}))],
+    });
+    alone
+        .filter_map(|(place, value)| {
+            let error = Config::deserialize(value).err()?;
+            Some(format!("{place}: {error}"))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -193,6 +145,7 @@ mod tests {
 
     use super::*;
     use crate::certificates::plan::Terms;
+    use keyguard_core::policy::credentials::OnError;
     use keyguard_core::policy::guard::Guard;
     use keyguard_core::policy::rules::{Mode, Rule};
 
@@ -221,46 +174,46 @@ timeouts: {tlsHandshake: 1s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, 
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
         let config = Config::parse("test", yaml).unwrap();
-        assert_eq!(config.policy.protected_accounts, ["admin", "bot"]);
-        assert_eq!(config.policy.on_error, OnError::Allow);
-        assert_eq!(config.policy.modes.of(Rule::SecretMissing), Mode::Warn);
-        assert_eq!(config.policy.modes.of(Rule::ApiKeyRemoved), Mode::Audit);
-        assert_eq!(config.policy.exempt_groups, ["platform"]);
-        let label = config.policy.exempt_namespace_labels[0].to_string();
+        let policy = config.policy();
+        assert_eq!(policy.protected_accounts, ["admin", "bot"]);
+        assert_eq!(policy.on_error, OnError::Allow);
+        assert_eq!(policy.modes.of(Rule::SecretMissing), Mode::Warn);
+        assert_eq!(policy.modes.of(Rule::ApiKeyRemoved), Mode::Audit);
+        assert_eq!(policy.exempt_groups, ["platform"]);
+        let label = policy.exempt_namespace_labels[0].to_string();
         assert_eq!(label, "team=sandbox");
-        assert_eq!(config.policy.break_glass_groups, ["on-call"]);
-        assert_eq!(config.policy.argocd_namespace.as_deref(), Some("argocd"));
-        assert_eq!(config.policy.max_secret_reads, 4);
-        assert_eq!(config.limits.max_body_bytes, 2048);
-        assert_eq!(config.limits.max_body_bytes_in_flight, 4096);
-        assert_eq!(config.limits.max_concurrent_secret_reads, 5);
-        assert_eq!(config.limits.max_workloads, 6);
-        assert_eq!(config.limits.max_workload_bytes, 7000);
+        assert_eq!(policy.break_glass_groups, ["on-call"]);
+        assert_eq!(policy.argocd_namespace.as_deref(), Some("argocd"));
+        assert_eq!(policy.max_secret_reads, 4);
+        assert_eq!(*config.limits.max_body_bytes, 2048);
+        assert_eq!(*config.limits.max_body_bytes_in_flight, 4096);
+        assert_eq!(*config.limits.max_concurrent_secret_reads, 5);
+        assert_eq!(*config.limits.max_workloads, 6);
+        assert_eq!(*config.limits.max_workload_bytes, 7000);
         let guard = Guard {
             secrets: true,
             accounts_in_use: true,
             argocd_secret: true,
             runtime_namespaces: vec!["gitops".to_owned()],
         };
-        assert_eq!(config.policy.guard, guard);
-        assert_eq!(config.timeouts.lookup, Duration::from_millis(250));
-        assert_eq!(config.timeouts.drain_grace, Duration::ZERO);
-        let certificates = Certificates {
-            terms: Terms {
-                authority: Duration::from_secs(60),
-                leaf: Duration::from_secs(30),
-                overlap: Duration::from_secs(1),
-            },
-            check_interval: Duration::from_millis(100),
+        assert_eq!(policy.guard, guard);
+        assert_eq!(*config.timeouts.lookup, Duration::from_millis(250));
+        assert_eq!(*config.timeouts.drain_grace, Duration::ZERO);
+        let terms = Terms {
+            authority: Duration::from_secs(60),
+            leaf: Duration::from_secs(30),
+            overlap: Duration::from_secs(1),
         };
-        assert_eq!(config.certificates, certificates);
+        assert_eq!(config.certificates.terms(), terms);
+        let interval = *config.certificates.check_interval;
+        assert_eq!(interval, Duration::from_millis(100));
         let json = Config::parse(
             "test",
             r#"{"onError": "allow", "limits": {"maxConnections": 2}}"#,
         )
         .unwrap();
         assert_eq!(
-            (json.policy.on_error, json.limits.max_connections),
+            (json.on_error, *json.limits.max_connections),
             (OnError::Allow, 2)
         );
     }
@@ -291,21 +244,21 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
             "exemptUsers: a name cannot be empty",
             "exemptNamespaces:",
             "exemptNamespaceLabels:",
-            "rules: there is no rule \"accounts/none\"",
-            "rules: the mode of \"credentials/value-malformed\"",
-            "guard.secrets: must be true or false",
-            "guard.accountsInUse: must be true or false",
+            "rules.accounts/none: there is no rule \"accounts/none\"",
+            "rules.credentials/value-malformed: unknown variant `loud`, expected one of `enforce`, `warn`, `audit`",
+            "guard.secrets: invalid type: integer `1`, expected a boolean",
+            "guard.accountsInUse:",
             "guard.runtimeNamespaces: \"A_b\" cannot be a namespace",
-            "guard.more: no such setting",
+            "guard.more: unknown field `more`, expected one of `secrets`",
             "limits.maxBodyBytes:",
             "limits.maxConnections:",
-            "limits.more: no such setting",
+            "limits.more: unknown field",
             "timeouts.body:",
             "timeouts.lookup:",
             "certificates.checkInterval:",
             "certificates.lifetime:",
             "certificates.caLifetime:",
-            "surprise: no such setting",
+            "surprise: unknown field `surprise`, expected one of `protectedAccounts`",
         ];
         assert_eq!(faults.len(), places.len(), "{faults:#?}");
         for place in places {
@@ -324,5 +277,113 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
             assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
             assert_eq!(error.to_string().lines().count(), 1);
         }
+    }
+
+    #[test]
+    fn only_names_that_an_account_can_have_are_protected_each_once() {
+        let long = "a".repeat(236);
+        let table = [
+            ("[admin]", None),
+            ("[admin, bot_1, Cap-2]", None),
+            (&*format!("[{long}]"), None),
+            (&*format!("[{long}a]"), Some("at most 236 characters")),
+            ("[]", Some("must name at least one account; to refuse no")),
+            ("['']", Some("a name cannot be empty")),
+            ("[admin, admin]", Some("\"admin\" is there twice")),
+            ("[accounts.admin]", Some("\"accounts.admin\" has a dot")),
+            ("[' admin']", Some("\" admin\" cannot be an account")),
+            ("['proj:a:b']", Some("\"proj:a:b\" cannot be an account")),
+            ("['ädmin']", Some("letters, digits, - and _ only")),
+            ("[\"a\\nb\"]", Some("\"a\\nb\" cannot be an account")),
+        ];
+        for (list, expected) in table {
+            match (
+                Config::parse("test", &format!("protectedAccounts: {list}")),
+                expected,
+            ) {
+                (Ok(_), None) => {}
+                (Err(ConfigError::Faults { faults, .. }), Some(expected)) => {
+                    assert_eq!(faults.len(), 1, "{list}: {faults:?}");
+                    assert!(faults[0].starts_with("protectedAccounts: "), "{faults:?}");
+                    assert!(faults[0].contains(expected), "{list}: {faults:?}");
+                }
+                (other, _) => panic!("{list}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn settings_must_fit_together() {
+        for (text, expected) in [
+            (
+                "limits: {maxBodyBytes: 4096, maxBodyBytesInFlight: 4096}",
+                None,
+            ),
+            (
+                "limits: {maxBodyBytes: 4097, maxBodyBytesInFlight: 4096}",
+                Some("at least maxBodyBytes"),
+            ),
+            ("limits: {maxBodyBytes: 67108864}", None),
+            (
+                "limits: {maxBodyBytes: 67108865}",
+                Some("at least maxBodyBytes"),
+            ),
+            (
+                "limits: {maxBodyBytesInFlight: 8388607}",
+                Some("at least maxBodyBytes"),
+            ),
+            (
+                "certificates: {overlap: 5s, checkInterval: 2s}",
+                Some("at least three times checkInterval"),
+            ),
+            (
+                "certificates: {overlap: 11s, caLifetime: 60s, lifetime: 60s}",
+                Some("at most a sixth of caLifetime"),
+            ),
+        ] {
+            let parsed = Config::parse("test", text);
+            let told = parsed.err().map(|error| error.to_string());
+            let fits = match (&told, expected) {
+                (None, None) => true,
+                (Some(told), Some(expected)) => told.contains(expected),
+                _ => false,
+            };
+            assert!(fits, "{text}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_verified_unless_a_namespace_is_named() {
+        for (text, expected) in [
+            ("verify: {argocdNamespace: argocd}", Some("argocd")),
+            ("verify: {argocdNamespace: ''}", None),
+            ("verify: {argocdNamespace: }", None),
+            ("verify: {}", None),
+            ("verify:", None),
+            ("{}", None),
+        ] {
+            let config = Config::parse("test", text).unwrap();
+            assert_eq!(
+                config.policy().argocd_namespace.as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+        let one = "verify.argocdNamespace: \"a.b\" cannot be a namespace";
+        assert_eq!(faults("verify: {argocdNamespace: a.b}"), [one]);
+        assert_eq!(faults("verify: {argocdNamespace: [a]}").len(), 1);
+        assert_eq!(faults("verify: true").len(), 1);
+    }
+
+    #[test]
+    fn the_schema_takes_the_defaults_and_refuses_what_is_not_a_setting() {
+        let schema = Config::schema();
+        assert_eq!(schema["additionalProperties"], false);
+        let limits = &schema["properties"]["limits"]["properties"];
+        assert_eq!(limits["maxConnections"]["maximum"], 65_536);
+        assert_eq!(limits["maxConnections"]["default"], 1024);
+        let timeouts = &schema["properties"]["timeouts"]["properties"];
+        assert_eq!(timeouts["body"]["default"], "3s");
+        assert_eq!(schema["properties"]["onError"]["oneOf"][0]["const"], "deny");
     }
 }

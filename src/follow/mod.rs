@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::telemetry::follower_metrics::Follower;
+use crate::telemetry::labels::Follower;
 use crate::telemetry::metrics::Metrics;
 
 /// Looks each `interval`, for ever, on a thread that may block, as files may be on a disk that stands still; what a look
@@ -25,9 +25,9 @@ pub(super) async fn follow<T: Send + 'static>(
         let looked = spawn_blocking(look.clone()).await;
         let applied = looked.map(|look| catch_unwind(AssertUnwindSafe(|| apply(look))));
         if !matches!(applied, Ok(Ok(()))) {
-            metrics.follower_failed(follower);
+            metrics.follower_faults.inc(follower);
             tracing::error!(
-                follower = follower.name(),
+                follower = <&str>::from(follower),
                 "a fault in keyguard ended a look, which the log has; what was in force stays, and the next look comes"
             );
         }

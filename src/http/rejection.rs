@@ -7,6 +7,8 @@ use axum::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
+use crate::telemetry::labels::RejectionReason;
+
 /// Why a request got no review.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Rejection {
@@ -46,26 +48,22 @@ pub enum Rejection {
     Panic,
 }
 
-/// The name of a [`Rejection`] in metrics; an answer carries it as an extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reason(pub &'static str);
-
 impl Rejection {
-    /// The name in metrics, and the HTTP status.
-    pub fn reason(&self) -> (Reason, StatusCode) {
-        let (reason, status) = match self {
-            Rejection::Path => ("path", StatusCode::NOT_FOUND),
-            Rejection::Method => ("method", StatusCode::METHOD_NOT_ALLOWED),
-            Rejection::MediaType => ("media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Rejection::BodyTooLarge(_) => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE),
-            Rejection::BodyTimeout(_) => ("body-timeout", StatusCode::REQUEST_TIMEOUT),
-            Rejection::BodyIncomplete => ("body-incomplete", StatusCode::BAD_REQUEST),
-            Rejection::Undecodable(_) => ("undecodable", StatusCode::BAD_REQUEST),
-            Rejection::Overload(_) => ("overload", StatusCode::TOO_MANY_REQUESTS),
-            Rejection::BodyMemory(_) => ("body-memory", StatusCode::TOO_MANY_REQUESTS),
-            Rejection::Panic => ("panic", StatusCode::INTERNAL_SERVER_ERROR),
-        };
-        (Reason(reason), status)
+    /// The label in metrics, and the HTTP status.
+    pub fn reason(&self) -> (RejectionReason, StatusCode) {
+        use RejectionReason as Reason;
+        match self {
+            Rejection::Path => (Reason::Path, StatusCode::NOT_FOUND),
+            Rejection::Method => (Reason::Method, StatusCode::METHOD_NOT_ALLOWED),
+            Rejection::MediaType => (Reason::MediaType, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Rejection::BodyTooLarge(_) => (Reason::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE),
+            Rejection::BodyTimeout(_) => (Reason::BodyTimeout, StatusCode::REQUEST_TIMEOUT),
+            Rejection::BodyIncomplete => (Reason::BodyIncomplete, StatusCode::BAD_REQUEST),
+            Rejection::Undecodable(_) => (Reason::Undecodable, StatusCode::BAD_REQUEST),
+            Rejection::Overload(_) => (Reason::Overload, StatusCode::TOO_MANY_REQUESTS),
+            Rejection::BodyMemory(_) => (Reason::BodyMemory, StatusCode::TOO_MANY_REQUESTS),
+            Rejection::Panic => (Reason::Panic, StatusCode::INTERNAL_SERVER_ERROR),
+        }
     }
 }
 
@@ -91,10 +89,9 @@ impl IntoResponse for Rejection {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use strum::VariantArray;
 
     use super::*;
-    use crate::telemetry::metrics::REJECTION_REASONS;
 
     #[test]
     fn every_rejection_is_one_line_with_an_error_status_and_a_reason_of_its_own() {
@@ -110,13 +107,13 @@ mod tests {
             Rejection::BodyMemory(64 << 20),
             Rejection::Panic,
         ];
-        let mut reasons = BTreeSet::new();
+        let mut reasons = Vec::new();
         for rejection in rejections {
-            let (Reason(reason), status) = rejection.reason();
+            let (reason, status) = rejection.reason();
             assert!(status.is_client_error() || rejection == Rejection::Panic);
             assert!(!rejection.to_string().contains('\n'), "{rejection}");
-            reasons.insert(reason);
+            reasons.push(reason);
         }
-        assert_eq!(reasons, BTreeSet::from(REJECTION_REASONS));
+        assert_eq!(reasons, RejectionReason::VARIANTS);
     }
 }

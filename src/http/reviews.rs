@@ -19,8 +19,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::body;
 use super::limits::RequestLimits;
-use super::rejection::{Reason, Rejection};
+use super::rejection::Rejection;
 use super::timeout_hint;
+use crate::telemetry::labels::RejectionReason;
 use crate::telemetry::metrics::Metrics;
 
 /// Where reviews are answered.
@@ -189,11 +190,18 @@ async fn finish(
 ) -> Response {
     let version = request.version();
     let mut response = next.run(request).await;
-    let reason = response.extensions().get::<Reason>();
-    if let Some(Reason(reason)) = reason {
-        metrics.rejected(reason);
+    let reason = response.extensions().get::<RejectionReason>().copied();
+    if let Some(reason) = reason {
+        metrics.requests_rejected.inc(reason);
     }
-    let is_unread = reason.is_some_and(|Reason(reason)| reason.starts_with("body-"));
+    let is_unread = matches!(
+        reason,
+        Some(
+            RejectionReason::BodyTooLarge
+                | RejectionReason::BodyTimeout
+                | RejectionReason::BodyMemory
+        )
+    );
     if version < Version::HTTP_2 && (is_unread || draining.is_cancelled()) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

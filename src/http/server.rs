@@ -26,7 +26,7 @@ use tower::ServiceExt;
 use super::connections::{Connections, Usage};
 use super::limits::ConnectionLimits;
 use crate::telemetry::metrics::Metrics;
-use crate::tls::client_certificates::ClientRefusal;
+use crate::tls::client_certificates;
 
 /// How many connections the kernel keeps until they are accepted, if its own limit (`net.core.somaxconn`) allows.
 /// With tokio's 128 a burst loses connection attempts, and the API server tries again only after a second.
@@ -248,14 +248,14 @@ impl Server {
             }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "TLS handshake");
-                if let Some(refusal) = ClientRefusal::of(&error) {
-                    metrics.client_refused(refusal);
+                if let Some(refusal) = client_certificates::refusal(&error) {
+                    metrics.clients_refused.inc(refusal);
                 }
-                metrics.tls_handshake_failed();
+                metrics.tls_handshakes_failed.inc();
             }
             Err(elapsed) => {
                 tracing::debug!(error = %elapsed, "TLS handshake");
-                metrics.tls_handshake_failed();
+                metrics.tls_handshakes_failed.inc();
             }
         }
     }

@@ -1,35 +1,49 @@
 //! A counter for each value of one label.
 
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+use strum::VariantArray;
 
-/// Counts by one label with a closed set of values, each of which shows 0 from the start.
-#[derive(Debug)]
-pub(crate) struct LabelledCounter {
+/// Counts by a label, each value of which shows 0 from the start.
+pub struct LabelledCounter<L> {
     label: &'static str,
     family: Family<[(&'static str, &'static str); 1], Counter>,
+    of: PhantomData<L>,
 }
 
-impl LabelledCounter {
-    /// Registers it with all `values` of `label`.
-    pub(crate) fn register(
+impl<L: VariantArray + Copy + Into<&'static str>> LabelledCounter<L> {
+    pub(super) fn register(
         registry: &mut Registry,
-        (name, help): (&str, &str),
+        name: &str,
+        help: &str,
         label: &'static str,
-        values: impl IntoIterator<Item = &'static str>,
-    ) -> LabelledCounter {
+    ) -> LabelledCounter<L> {
         let family = Family::default();
         registry.register(name, help, family.clone());
-        let counter = LabelledCounter { label, family };
-        for value in values {
-            drop(counter.family.get_or_create(&[(label, value)]));
+        for value in L::VARIANTS {
+            drop(family.get_or_create(&[(label, (*value).into())]));
         }
-        counter
+        LabelledCounter {
+            label,
+            family,
+            of: PhantomData,
+        }
     }
 
     /// One more of this value.
-    pub(crate) fn inc(&self, value: &'static str) {
-        self.family.get_or_create(&[(self.label, value)]).inc();
+    pub fn inc(&self, value: L) {
+        self.family
+            .get_or_create(&[(self.label, value.into())])
+            .inc();
+    }
+}
+
+impl<L> Debug for LabelledCounter<L> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.family.fmt(formatter)
     }
 }

@@ -32,7 +32,8 @@ fn everything_shows_under_its_name_and_what_has_few_labels_shows_zero_from_the_s
             "keyguard_workload_searches_total{{outcome=\"{outcome}\"}} 0"
         ));
     }
-    for reason in REJECTION_REASONS {
+    for reason in RejectionReason::VARIANTS {
+        let reason: &str = reason.into();
         expected.push(format!(
             "keyguard_requests_rejected_total{{reason=\"{reason}\"}} 0"
         ));

@@ -172,7 +172,7 @@ impl Shared {
     fn queue(&self, line: &[u8]) {
         let mut lines = self.lines();
         if lines.bytes.len() + line.len() > BUFFER_BYTES {
-            self.metrics.records_dropped(1);
+            self.metrics.records_dropped.inc();
             return;
         }
         lines.bytes.extend_from_slice(line);
@@ -206,7 +206,7 @@ impl Shared {
                 .is_err()
             {
                 let lines = taken.iter().filter(|byte| **byte == b'\n').count();
-                self.metrics.records_dropped(lines as u64);
+                self.metrics.records_dropped.inc_by(lines as u64);
             }
             taken.clear();
             taken.shrink_to(KEPT_BYTES);

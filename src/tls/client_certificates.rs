@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use arc_swap::ArcSwap;
+use crate::telemetry::labels::ClientRefusal;
 
 /// From one line in the log about refused clients to the next: anybody may knock.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -53,44 +54,15 @@ pub enum ClientCaError {
     NoCertificate(PathBuf),
 }
 
-/// Why a client was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientRefusal {
-    /// It has shown no certificate.
-    NoCertificate,
-    /// Its certificate is not of the CA, not valid now, or not for clients.
-    NotTrusted,
-    /// Its certificate has none of the names.
-    OtherName,
-}
-
-impl ClientRefusal {
-    /// Every refusal.
-    pub const ALL: [ClientRefusal; 3] = [
-        ClientRefusal::NoCertificate,
-        ClientRefusal::NotTrusted,
-        ClientRefusal::OtherName,
-    ];
-
-    /// The name in metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            ClientRefusal::NoCertificate => "no-certificate",
-            ClientRefusal::NotTrusted => "not-trusted",
-            ClientRefusal::OtherName => "other-name",
+/// Reads from a failed handshake whether it was for want of the right certificate.
+pub fn refusal(error: &io::Error) -> Option<ClientRefusal> {
+    match error.get_ref()?.downcast_ref()? {
+        Error::NoCertificatesPresented => Some(ClientRefusal::NoCertificate),
+        Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            Some(ClientRefusal::OtherName)
         }
-    }
-
-    /// Reads from a failed handshake whether it was for want of the right certificate.
-    pub fn of(error: &io::Error) -> Option<ClientRefusal> {
-        match error.get_ref()?.downcast_ref()? {
-            Error::NoCertificatesPresented => Some(ClientRefusal::NoCertificate),
-            Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
-                Some(ClientRefusal::OtherName)
-            }
-            Error::InvalidCertificate(_) => Some(ClientRefusal::NotTrusted),
-            _ => None,
-        }
+        Error::InvalidCertificate(_) => Some(ClientRefusal::NotTrusted),
+        _ => None,
     }
 }
 

@@ -54,7 +54,7 @@ fn refusal(
 ) -> Option<ClientRefusal> {
     let verified = clients.verify_client_cert(certificate, &[], UnixTime::now());
     let error = io::Error::new(io::ErrorKind::InvalidData, verified.err()?);
-    Some(ClientRefusal::of(&error).unwrap())
+    Some(super::refusal(&error).unwrap())
 }
 
 #[test]
@@ -142,14 +142,14 @@ fn a_file_without_a_ca_is_told_by_its_flag_and_never_quoted() {
 
 #[test]
 fn a_handshake_that_failed_for_another_reason_is_no_refusal() {
-    let of = |error| ClientRefusal::of(&io::Error::other(error));
+    let of = |error| super::refusal(&io::Error::other(error));
     assert_eq!(
         of(Error::NoCertificatesPresented),
         Some(ClientRefusal::NoCertificate)
     );
     assert_eq!(of(Error::DecryptError), None);
     assert_eq!(
-        ClientRefusal::of(&io::Error::from(io::ErrorKind::UnexpectedEof)),
+        super::refusal(&io::Error::from(io::ErrorKind::UnexpectedEof)),
         None
     );
 }

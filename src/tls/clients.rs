@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::cli;
 use crate::follow::follow;
 use crate::follow::watched_file::{Look, WatchedFile};
-use crate::telemetry::follower_metrics::Follower;
+use crate::telemetry::labels::Follower;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::client_certificates::{Authorities, ClientCaError, ClientCertificates};
 

@@ -7,8 +7,8 @@ use crate::certificates::keeper::present;
 use crate::certificates::life::Validity;
 use crate::clock;
 use crate::follow::follow;
-use crate::telemetry::certificate_metrics::ReloadOutcome;
-use crate::telemetry::follower_metrics::Follower;
+use crate::telemetry::labels::Follower;
+use crate::telemetry::labels::ReloadOutcome;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files::{CertificateFiles, Look};
 use crate::tls::serving_certificate::ServingCertificate;
@@ -36,7 +36,7 @@ pub async fn keep(
         Look::Unchanged => {}
         Look::Changed(pair) => present(&certificate, Arc::new(pair), &metrics),
         Look::Refused(refusal) => {
-            metrics.certificate_reloaded(ReloadOutcome::Refused);
+            metrics.certificate_reloads.inc(ReloadOutcome::Refused);
             tracing::error!(
                 reason = %refusal,
                 "another certificate is refused; the one before stays"

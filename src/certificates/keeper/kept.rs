@@ -268,7 +268,7 @@ impl Keeper {
                 }
             }
             Some(why) => {
-                self.metrics.certificate_check_failed();
+                self.metrics.certificate_checks_failed.inc();
                 if self.told.as_ref() != Some(why) {
                     tracing::error!(reason = %why, "the certificates cannot be kept");
                 }

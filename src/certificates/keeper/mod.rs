@@ -17,7 +17,7 @@ use crate::cli;
 use crate::clock::rfc3339;
 use crate::config;
 use crate::sources::cluster::Cluster;
-use crate::telemetry::certificate_metrics::ReloadOutcome;
+use crate::telemetry::labels::ReloadOutcome;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files::{CertificateFiles, TlsError};
 use crate::tls::serving_certificate::{Pair, ServingCertificate};
@@ -120,7 +120,7 @@ impl Certificates {
             registration,
             config,
         } = self;
-        let (metrics, interval) = (Arc::clone(metrics), config.check_interval);
+        let (metrics, interval) = (Arc::clone(metrics), *config.check_interval);
         let reader =
             |name: &str| cluster.map(|cluster| (cluster, RegistrationReader::new(cluster, name)));
         let mut tasks = JoinSet::new();
@@ -143,7 +143,7 @@ impl Certificates {
                     let store =
                         CertificateStore::new(cluster, secret, reader, Arc::clone(&metrics));
                     let keeper =
-                        Keeper::new(store, names, config.terms, certificate, report, metrics);
+                        Keeper::new(store, names, config.terms(), certificate, report, metrics);
                     tasks.spawn(keeper.keep(interval));
                 }
             }
@@ -161,9 +161,9 @@ fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics)
     let life = pair.life();
     let is_another = certificate.pair().is_some();
     certificate.exchange(pair);
-    metrics.certificate_not_after(life.to);
+    metrics.certificate_not_after.set(life.to);
     if is_another {
-        metrics.certificate_reloaded(ReloadOutcome::Served);
+        metrics.certificate_reloads.inc(ReloadOutcome::Served);
     }
     tracing::info!(not_after = rfc3339(life.to), "a certificate is presented");
 }

@@ -33,7 +33,7 @@ pub async fn watch(
                 ));
             }
             Err(error) => {
-                metrics.certificate_check_failed();
+                metrics.certificate_checks_failed.inc();
                 // The last look that succeeded counts.
                 if !has_looked {
                     report.set(Err(line(&error.to_string())));

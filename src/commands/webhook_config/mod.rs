@@ -62,7 +62,7 @@ pub enum WebhookConfigError {
 /// # Errors
 /// When the target, the CA bundle or the settings make no sense.
 pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigError> {
-    let config = Config::load(arguments.config.as_deref())?;
+    let policy = Config::load(arguments.config.as_deref())?.policy();
     let (target, own_namespace) = target(&arguments.target)?;
     let ca_bundle = arguments.ca_bundle.as_deref().map(ca_bundle::read);
     let client_config = WebhookClientConfig {
@@ -78,10 +78,10 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
         namespaces: Namespaces {
             guarded: arguments.namespace.clone(),
             own: own_namespace,
-            exempt: config.policy.exempt_namespaces,
-            exempt_labels: config.policy.exempt_namespace_labels,
+            exempt: policy.exempt_namespaces,
+            exempt_labels: policy.exempt_namespace_labels,
         },
-        guard: config.policy.guard,
+        guard: policy.guard,
     };
     if let Some(bad) = registered.namespaces.fault() {
         return Err(WebhookConfigError::Namespace(bad.to_owned()));

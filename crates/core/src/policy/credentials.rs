@@ -1,5 +1,8 @@
 //! Workloads: whether the credential that they refer to is there and can work.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use crate::policy::credential_defects::{Defect, Place};
@@ -12,7 +15,9 @@ use crate::runtime::mode::{self, Maker};
 use crate::runtime::value::ValueDefect;
 
 /// What happens to a request whose Secret could not be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum OnError {
     /// Refuse it.
     #[default]

@@ -1,5 +1,8 @@
 //! The decision: who is let through unjudged, what must be known, and the verdict on what is.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::policy::accounts::{self};
 
 use crate::policy::accounts_change::Change;
@@ -24,7 +27,9 @@ pub const CLUSTER_CONTROLLERS: [&str; 2] = [
 ];
 
 /// What a dry run is refused for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum DryRun {
     /// What the object alone shows. What depends on other objects is warned of: the same change may bring them, and a
     /// refusal would keep Argo CD's server-side diff from ever starting the sync that does.

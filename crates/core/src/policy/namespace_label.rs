@@ -1,6 +1,10 @@
 //! A label by which namespaces are exempt.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 use super::plan::is_object_name;
 
@@ -8,7 +12,8 @@ use super::plan::is_object_name;
 const MOST: usize = 63;
 
 /// A label of a namespace, such as `team=sandbox`; shown as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct NamespaceLabel {
     key: String,
     value: String,
@@ -38,6 +43,38 @@ impl NamespaceLabel {
     /// Its value; may be empty.
     pub fn value(&self) -> &str {
         &self.value
+    }
+}
+
+impl TryFrom<String> for NamespaceLabel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<NamespaceLabel, String> {
+        NamespaceLabel::parse(&text)
+            .ok_or_else(|| format!("{text:?} cannot be a label; write KEY=VALUE"))
+    }
+}
+
+impl From<NamespaceLabel> for String {
+    fn from(label: NamespaceLabel) -> String {
+        label.to_string()
+    }
+}
+
+impl JsonSchema for NamespaceLabel {
+    fn schema_name() -> Cow<'static, str> {
+        "NamespaceLabel".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$",
+        })
     }
 }
 

@@ -1,12 +1,17 @@
 //! The rules by their stable ids, why each exists, and the mode each runs in.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
 /// Declares the closed set of rules once: variant, stable id and reason.
 macro_rules! rules {
     ($($variant:ident $id:literal $why:literal)+) => {
         /// A rule that a finding is reported under. Ids never change once released.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&str")]
         pub enum Rule {
             $(#[doc = concat!("`", $id, "`")] $variant,)+
         }
@@ -110,8 +115,40 @@ impl Rule {
     }
 }
 
+impl TryFrom<String> for Rule {
+    type Error = String;
+
+    fn try_from(id: String) -> Result<Rule, String> {
+        Rule::from_id(&id)
+            .ok_or_else(|| format!("there is no rule {id:?}; docs/rules.md lists them"))
+    }
+}
+
+impl From<Rule> for &str {
+    fn from(rule: Rule) -> &'static str {
+        rule.id()
+    }
+}
+
+impl JsonSchema for Rule {
+    fn schema_name() -> Cow<'static, str> {
+        "Rule".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let ids: Vec<&str> = Rule::ALL.iter().map(|rule| rule.id()).collect();
+        json_schema!({"enum": ids})
+    }
+}
+
 /// What a rule's findings do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Mode {
     /// Refuse what the rule refuses, warn of what it warns of.
     #[default]
@@ -122,21 +159,15 @@ pub enum Mode {
     Audit,
 }
 
-impl Mode {
-    /// The mode of its name in the configuration, or `None`.
-    pub fn from_name(name: &str) -> Option<Mode> {
-        match name {
-            "enforce" => Some(Mode::Enforce),
-            "warn" => Some(Mode::Warn),
-            "audit" => Some(Mode::Audit),
-            _ => None,
-        }
-    }
-}
-
 /// The mode of each rule; a rule that is not listed is enforced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modes(BTreeMap<Rule, Mode>);
+
+impl From<BTreeMap<Rule, Mode>> for Modes {
+    fn from(modes: BTreeMap<Rule, Mode>) -> Modes {
+        Modes(modes)
+    }
+}
 
 impl Modes {
     /// The mode that `rule` runs in.
