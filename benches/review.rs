@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 fn pipeline(body: &[u8], policy: &Policy) -> Vec<u8> {
     let request = Request::decode(body, 128).unwrap();
     let verdict = policy.decide(&request.case, None);
-    reply::encode(&request, &verdict)
+    reply::encode(&request, &verdict, "record")
 }
 
 fn reviews(criterion: &mut Criterion) {

@@ -48,7 +48,7 @@ fuzz_target!(|body: &[u8]| {
     let _ = POLICY.plan_use(&request.case);
     // Nothing was looked up, which is never taken for good.
     let verdict = POLICY.decide(&request.case, None);
-    let answer = reply::encode(&request, &verdict);
+    let answer = reply::encode(&request, &verdict, "record");
     let answer: Value = serde_json::from_slice(&answer).expect("the answer is JSON");
     let response = &answer["response"];
     assert_eq!(response["uid"], *review.request.uid);

@@ -8,19 +8,22 @@ use axum::body::Bytes;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::admission::password_checks::PasswordChecks;
 use crate::admission::verification::Reads;
 use crate::http::reviews::{Answer, ReviewMode, Reviewer};
 use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source};
 use crate::telemetry::labels::ReadOutcome;
+use crate::telemetry::log::LogWriter;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::record;
 use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
 use keyguard_core::policy::plan::{Lookups, is_object_name};
 use keyguard_core::policy::verdict::Verdict;
+use keyguard_core::record::{Circumstances, Record};
 use keyguard_core::review::reply;
 use keyguard_core::review::request::Request;
 use keyguard_core::runtime::mode::{self, Maker, Mode};
@@ -50,6 +53,8 @@ pub struct Admission<S> {
     pub passwords: Arc<PasswordChecks>,
     /// Where decisions are counted.
     pub metrics: Arc<Metrics>,
+    /// Where decisions are put on record.
+    pub log: LogWriter,
 }
 
 /// A request with what was known and decided.
@@ -273,7 +278,7 @@ impl<S: Source> Admission<S> {
         read
     }
 
-    fn record(&self, outcome: &Outcome, duration: Duration) {
+    fn record(&self, outcome: &Outcome, id: Uuid, duration: Duration) {
         let Outcome {
             request,
             secrets,
@@ -290,7 +295,13 @@ impl<S: Source> Admission<S> {
             self.metrics
                 .decided(webhook, operation, verdict.decision, Some(*rule));
         }
-        record::decision(request, verdict, secrets, duration);
+        let circumstances = Circumstances {
+            id: id.to_string(),
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            duration_seconds: duration.as_secs_f64(),
+        };
+        let record = Record::of(request, verdict, secrets, circumstances);
+        self.log.record(&record);
     }
 }
 
@@ -303,9 +314,11 @@ impl<S: Source> Reviewer for Admission<S> {
         };
         drop(body);
         request.case.for_the_record = mode == ReviewMode::Exempt;
-        let outcome = self.admit(request, answer_by).await;
-        let reply = reply::encode(&outcome.request, &outcome.verdict);
-        self.record(&outcome, started.elapsed());
+        let span = tracing::info_span!("review", uid = request.uid);
+        let outcome = self.admit(request, answer_by).instrument(span).await;
+        let id = Uuid::now_v7();
+        let reply = reply::encode(&outcome.request, &outcome.verdict, &id.to_string());
+        self.record(&outcome, id, started.elapsed());
         Answer::Review(reply.into())
     }
 }
@@ -343,7 +356,7 @@ pub(crate) fn unix_now() -> f64 {
 
 #[cfg(test)]
 #[path = "admit_tests.rs"]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 #[path = "admit_secrecy_tests.rs"]

@@ -2,6 +2,7 @@
 
 use super::tests::{Forced, admission};
 use super::*;
+use crate::telemetry::log::Log;
 use crate::telemetry::test_log::TestLog;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -32,20 +33,26 @@ fn told(env: &Value, source: Forced, unchanged: bool) -> [String; 2] {
             "object": object, "oldObject": if unchanged { object.clone() } else { Value::Null },
         },
     });
-    let log = TestLog::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let text = TestLog::default();
+    let log = Log::start(text.clone(), Arc::default()).unwrap();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.writer()).finish();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    let admission = admission(source);
+    let admission = Admission {
+        log: log.writer(),
+        ..admission(source)
+    };
     let answer = tracing::subscriber::with_default(subscriber, || {
         runtime.block_on(admission.review(review.to_string().into(), ReviewMode::Guarded, None))
     });
+    // Everything is written then.
+    drop(log);
     let Answer::Review(answer) = answer else {
         panic!("{answer:?}")
     };
-    [String::from_utf8(answer.to_vec()).unwrap(), log.text()]
+    [String::from_utf8(answer.to_vec()).unwrap(), text.text()]
 }
 
 fn assert_secret(token: &str, texts: &[String; 2]) {

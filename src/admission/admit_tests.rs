@@ -1,5 +1,6 @@
 use super::*;
 use crate::sources::source::WorkloadsRead;
+use crate::telemetry::log::Log;
 use keyguard_core::policy::credentials::OnError;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::verdict::Decision;
@@ -62,6 +63,13 @@ impl Source for Forced {
     }
 }
 
+/// A log that nobody reads.
+pub(crate) fn nowhere() -> LogWriter {
+    Log::start(std::io::sink(), Arc::default())
+        .unwrap()
+        .writer()
+}
+
 pub(crate) fn admission(source: Forced) -> Admission<Forced> {
     Admission {
         policy: Policy::default(),
@@ -76,6 +84,7 @@ pub(crate) fn admission(source: Forced) -> Admission<Forced> {
         searches: Semaphore::new(1),
         passwords: Arc::default(),
         metrics: Arc::new(Metrics::new()),
+        log: nowhere(),
     }
 }
 

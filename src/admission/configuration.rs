@@ -17,6 +17,7 @@ use crate::sources::any_source::AnySource;
 use crate::sources::source::Bound;
 use crate::telemetry::labels::ConfigOutcome;
 use crate::telemetry::labels::Follower;
+use crate::telemetry::log::LogWriter;
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
 
@@ -38,28 +39,41 @@ pub struct Configuration {
     pub source: Arc<AnySource>,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
+    log: LogWriter,
     passwords: Arc<PasswordChecks>,
 }
 
 impl Configuration {
     /// Begins with `config`.
-    pub fn new(config: Config, source: AnySource, metrics: Arc<Metrics>) -> Configuration {
+    pub fn new(
+        config: Config,
+        source: AnySource,
+        metrics: Arc<Metrics>,
+        log: LogWriter,
+    ) -> Configuration {
         let passwords = Arc::default();
         Configuration {
             serving: Arc::new(ArcSwap::from_pointee(serving(
-                &config, &source, &metrics, &passwords,
+                &config, &source, &metrics, &log, &passwords,
             ))),
             connections: Arc::new(ArcSwap::from_pointee(connections(&config))),
             config: Arc::new(ArcSwap::from_pointee(config)),
             source: Arc::new(source),
             metrics,
+            log,
             passwords,
         }
     }
 
     /// Puts `config` in force for requests and connections from now on.
     pub fn store(&self, config: Config) {
-        let serving = serving(&config, &self.source, &self.metrics, &self.passwords);
+        let serving = serving(
+            &config,
+            &self.source,
+            &self.metrics,
+            &self.log,
+            &self.passwords,
+        );
         self.serving.store(Arc::new(serving));
         self.connections.store(Arc::new(connections(&config)));
         self.config.store(Arc::new(config));
@@ -125,6 +139,7 @@ fn serving(
     config: &Config,
     source: &AnySource,
     metrics: &Arc<Metrics>,
+    log: &LogWriter,
     passwords: &Arc<PasswordChecks>,
 ) -> Serving<Admission<AnySource>> {
     let Config {
@@ -143,6 +158,7 @@ fn serving(
         searches: Semaphore::new(CONCURRENT_SEARCHES),
         passwords: Arc::clone(passwords),
         metrics: Arc::clone(metrics),
+        log: log.clone(),
     };
     let limits = RequestLimits {
         max_body_bytes: *limits.max_body_bytes,

@@ -50,6 +50,7 @@ async fn decide(world: World, env: &Value, policy: Policy) -> Told {
         searches: Semaphore::new(1),
         passwords: Arc::default(),
         metrics: Arc::new(Metrics::new()),
+        log: crate::admission::admit::tests::nowhere(),
     };
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "operation": "CREATE",

@@ -1,6 +1,7 @@
 //! `keyguard serve`: from arguments to bound listeners to a server that drains and ends.
 
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ use crate::http::server::{BindError, Bound, Transport};
 use crate::sources::any_source::AnySource;
 use crate::sources::cluster::{Cluster, ClusterError};
 use crate::sources::manifests::{ManifestError, Manifests};
+use crate::telemetry::log::{Log, LogFormat};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::record::{Log, LogFormat};
 use crate::tls::clients::{Clients, ClientsError};
 use crate::tls::serving_certificate::ServingCertificate;
 
@@ -90,7 +91,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         cli::LogFormat::Json => LogFormat::Json,
         cli::LogFormat::Text => LogFormat::Text,
     };
-    let _log = Log::install(format, Arc::clone(&metrics))?;
+    let log = Log::start(io::stdout(), Arc::clone(&metrics))?;
+    log.install(format);
     reviews::install_panic_hook();
     // Two, so that one that is busy (a large review, a burst of handshakes) does not keep others waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -117,7 +119,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         if let Some(clients) = clients {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
-        let configuration = Configuration::new(config, source, metrics);
+        let configuration = Configuration::new(config, source, metrics, log.writer());
         let followed = async {
             if let Some((file, path)) = file {
                 configuration.follow(file, path).await;

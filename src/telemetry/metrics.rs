@@ -34,7 +34,7 @@ const DURATION_BUCKETS: [f64; 14] = [
 pub struct Metrics {
     registry: Registry,
     decisions: Family<DecisionLabels, Counter>,
-    durations: [(Webhook, Histogram); Webhook::ALL.len()],
+    durations: [(Webhook, Histogram); Webhook::VARIANTS.len()],
     requests_in_flight: Gauge,
     connections: Gauge,
     certificate_writes: Family<[(&'static str, &'static str); 2], Counter>,
@@ -266,7 +266,7 @@ fn with_unit<M: Metric + Default + Clone>(registry: &mut Registry, name: &str, h
     metric
 }
 
-fn durations(registry: &mut Registry) -> [(Webhook, Histogram); Webhook::ALL.len()] {
+fn durations(registry: &mut Registry) -> [(Webhook, Histogram); Webhook::VARIANTS.len()] {
     let family: Family<[(&str, &str); 1], Histogram, fn() -> Histogram> =
         Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
     registry.register_with_unit(
@@ -275,7 +275,11 @@ fn durations(registry: &mut Registry) -> [(Webhook, Histogram); Webhook::ALL.len
         Unit::Seconds,
         family.clone(),
     );
-    Webhook::ALL.map(|webhook| {
+    std::array::from_fn(|index| {
+        let webhook = Webhook::VARIANTS
+            .get(index)
+            .copied()
+            .unwrap_or(Webhook::None);
         let labels = [("webhook", webhook.name())];
         (webhook, family.get_or_create_owned(&labels))
     })

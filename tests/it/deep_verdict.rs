@@ -185,7 +185,7 @@ fn answer(
         initial_password_spent: false,
     };
     let verdict = policy.decide(&request.case, Some(&facts));
-    let reply = reply::encode(&request, &verdict);
+    let reply = reply::encode(&request, &verdict, "record");
     (verdict.allowed(), String::from_utf8(reply).expect("text"))
 }
 

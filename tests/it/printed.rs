@@ -17,7 +17,9 @@ use keyguard::telemetry::metrics::Metrics;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
+use keyguard_core::record::Record;
 use keyguard_core::review::request::Webhook;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 /// Compares the file at `path` with what `change` makes of it, or writes that.
@@ -77,7 +79,7 @@ fn the_reference_has_every_setting_with_its_default_and_its_range() {
 #[test]
 fn the_reference_has_every_metric_with_its_labels() {
     let metrics = Metrics::new();
-    metrics.decided(Webhook::ALL[0], Operation::Create, Decision::Allow, None);
+    metrics.decided(Webhook::ArgocdCm, Operation::Create, Decision::Allow, None);
     let exposition = metrics.encode();
     let mut rows = "| metric | labels | |\n| --- | --- | --- |\n".to_owned();
     for part in exposition.split("# HELP ").skip(1) {
@@ -144,6 +146,40 @@ fn the_schema_of_the_values_has_that_of_the_configuration() {
         values["properties"]["config"] = config;
         format!("{values:#}\n")
     });
+}
+
+#[test]
+fn the_schema_of_records_is_printed() {
+    is_printed("docs/record.schema.json", |_| {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        let schema = settings.into_generator().into_root_schema_for::<Record>();
+        format!("{:#}\n", schema.to_value())
+    });
+}
+
+#[test]
+fn the_reference_has_every_member_of_a_record() {
+    let schema = SchemaSettings::draft2020_12();
+    let schema = schema
+        .into_generator()
+        .into_root_schema_for::<Record>()
+        .to_value();
+    let mut rows = "| member | |\n| --- | --- |\n".to_owned();
+    let mut row = |name: &str, schema: &Value| {
+        writeln!(rows, "| `{name}` | {} |", flat(&schema["description"])).unwrap();
+    };
+    for (name, member) in schema["properties"].as_object().unwrap() {
+        row(name, member);
+        let (of, nested) = match &member["items"]["properties"] {
+            Value::Null => (format!("{name}."), &member["properties"]),
+            items => (format!("{name}[]."), items),
+        };
+        for (name, member) in nested.as_object().into_iter().flatten() {
+            row(&format!("{of}{name}"), member);
+        }
+    }
+    table("docs/operations.md", "record", &rows);
 }
 
 /// Each setting with its schema: those of no section first.

@@ -11,5 +11,6 @@
 pub mod argocd;
 pub mod credential;
 pub mod policy;
+pub mod record;
 pub mod review;
 pub mod runtime;

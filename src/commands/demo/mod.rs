@@ -21,6 +21,7 @@ use crate::commands::serve::{ServeError, Server, Stopping};
 use crate::config::Config;
 use crate::sources::any_source::AnySource;
 use crate::sources::manifests::{ManifestError, Manifests};
+use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files::{self, TlsError};
 use crate::tls::serving_certificate::ServingCertificate;
@@ -98,7 +99,9 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
             Ok::<_, DemoError>(answers)
         };
         let metrics = Arc::new(Metrics::new());
-        let configuration = Configuration::new(Config::default(), source, metrics);
+        // The table shows what was decided.
+        let log = Log::start(io::sink(), Arc::clone(&metrics))?;
+        let configuration = Configuration::new(Config::default(), source, metrics, log.writer());
         // It ends with the program.
         let stopping = Stopping::default();
         let mut serving = std::pin::pin!(server.serve(&configuration, &stopping));

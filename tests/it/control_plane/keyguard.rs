@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::LazyLock;
 
 use nix::libc::O_NONBLOCK;
 use nix::sys::signal::Signal;
@@ -186,13 +187,13 @@ impl Keyguard {
         self.process.stdout() + &self.process.stderr()
     }
 
-    /// The JSON lines that it has logged so far.
+    /// The JSON lines that it has logged so far. Each that is a decision is valid by the schema of records.
     pub(crate) fn log(&self) -> Vec<Value> {
         let lines = self.process.stdout();
-        lines
+        let lines = lines
             .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines.inspect(is_valid_if_it_is_a_record).collect()
     }
 
     /// The first logged line that is `wanted`.
@@ -234,6 +235,18 @@ impl Keyguard {
             text(output.stderr)
         );
         text(output.stdout)
+    }
+}
+
+fn is_valid_if_it_is_a_record(line: &Value) {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = include_str!("../../../docs/record.schema.json");
+        let schema = serde_json::from_str(schema).expect("it is JSON");
+        jsonschema::validator_for(&schema).expect("it is a schema")
+    });
+    if line["decision"].is_string() {
+        let fault = SCHEMA.validate(line).err();
+        assert!(fault.is_none(), "{fault:?}: {line}");
     }
 }
 

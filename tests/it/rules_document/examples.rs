@@ -76,7 +76,8 @@ pub(super) fn read_by_the_user(rule: Rule) -> String {
         }
     };
     assert_eq!(verdict.rules(), [rule]);
-    let answer: Value = serde_json::from_slice(&reply::encode(&request, &verdict)).unwrap();
+    let answer: Value =
+        serde_json::from_slice(&reply::encode(&request, &verdict, "record")).unwrap();
     let response = &answer["response"];
     let webhook = request.webhook.name();
     let refusal = response["status"]["message"].as_str().map(|message| {

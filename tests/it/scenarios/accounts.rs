@@ -298,7 +298,7 @@ fn a_dry_run_gets_the_same_refusal_and_changes_nothing() {
     let recorded = guard.decisions(&scene);
     let recorded: Vec<_> = recorded
         .iter()
-        .map(|line| (line["request.dry_run"].as_bool(), line["decision"].as_str()))
+        .map(|line| (line["dryRun"].as_bool(), line["decision"].as_str()))
         .collect();
     let [created, dry @ ..] = recorded.as_slice() else {
         panic!("nothing recorded")

@@ -53,9 +53,9 @@ fn deleting_it_is_refused_by_name_and_in_every_collection() {
     assert_eq!(deleted.len(), ways.len(), "{deleted:#?}");
     for line in deleted {
         // The review of a collection carries no name beside the object.
-        assert_eq!(line["object.name"], "argocd-cm");
+        assert_eq!(line["object"]["name"], "argocd-cm");
         assert_eq!(line["operation"], "DELETE");
-        assert_eq!(line["rules"], DELETED[0]);
+        assert_eq!(line["rules"], json!([DELETED[0]]));
     }
     let other = scene.read("configmap/argocd-notifications-cm", "{.metadata.name}");
     assert_eq!(other, "", "the other one of the collection is gone");
@@ -99,7 +99,7 @@ fn a_namespace_with_it_and_a_runtime_in_it_ends() {
     scene.plane.end_namespace(&scene.namespace);
     // The API server does not even ask.
     let asked: Vec<_> = guard.keyguard.log();
-    let about = |line: &Value| line["object.namespace"] == scene.namespace;
+    let about = |line: &Value| line["object"]["namespace"] == scene.namespace;
     let deletions = asked.iter().filter(|line| about(line));
     let operations: Vec<_> = deletions.map(|line| &line["operation"]).collect();
     assert_eq!(operations, ["CREATE", "CREATE"]);

@@ -36,7 +36,14 @@ fn patch(scene: &Scene, user: &str, change: &Value, more: &[&str]) -> Finished {
 fn decided(decisions: &[Value], decision: &str) -> Vec<[String; 3]> {
     let of = decisions.iter().filter(|line| line["decision"] == decision);
     of.map(|line| {
-        ["user.name", "rules", "reason"].map(|field| line[field].as_str().unwrap().to_owned())
+        let rules = line["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| rule.as_str().unwrap());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let rules = rules.collect::<Vec<_>>().join(",");
+        [text(&line["user"]["name"]), rules, text(&line["reason"])]
     })
     .collect()
 }

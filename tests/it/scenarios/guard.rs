@@ -74,8 +74,8 @@ impl Guard {
         let marker = "end-of-log";
         let object = deployment(marker, vec![token_from("missing", "token")]);
         let _ = scene.send(["create", "--dry-run=server"], &object);
-        let in_scene = |line: &Value| line["object.namespace"] == scene.namespace;
-        let is_marker = |line: &Value| in_scene(line) && line["object.name"] == marker;
+        let in_scene = |line: &Value| line["object"]["namespace"] == scene.namespace;
+        let is_marker = |line: &Value| in_scene(line) && line["object"]["name"] == marker;
         self.keyguard.log_line("the marker", is_marker);
         let lines = self.keyguard.log().into_iter();
         lines

@@ -158,7 +158,7 @@ fn exempt(namespace: String, config: String) -> Vec<[Value; 3]> {
     let runtime = deployment("runtime", vec![token_from("gone", "key")]);
     scene.create(&[good(), runtime]).expect_silence();
     warned_of(scene.alice().run(LOSS), &[]);
-    let in_scene = |line: &Value| line["object.namespace"] == scene.namespace;
+    let in_scene = |line: &Value| line["object"]["namespace"] == scene.namespace;
     let is_loss = |line: &Value| in_scene(line) && line["operation"] == "UPDATE";
     keyguard.log_line("the loss", is_loss);
     let lines = keyguard.log().into_iter().filter(in_scene);

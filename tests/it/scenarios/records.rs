@@ -39,45 +39,54 @@ fn a_decision_is_one_line_with_everything_about_it() {
     assert_eq!(lines.len(), 1, "{lines:#?}");
     let mut line = lines.into_iter().next().expect("one");
     let mut take = |field: &str| line[field].take();
-    let uid = take("request.uid");
-    assert_eq!(uid.as_str().map(str::len), Some(36), "{uid}");
-    let timestamp = take("timestamp");
-    let timestamp = timestamp.as_str().expect("text");
-    assert!(timestamp.starts_with("20") && timestamp.ends_with('Z'));
-    let duration = take("duration_seconds").as_f64().expect("a number");
+    for id in ["id", "uid"] {
+        let id = take(id);
+        assert_eq!(id.as_str().map(str::len), Some(36), "{id}");
+    }
+    let time = take("time");
+    let time = time.as_str().expect("text");
+    assert!(time.starts_with("20") && time.ends_with('Z'));
+    let duration = take("durationSeconds").as_f64().expect("a number");
     assert!(duration > 0.0 && duration < 5.0, "{duration}");
     let findings = take("findings");
-    let findings = findings.as_str().expect("text");
+    let message = findings[1]["message"].as_str().expect("text");
     assert!(
-        findings.contains(r#"Secret "gone" does not exist"#),
-        "{findings}"
+        message.contains(r#"Secret "gone" does not exist"#),
+        "{message}"
     );
-    let groups = take("user.groups");
-    let groups: BTreeSet<_> = groups.as_str().expect("text").split(',').collect();
+    let found = |index: usize, field: &str| findings[index][field].clone();
+    assert_eq!(found(0, "rule"), "credentials/value-malformed");
+    assert_eq!(found(1, "effect"), "deny");
+    let place = "spec.template.spec.initContainers[0].env[0]";
+    assert_eq!(found(0, "fields"), json!([place]));
+    let mut user = take("user");
+    let groups = user["groups"].take();
+    let groups: BTreeSet<&str> = groups
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     assert_eq!(
         groups,
         BTreeSet::from(["developers", "system:authenticated"])
     );
+    assert_eq!(user["name"], "alice");
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": scene.namespace, "name": "runtime",
+    });
     let table = [
-        ("request.dry_run", json!(true)),
-        ("user.name", json!("alice")),
+        ("dryRun", json!(true)),
         ("operation", json!("CREATE")),
-        ("object.kind", json!("StatefulSet")),
-        ("object.namespace", json!(scene.namespace)),
-        ("object.name", json!("runtime")),
+        ("object", object),
+        ("tool", json!({"fieldManager": "kubectl-create"})),
         ("webhook", json!("workloads")),
         ("decision", json!("deny")),
         (
             "rules",
-            json!("credentials/secret-missing,credentials/value-malformed"),
+            json!(["credentials/secret-missing", "credentials/value-malformed"]),
         ),
-        (
-            "fields",
-            json!(
-                "spec.template.spec.initContainers[0].env[0],spec.template.spec.containers[0].env[0]"
-            ),
-        ),
-        ("secrets", json!("gone,token")),
+        ("secrets", json!(["gone", "token"])),
     ];
     for (field, expected) in table {
         assert_eq!(take(field), expected, "{field}");

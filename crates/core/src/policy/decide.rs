@@ -313,7 +313,7 @@ impl Policy {
 /// The first of these groups that whoever asks is in.
 fn group_of<'a>(case: &Case, groups: &'a [String]) -> Option<&'a str> {
     let mut groups = groups.iter().map(String::as_str);
-    groups.find(|group| case.groups.contains(group))
+    groups.find(|group| case.groups.iter().any(|of| of == group))
 }
 
 #[cfg(test)]

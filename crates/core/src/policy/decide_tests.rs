@@ -8,7 +8,7 @@ fn deletion(user: &str) -> Case {
     Case {
         operation: Operation::Delete,
         user: user.to_owned(),
-        groups: ["dev", "ops"].into_iter().collect(),
+        groups: vec!["dev".to_owned(), "ops".to_owned()],
         allow: None,
         for_the_record: false,
         dry_run: false,

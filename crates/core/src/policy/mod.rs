@@ -16,7 +16,6 @@ pub mod credentials;
 pub mod cut;
 pub mod decide;
 pub mod facts;
-pub mod groups;
 pub mod guard;
 pub mod in_use;
 pub mod namespace_label;

@@ -1,13 +1,19 @@
 //! What is judged: an operation on something guarded, reduced to plain facts.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+
 use crate::policy::accounts_change::AccountsConfigMap;
-use crate::policy::groups::Groups;
 use crate::runtime::controller::Controller;
 use crate::runtime::credential::References;
 use crate::runtime::name::Name;
 
 /// An operation of the API server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
+#[schemars(inline)]
 pub enum Operation {
     /// CREATE
     Create,
@@ -22,12 +28,7 @@ pub enum Operation {
 impl Operation {
     /// The name on the wire, in logs and in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Operation::Create => "CREATE",
-            Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
-            Operation::Connect => "CONNECT",
-        }
+        self.into()
     }
 }
 
@@ -83,7 +84,7 @@ pub struct Case {
     /// Who asks.
     pub user: String,
     /// The groups of whoever asks.
-    pub groups: Groups,
+    pub groups: Vec<String>,
     /// Where the object is; empty for a cluster-scoped one.
     pub namespace: String,
     /// Whether the object carries a `deletionTimestamp`.

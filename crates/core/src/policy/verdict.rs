@@ -1,5 +1,9 @@
 //! The verdict: what was found, and what that does under the modes in force.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+
 use super::break_glass::{BreakGlass, Objection};
 use super::cut::cut;
 use super::rules::{Mode, Modes, Rule};
@@ -59,7 +63,22 @@ impl Finding {
 }
 
 /// What a finding does under the mode of its rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    IntoStaticStr,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Effect {
     /// On record only.
     Record,
@@ -72,7 +91,22 @@ pub enum Effect {
 }
 
 /// The decision on a request. Its names are a closed set for logs, metrics and audit annotations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    IntoStaticStr,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Decision {
     /// Nothing is wrong, or nothing that keyguard guards is concerned.
     Allow,
@@ -91,19 +125,15 @@ pub enum Decision {
 impl Decision {
     /// The name in logs, metrics and audit annotations.
     pub fn name(self) -> &'static str {
-        match self {
-            Decision::Allow => "allow",
-            Decision::Exempt => "exempt",
-            Decision::Audit => "audit",
-            Decision::Warn => "warn",
-            Decision::BreakGlass => "break-glass",
-            Decision::Deny => "deny",
-        }
+        self.into()
     }
 }
 
 /// Why a request was let through without being judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Passage {
     /// Not an object, operation or subresource that keyguard guards.
     NotGuarded,
@@ -126,16 +156,7 @@ pub enum Passage {
 impl Passage {
     /// The reason as it stands on record.
     pub fn name(self) -> &'static str {
-        match self {
-            Passage::NotGuarded => "not-guarded",
-            Passage::BeingDeleted => "being-deleted",
-            Passage::ClusterController => "cluster-controller",
-            Passage::Controlled => "controlled",
-            Passage::ExemptUser => "exempt-user",
-            Passage::ExemptGroup => "exempt-group",
-            Passage::ExemptNamespace => "exempt-namespace",
-            Passage::ExemptNamespaceLabel => "exempt-namespace-label",
-        }
+        self.into()
     }
 
     fn decision(self) -> Decision {

@@ -22,8 +22,8 @@ const NAME_BYTES: usize = 256;
 /// The most causes listed.
 const CAUSES: usize = 100;
 
-/// Encodes the AdmissionReview that answers `request` with `verdict`.
-pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
+/// Encodes the AdmissionReview that answers `request` with `verdict`, which is on record under the id `record`.
+pub fn encode(request: &Request, verdict: &Verdict, record: &str) -> Vec<u8> {
     let review = Review {
         api_version: API_VERSION,
         kind: KIND,
@@ -33,7 +33,7 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
             status: (!verdict.allowed()).then(|| status(request, verdict)),
             warnings: warnings(verdict),
             audit_annotations: AuditAnnotations {
-                record: &request.uid,
+                record,
                 decision: verdict.decision.name(),
                 rules: rule_ids(&verdict.rules()),
                 reason: &verdict.reason,
@@ -180,7 +180,7 @@ struct Response<'a> {
 
 #[derive(Serialize)]
 struct AuditAnnotations<'a> {
-    /// The uid of the review, which the API server's audit log does not have.
+    /// By it the API server's audit log leads to the record: the uid of a review is not in it.
     record: &'a str,
     decision: &'static str,
     rules: Cow<'static, str>,

@@ -1,15 +1,19 @@
 use super::*;
 use crate::policy::break_glass::BreakGlass;
-use crate::policy::groups::Groups;
 use crate::policy::rules::Modes;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::policy::verdict::{Passage, Severity};
+use crate::record::Tool;
+use crate::review::request::UsedCredential;
 use crate::review::request::Webhook;
 use crate::review::secret::SecretChange;
 use serde_json::{Value, json};
 
 fn request() -> Request {
     Request {
+        api_version: "v1".to_owned(),
+        credential: UsedCredential::default(),
+        tool: Tool::default(),
         uid: "u-1".to_owned(),
         kind: "ConfigMap".to_owned(),
         name: "argocd-cm".to_owned(),
@@ -17,7 +21,7 @@ fn request() -> Request {
         case: Case {
             operation: Operation::Update,
             user: "alice".to_owned(),
-            groups: Groups::default(),
+            groups: Vec::new(),
             allow: None,
             for_the_record: false,
             dry_run: false,
@@ -42,19 +46,19 @@ fn finding(rule: Rule, severity: Severity, what: &str) -> Finding {
 
 fn reply(findings: Vec<Finding>) -> Value {
     let verdict = Verdict::of(findings, &Modes::default());
-    serde_json::from_slice(&encode(&request(), &verdict)).unwrap()
+    serde_json::from_slice(&encode(&request(), &verdict, "record-1")).unwrap()
 }
 
 #[test]
 fn an_allow_is_short_and_annotated() {
     let verdict = Verdict::passed(Passage::NotGuarded);
-    let bytes = encode(&request(), &verdict);
+    let bytes = encode(&request(), &verdict, "record-1");
     assert!(bytes.len() < 200, "{}", bytes.len());
     let value: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(
         value,
         json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {
-            "uid": "u-1", "allowed": true, "auditAnnotations": {"record": "u-1", "decision": "allow", "rules": "none"}}})
+            "uid": "u-1", "allowed": true, "auditAnnotations": {"record": "record-1", "decision": "allow", "rules": "none"}}})
     );
 }
 
@@ -92,7 +96,7 @@ fn a_refusal_has_code_reason_every_message_and_a_cause_for_every_field() {
     );
     assert_eq!(
         response["auditAnnotations"],
-        json!({"record": "u-1", "decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
+        json!({"record": "record-1", "decision": "deny", "rules": "accounts/api-key-removed,accounts/login-removed,accounts/api-key-missing"})
     );
 }
 
@@ -120,7 +124,7 @@ fn names_of_any_length_make_no_long_answer() {
     let long = "ä".repeat(500_000);
     let findings = vec![finding(Rule::ValueMalformed, Severity::Refusal, &long)];
     let verdict = Verdict::of(findings, &Modes::default());
-    let bytes = encode(&request, &verdict);
+    let bytes = encode(&request, &verdict, "record-1");
     assert!(bytes.len() < 8192, "{}", bytes.len());
 }
 
@@ -135,7 +139,7 @@ fn a_broken_glass_is_told_to_whoever_broke_it_and_to_the_audit_log() {
     let reply = |annotation| {
         let verdict = Verdict::of(findings(), &Modes::default());
         let verdict = verdict.under(&BreakGlass::read(annotation, true));
-        serde_json::from_slice::<Value>(&encode(&request(), &verdict)).unwrap()["response"].clone()
+        serde_json::from_slice::<Value>(&encode(&request(), &verdict, "record-1")).unwrap()["response"].clone()
     };
     let both = "accounts/api-key-removed: leaked; accounts/login-removed: leaked";
     let broken = reply(both);
@@ -152,7 +156,7 @@ fn a_broken_glass_is_told_to_whoever_broke_it_and_to_the_audit_log() {
     );
     assert_eq!(
         broken["auditAnnotations"],
-        json!({"record": "u-1", "decision": "break-glass", "rules": "accounts/api-key-removed,accounts/login-removed", "reason": both})
+        json!({"record": "record-1", "decision": "break-glass", "rules": "accounts/api-key-removed,accounts/login-removed", "reason": both})
     );
     let refused = reply("accounts/api-key-removed: leaked; accounts/login-removed");
     assert_eq!(refused["allowed"], false);

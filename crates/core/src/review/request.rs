@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
+
 use super::secret::SecretChange;
 pub use super::undecodable::Undecodable;
 use super::{depth, wire};
@@ -9,6 +13,7 @@ use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::argocd::settings::SECRET_NAME;
 use crate::policy::accounts_change::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
+use crate::record::Tool;
 use crate::runtime::credential::{References, may_be_mentioned_in, references};
 use crate::runtime::json_object::Object;
 use crate::runtime::malformed::Malformed;
@@ -27,20 +32,49 @@ pub const DEEPEST: usize = 128;
 pub struct Request {
     /// What the answer must carry.
     pub uid: String,
+    /// The group and version of the object, such as `apps/v1`.
+    pub api_version: String,
     /// The kind of the object, such as `ConfigMap`.
     pub kind: String,
     /// The object's name; empty when it has none yet.
     pub name: String,
     /// Which webhook guards it.
     pub webhook: Webhook,
+    /// What the API server knows of the credential that was used.
+    pub credential: UsedCredential,
+    /// By what the change came.
+    pub tool: Tool,
     /// What is decided on.
     pub case: Case,
     /// What a Secret holds, to be looked at and never kept; nothing for anything else.
     pub secret: SecretChange,
 }
 
+/// What the API server knows of the credential of whoever asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsedCredential {
+    /// The id of the credential, such as `JTI=…`.
+    pub id: Option<String>,
+    /// The pod that a ServiceAccount token was made for.
+    pub pod: Option<String>,
+}
+
 /// The webhooks that keyguard registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Webhook {
     /// Changes of `argocd-cm`.
     ArgocdCm,
@@ -55,24 +89,9 @@ pub enum Webhook {
 }
 
 impl Webhook {
-    /// Every one.
-    pub const ALL: [Webhook; 5] = [
-        Webhook::ArgocdCm,
-        Webhook::Workloads,
-        Webhook::Secrets,
-        Webhook::ArgocdSecret,
-        Webhook::None,
-    ];
-
     /// The name in logs and metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Webhook::ArgocdCm => "argocd-cm",
-            Webhook::Workloads => "workloads",
-            Webhook::Secrets => "secrets",
-            Webhook::ArgocdSecret => "argocd-secret",
-            Webhook::None => "none",
-        }
+        self.into()
     }
 }
 
@@ -128,7 +147,7 @@ impl Request {
                 groups: groups
                     .unwrap_or_default()
                     .iter()
-                    .map(|group| &**group)
+                    .map(|group| (**group).to_owned())
                     .collect(),
                 being_deleted,
                 dry_run: request.dry_run.unwrap_or(false),
@@ -138,7 +157,13 @@ impl Request {
                 allow: metadata(object.or(old_object)).and_then(wire::Metadata::allow),
                 subject,
             },
+            api_version: match kind {
+                ("", version, _) => version.to_owned(),
+                (group, version, _) => format!("{group}/{version}"),
+            },
             kind: kind.2.to_owned(),
+            credential: credential(user),
+            tool: tool(&request, object.or(old_object)),
             secret: match webhook {
                 Webhook::Secrets | Webhook::ArgocdSecret => {
                     SecretChange::decode(body).map_err(|error| Undecodable::from(&error))?
@@ -146,6 +171,39 @@ impl Request {
                 _ => SecretChange::default(),
             },
         })
+    }
+}
+
+fn credential(user: Option<&wire::UserInfo<'_>>) -> UsedCredential {
+    let extra = user.and_then(|user| user.extra.as_ref());
+    let first = |values: &Option<Vec<wire::Text<'_>>>| {
+        let value = values.as_ref()?.first()?;
+        Some((**value).to_owned())
+    };
+    UsedCredential {
+        id: extra.and_then(|extra| first(&extra.0.credential_id)),
+        pod: extra.and_then(|extra| first(&extra.0.pod)),
+    }
+}
+
+fn tool(request: &wire::Request<'_>, object: Option<&wire::Guarded<'_>>) -> Tool {
+    fn owned(text: Option<&wire::Text<'_>>) -> Option<String> {
+        Some((**text?).to_owned()).filter(|text| !text.is_empty())
+    }
+    let metadata = metadata(object);
+    let labels = metadata.and_then(|metadata| Some(&metadata.labels.as_ref()?.0));
+    let annotations = metadata.and_then(|metadata| Some(&metadata.annotations.as_ref()?.0));
+    let options = request.options.as_ref();
+    Tool {
+        field_manager: owned(options.and_then(|options| options.0.field_manager.as_ref())),
+        // The application, before the group, kind and name of the object.
+        argocd_application: annotations
+            .and_then(|annotations| annotations.argocd_tracking_id.as_ref())
+            .and_then(|id| id.split_once(':'))
+            .map(|(application, _)| application.to_owned()),
+        helm_release: owned(annotations.and_then(|it| it.helm_release.as_ref())),
+        flux_kustomization: owned(labels.and_then(|it| it.flux_kustomization.as_ref())),
+        flux_helm_release: owned(labels.and_then(|it| it.flux_helm_release.as_ref())),
     }
 }
 

@@ -33,7 +33,7 @@ fn a_config_map_review_keeps_what_is_decided_on_and_nothing_else() {
     let request = decode(config_map_review()).unwrap();
     assert_eq!(request.uid, "u-1");
     assert!(request.case.dry_run);
-    assert_eq!(request.case.groups.joined(), "dev,system:authenticated");
+    assert_eq!(request.case.groups, ["dev", "system:authenticated"]);
     assert_eq!(
         (request.kind.as_str(), request.name.as_str()),
         ("ConfigMap", "argocd-cm")

@@ -10,9 +10,9 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::argocd::accounts::is_account_key;
-use crate::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
-use crate::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
-use crate::policy::break_glass::{ANNOTATION, ANNOTATION_BYTES};
+use crate::policy::accounts_change::PART_OF_VALUE;
+use crate::policy::argocd_secret::CLUSTER_TYPE;
+use crate::policy::break_glass::ANNOTATION_BYTES;
 use crate::policy::cut::cut;
 use crate::runtime::controller::Controller;
 use crate::runtime::json_object::{EXPECTED, Object};
@@ -52,6 +52,16 @@ pub(super) struct Request<'a> {
     pub(super) old_object: Option<Object<Guarded<'a>>>,
     #[serde(default)]
     pub(super) dry_run: Option<bool>,
+    #[serde(borrow, default)]
+    pub(super) options: Option<Object<Options<'a>>>,
+}
+
+/// The options of the operation.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Options<'a> {
+    #[serde(borrow, default)]
+    pub(super) field_manager: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +91,17 @@ pub(super) struct UserInfo<'a> {
     pub(super) username: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) groups: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) extra: Option<Object<Extra<'a>>>,
+}
+
+/// What the API server knows of the credential of a user.
+#[derive(Deserialize)]
+pub(super) struct Extra<'a> {
+    #[serde(borrow, default, rename = "authentication.kubernetes.io/credential-id")]
+    pub(super) credential_id: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default, rename = "authentication.kubernetes.io/pod-name")]
+    pub(super) pod: Option<Vec<Text<'a>>>,
 }
 
 /// The object itself, as far as it is decided on.
@@ -101,10 +122,10 @@ pub(super) struct Metadata<'a> {
     pub(super) name: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) namespace: Option<Text<'a>>,
-    #[serde(default)]
-    pub(super) labels: Option<Labels>,
-    #[serde(default)]
-    pub(super) annotations: Option<Annotations>,
+    #[serde(borrow, default)]
+    pub(super) labels: Option<Object<Labels<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) annotations: Option<Object<Annotations<'a>>>,
     #[serde(default)]
     pub(super) deletion_timestamp: Option<IgnoredAny>,
     #[serde(default)]
@@ -113,20 +134,25 @@ pub(super) struct Metadata<'a> {
 
 impl Metadata<'_> {
     pub(super) fn labelled(&self) -> bool {
-        self.labels
+        let label = self
+            .labels
             .as_ref()
-            .is_some_and(|labels| labels.part_of_argo_cd)
+            .and_then(|labels| labels.0.part_of.as_deref());
+        label == Some(PART_OF_VALUE)
     }
 
     /// Whether Argo CD takes a Secret for the description of a cluster.
     pub(super) fn is_of_a_cluster(&self) -> bool {
-        self.labels
+        let label = self
+            .labels
             .as_ref()
-            .is_some_and(|labels| labels.of_a_cluster)
+            .and_then(|labels| labels.0.secret_type.as_deref());
+        label == Some(CLUSTER_TYPE)
     }
 
     pub(super) fn allow(&self) -> Option<String> {
-        self.annotations.as_ref()?.allow.clone()
+        let text = self.annotations.as_ref()?.0.allow.as_deref()?;
+        Some(cut(text, ANNOTATION_BYTES).into_owned())
     }
 
     /// The owner that controls the object, of which the API server lets there be one.
@@ -163,73 +189,28 @@ pub(super) struct OwnerReference {
     controller: Option<bool>,
 }
 
-/// The labels, reduced to whether Argo CD finds a ConfigMap by them.
-pub(super) struct Labels {
-    part_of_argo_cd: bool,
-    of_a_cluster: bool,
+/// The labels by which Argo CD finds its own, and those of Flux.
+#[derive(Deserialize)]
+pub(super) struct Labels<'a> {
+    #[serde(borrow, default, rename = "app.kubernetes.io/part-of")]
+    part_of: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "argocd.argoproj.io/secret-type")]
+    secret_type: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "kustomize.toolkit.fluxcd.io/name")]
+    pub(super) flux_kustomization: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "helm.toolkit.fluxcd.io/name")]
+    pub(super) flux_helm_release: Option<Text<'a>>,
 }
 
-impl<'de> Deserialize<'de> for Labels {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LabelsVisitor;
-        impl<'de> Visitor<'de> for LabelsVisitor {
-            type Value = Labels;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(EXPECTED)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let (mut part_of_argo_cd, mut of_a_cluster) = (false, false);
-                while let Some(Text(key)) = map.next_key()? {
-                    if key == PART_OF_LABEL {
-                        part_of_argo_cd = map.next_value::<Text<'de>>()?.0 == PART_OF_VALUE;
-                    } else if key == TYPE_LABEL {
-                        of_a_cluster = map.next_value::<Text<'de>>()?.0 == CLUSTER_TYPE;
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(Labels {
-                    part_of_argo_cd,
-                    of_a_cluster,
-                })
-            }
-        }
-        deserializer.deserialize_map(LabelsVisitor)
-    }
-}
-
-/// The annotations, reduced to the one that lifts rules.
-pub(super) struct Annotations {
-    pub(super) allow: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Annotations {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnnotationsVisitor;
-        impl<'de> Visitor<'de> for AnnotationsVisitor {
-            type Value = Annotations;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(EXPECTED)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
-                let mut allow = None;
-                while let Some(Text(key)) = map.next_key()? {
-                    if key == ANNOTATION {
-                        let Text(text) = map.next_value()?;
-                        allow = Some(cut(&text, ANNOTATION_BYTES).into_owned());
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(Annotations { allow })
-            }
-        }
-        deserializer.deserialize_map(AnnotationsVisitor)
-    }
+/// The annotation that lifts rules, and those of Argo CD and Helm.
+#[derive(Deserialize)]
+pub(super) struct Annotations<'a> {
+    #[serde(borrow, default, rename = "keyguard.dev/allow")]
+    allow: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "argocd.argoproj.io/tracking-id")]
+    pub(super) argocd_tracking_id: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "meta.helm.sh/release-name")]
+    pub(super) helm_release: Option<Text<'a>>,
 }
 
 /// `data`, reduced to the keys that Argo CD reads accounts from, each once, sorted.
@@ -295,5 +276,24 @@ impl Deref for Text<'_> {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::accounts_change::PART_OF_LABEL;
+    use crate::policy::argocd_secret::TYPE_LABEL;
+    use crate::policy::break_glass::ANNOTATION;
+
+    #[test]
+    fn the_names_that_are_read_are_those_of_the_rules() {
+        let metadata = format!(
+            r#"{{"labels": {{"{PART_OF_LABEL}": "{PART_OF_VALUE}", "{TYPE_LABEL}": "{CLUSTER_TYPE}", "other": 1}},
+                "annotations": {{"{ANNOTATION}": "text", "other": "more"}}}}"#
+        );
+        let metadata: Metadata<'_> = serde_json::from_str(&metadata).unwrap();
+        assert!(metadata.labelled() && metadata.is_of_a_cluster());
+        assert_eq!(metadata.allow().as_deref(), Some("text"));
     }
 }

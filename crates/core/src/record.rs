@@ -1,0 +1,258 @@
+//! The record of a decision: the one type that log, audit store, exporters and page share.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::cut::cut;
+use crate::policy::rules::Rule;
+use crate::policy::subject::Operation;
+use crate::policy::verdict::{Decision, Effect, Passage, Verdict};
+use crate::review::request::{Request, Webhook};
+use crate::runtime::name::Name;
+
+/// The most bytes of a name; Kubernetes allows 253.
+const NAME_BYTES: usize = 256;
+/// The most bytes of the names of all groups.
+const GROUPS_BYTES: usize = 2048;
+/// The most bytes of all findings: one decision must not drown the log.
+const FINDINGS_BYTES: usize = 16 * 1024;
+/// The most Secrets, and places of one finding, that are listed.
+const MAX_LISTED: usize = 32;
+
+/// One decision on record: who, what, why and how to mend it. Names only, never a value of a Secret; texts of others are
+/// cut, so that no record is longer than 65,535 bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record {
+    /// The record's own id, unique; the API server's audit log has it as the annotation `record`
+    pub id: String,
+    /// When it was answered, as RFC 3339 writes it
+    pub time: String,
+    /// The uid of the review, which the API server makes anew for each call
+    pub uid: String,
+    /// What was decided
+    pub decision: Decision,
+    /// Why nothing was judged, if nothing was
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passage: Option<Passage>,
+    /// The entry of the configuration that exempts the request, or the rules that were lifted with the reasons given
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The rules that found something
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What was found, whatever its mode
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<RecordedFinding>,
+    /// How many more findings there are than are listed
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub findings_left_out: usize,
+    /// Which webhook was called
+    pub webhook: Webhook,
+    /// What was to be done
+    pub operation: Operation,
+    /// Whether nothing was to be stored
+    pub dry_run: bool,
+    /// What it was to be done to
+    pub object: RecordedObject,
+    /// Who asked
+    pub user: RecordedUser,
+    /// By what the change came
+    #[serde(default, skip_serializing_if = "Tool::is_unknown")]
+    pub tool: Tool,
+    /// Names of the Secrets that were read beside the one that is changed
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// From the body to the answer
+    pub duration_seconds: f64,
+}
+
+/// What was found
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct RecordedFinding {
+    /// The rule that found it
+    pub rule: Rule,
+    /// What it does under the mode of its rule
+    pub effect: Effect,
+    /// Where in the object
+    pub fields: Vec<String>,
+    /// What is wrong, why it matters and how to mend it
+    pub message: String,
+}
+
+/// An object of the API server
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct RecordedObject {
+    /// Its group and version
+    pub api_version: String,
+    /// Its kind
+    pub kind: String,
+    /// Its namespace, if it has one
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Its name, if it has one yet
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+}
+
+/// Who asked
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct RecordedUser {
+    /// The name of the user
+    pub name: String,
+    /// The groups of the user
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// The id of the credential that was used, such as `JTI=…` of a ServiceAccount token
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
+    /// The pod that the token was made for
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+}
+
+/// By what the change came, as far as the review tells
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Tool {
+    /// Who is to own the fields, such as `kubectl-edit`, `argocd-controller` or `helm`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_manager: Option<String>,
+    /// The application of Argo CD that the object belongs to
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd_application: Option<String>,
+    /// The Helm release that the object belongs to
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_release: Option<String>,
+    /// The Kustomization of Flux that the object belongs to
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flux_kustomization: Option<String>,
+    /// The HelmRelease of Flux that the object belongs to
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flux_helm_release: Option<String>,
+}
+
+/// What a record has beside the request and the verdict on it.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    /// The record's own id.
+    pub id: String,
+    /// When it is answered, as RFC 3339 writes it.
+    pub time: String,
+    /// From the body to the answer.
+    pub duration_seconds: f64,
+}
+
+impl Record {
+    /// Puts the verdict on a request on record.
+    pub fn of(
+        request: &Request,
+        verdict: &Verdict,
+        secrets: &[Name],
+        circumstances: Circumstances,
+    ) -> Record {
+        let case = &request.case;
+        let name = |text: &str| cut(text, NAME_BYTES).into_owned();
+        let (findings, findings_left_out) = findings(verdict);
+        let secrets = secrets.iter().take(MAX_LISTED);
+        Record {
+            id: circumstances.id,
+            time: circumstances.time,
+            uid: name(&request.uid),
+            decision: verdict.decision,
+            passage: verdict.passage,
+            reason: verdict.reason.clone(),
+            rules: verdict.rules(),
+            findings,
+            findings_left_out,
+            webhook: request.webhook,
+            operation: case.operation,
+            dry_run: case.dry_run,
+            object: RecordedObject {
+                api_version: name(&request.api_version),
+                kind: name(&request.kind),
+                namespace: name(&case.namespace),
+                name: name(&request.name),
+            },
+            user: RecordedUser {
+                name: name(&case.user),
+                groups: groups(&case.groups),
+                credential_id: request.credential.id.as_deref().map(name),
+                pod: request.credential.pod.as_deref().map(name),
+            },
+            tool: request.tool.bounded(),
+            secrets: secrets.map(|name| name.shown().to_string()).collect(),
+            duration_seconds: circumstances.duration_seconds,
+        }
+    }
+}
+
+impl Tool {
+    fn is_unknown(&self) -> bool {
+        *self == Tool::default()
+    }
+
+    fn bounded(&self) -> Tool {
+        let name = |text: &Option<String>| Some(cut(text.as_deref()?, NAME_BYTES).into_owned());
+        Tool {
+            field_manager: name(&self.field_manager),
+            argocd_application: name(&self.argocd_application),
+            helm_release: name(&self.helm_release),
+            flux_kustomization: name(&self.flux_kustomization),
+            flux_helm_release: name(&self.flux_helm_release),
+        }
+    }
+}
+
+/// The groups as far as there is room for them.
+fn groups(groups: &[String]) -> Vec<String> {
+    let mut left = GROUPS_BYTES;
+    let groups = groups.iter().map(|group| cut(group, NAME_BYTES));
+    let fits = groups.take_while(|group| {
+        let room = left.checked_sub(group.len() + 3);
+        left = room.unwrap_or_default();
+        room.is_some()
+    });
+    fits.map(|group| group.into_owned()).collect()
+}
+
+/// The findings as far as there is room for them, and how many more there are.
+fn findings(verdict: &Verdict) -> (Vec<RecordedFinding>, usize) {
+    let mut left = FINDINGS_BYTES;
+    let mut listed = Vec::new();
+    for judged in &verdict.judged {
+        let finding = &judged.finding;
+        let fields: Vec<String> = finding.fields.iter().take(MAX_LISTED).cloned().collect();
+        let message = finding.message();
+        let length = message.len() + fields.iter().map(String::len).sum::<usize>();
+        // The first has always room.
+        if length > left && !listed.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(length);
+        listed.push(RecordedFinding {
+            rule: finding.rule,
+            effect: judged.effect,
+            fields,
+            message,
+        });
+    }
+    let left_out = verdict.judged.len() - listed.len();
+    (listed, left_out)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;
