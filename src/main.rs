@@ -8,9 +8,9 @@ use keyguard::cli::{Cli, Command, ConfigCommand};
 use keyguard::commands;
 use keyguard::config::Config;
 
-/// glibc keeps what a burst freed for the next one; this gives it back within milliseconds.
+/// glibc keeps what a burst freed for the next one; this gives it back within seconds (`.cargo/config.toml` says when).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // What goes wrong repeats paths, addresses and names.

@@ -18,7 +18,10 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn keyguard(folder: &Path) -> Process {
         let (address, health) = (free_port(), free_port());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyguard"));
+        // Another program, to compare two builds in one run.
+        let other = std::env::var_os("KEYGUARD_PROGRAM");
+        let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_keyguard").into());
+        let mut command = Command::new(program);
         command
             .arg("serve")
             .arg("--state")
@@ -79,29 +82,17 @@ impl Process {
     /// User and system time so far.
     #[allow(dead_code, reason = "not every measurement asks for it")]
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .unwrap()
-            .1
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
+        let stat = self.procfs().stat().unwrap();
+        let seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+        Duration::from_secs_f64(seconds)
     }
 
     pub(crate) fn rss_megabytes(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<f64>()
-            .unwrap()
-            / 1024.0
+        self.procfs().status().unwrap().vmrss.unwrap() as f64 / 1024.0
+    }
+
+    fn procfs(&self) -> procfs::process::Process {
+        procfs::process::Process::new(self.child.id().try_into().unwrap()).unwrap()
     }
 }
 

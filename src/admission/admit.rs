@@ -12,9 +12,10 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::admission::password_checks::PasswordChecks;
+use crate::admission::searches::Searches;
 use crate::admission::verification::Reads;
 use crate::http::reviews::{Answer, ReviewMode, Reviewer};
-use crate::sources::source::{Bound, ConfigMapRead, SecretRead, Source};
+use crate::sources::source::{ConfigMapRead, SecretRead, Source};
 use crate::telemetry::labels::ReadOutcome;
 use crate::telemetry::log::LogWriter;
 use crate::telemetry::metrics::Metrics;
@@ -30,7 +31,7 @@ use keyguard_core::runtime::mode::{self, Maker, Mode};
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::value::{Role, examine};
 
-/// What is kept free of the API server's own timeout for the way back.
+/// What is kept free of the API server's own timeout for the answer to arrive.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Everything that answering a review needs.
@@ -38,17 +39,15 @@ pub struct Admission<S> {
     /// What the operator decided.
     pub policy: Policy,
     /// Where facts come from.
-    pub source: S,
+    pub source: Arc<S>,
     /// How deeply a body may be nested.
     pub max_json_depth: usize,
     /// How long all lookups of one request may take together.
     pub lookup_timeout: Duration,
     /// Secrets read at once, for all requests together: each may be large, and is in memory meanwhile.
     pub reads: Semaphore,
-    /// How many workloads are looked through for one request.
-    pub bound: Bound,
-    /// Requests for which workloads are looked through at once.
-    pub searches: Semaphore,
+    /// What looks through workloads, for all requests together.
+    pub searches: Arc<Searches<S>>,
     /// What compares passwords, for all requests together and whatever the configuration.
     pub passwords: Arc<PasswordChecks>,
     /// Where decisions are counted.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sources::source::WorkloadsRead;
+use crate::sources::source::{Bound, WorkloadsRead};
 use crate::telemetry::log::Log;
 use keyguard_core::policy::credentials::OnError;
 use keyguard_core::policy::rules::Rule;
@@ -70,18 +70,21 @@ pub(crate) fn nowhere() -> LogWriter {
         .writer()
 }
 
+/// How much tests look through.
+pub(crate) const BOUND: Bound = Bound {
+    workloads: 10,
+    bytes: 1 << 20,
+};
+
 pub(crate) fn admission(source: Forced) -> Admission<Forced> {
+    let source = Arc::new(source);
     Admission {
         policy: Policy::default(),
-        source,
+        source: Arc::clone(&source),
         max_json_depth: 128,
         lookup_timeout: Duration::from_millis(50),
         reads: Semaphore::new(2),
-        bound: Bound {
-            workloads: 10,
-            bytes: 1 << 20,
-        },
-        searches: Semaphore::new(1),
+        searches: Searches::new(source, BOUND, Arc::default()),
         passwords: Arc::default(),
         metrics: Arc::new(Metrics::new()),
         log: nowhere(),

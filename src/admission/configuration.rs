@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::admission::admit::Admission;
 use crate::admission::password_checks::PasswordChecks;
+use crate::admission::searches::Searches;
 use crate::config::{Config, ConfigError};
 use crate::follow::follow;
 use crate::follow::watched_file::{Look, WatchedFile};
@@ -23,9 +24,6 @@ use arc_swap::ArcSwap;
 
 /// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Requests for which workloads are looked through at once: each may have some megabytes in memory.
-const CONCURRENT_SEARCHES: usize = 2;
 
 /// What the configuration in force means for each part. A request, and a connection, keeps what it began with.
 pub struct Configuration {
@@ -145,17 +143,18 @@ fn serving(
     let Config {
         limits, timeouts, ..
     } = config;
+    let source = Arc::new(source.reading_up_to(*limits.max_secret_bytes));
+    let bound = Bound {
+        workloads: *limits.max_workloads,
+        bytes: *limits.max_workload_bytes,
+    };
     let admission = Admission {
         policy: config.policy(),
-        source: source.reading_up_to(*limits.max_secret_bytes),
+        searches: Searches::new(Arc::clone(&source), bound, Arc::clone(metrics)),
+        source,
         max_json_depth: *limits.max_json_depth,
         lookup_timeout: *timeouts.lookup,
         reads: Semaphore::new(*limits.max_concurrent_secret_reads),
-        bound: Bound {
-            workloads: *limits.max_workloads,
-            bytes: *limits.max_workload_bytes,
-        },
-        searches: Semaphore::new(CONCURRENT_SEARCHES),
         passwords: Arc::clone(passwords),
         metrics: Arc::clone(metrics),
         log: log.clone(),

@@ -5,5 +5,6 @@ mod admit_in_use;
 pub mod argocd_read;
 pub mod configuration;
 pub mod password_checks;
+pub mod searches;
 mod tokens_in_use;
 mod verification;

@@ -69,7 +69,7 @@ impl Default for PasswordChecks {
 }
 
 impl PasswordChecks {
-    /// Whether this is the hash of a password. Waits for its turn for as long as whoever asks waits.
+    /// Whether this is the hash of a password. Waits for its turn for as long as the caller waits.
     ///
     /// # Errors
     /// When it is not compared.
@@ -130,7 +130,7 @@ impl PasswordChecks {
     fn namespace(&self, namespace: &str) -> Option<Arc<Semaphore>> {
         let mut namespaces = lock(&self.namespaces);
         namespaces.retain(|_, turn| turn.strong_count() > 0);
-        // Whoever waits or has the turn holds on to it, and nobody else does.
+        // Those that wait or have the turn hold a reference to it, and nobody else does.
         let all: usize = namespaces.values().map(Weak::strong_count).sum();
         if all >= MOST {
             return None;

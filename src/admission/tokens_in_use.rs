@@ -177,14 +177,10 @@ impl<S: Source> Admission<S> {
             why,
         };
         let users = if namespace.is_none_or(is_object_name) {
-            let search = async {
-                let _turn = self.searches.acquire().await;
-                self.source.workloads(namespace, self.bound).await
-            };
-            match timeout(limit, search).await {
+            match timeout(limit, self.searches.workloads(namespace)).await {
                 Ok(read) => Users {
-                    found: read.users,
-                    unlisted: read.unread.map(|(kind, why)| unlisted(Some(kind), why)),
+                    found: read.users.clone(),
+                    unlisted: (read.unread.clone()).map(|(kind, why)| unlisted(Some(kind), why)),
                 },
                 Err(_) => Users {
                     found: Vec::new(),

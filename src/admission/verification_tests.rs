@@ -1,6 +1,7 @@
 use self::world::{HASH, World, token};
 use super::*;
-use crate::sources::source::Bound;
+use crate::admission::admit::tests::{BOUND, nowhere};
+use crate::admission::searches::Searches;
 use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::credentials::OnError;
 use keyguard_core::policy::decide::Policy;
@@ -37,20 +38,17 @@ struct Told {
 }
 
 async fn decide(world: World, env: &Value, policy: Policy) -> Told {
+    let source = Arc::new(world);
     let admission = Admission {
         policy,
-        source: world,
+        source: Arc::clone(&source),
         max_json_depth: 128,
         lookup_timeout: Duration::from_secs(10),
         reads: Semaphore::new(2),
-        bound: Bound {
-            workloads: 10,
-            bytes: 1 << 20,
-        },
-        searches: Semaphore::new(1),
+        searches: Searches::new(source, BOUND, Arc::default()),
         passwords: Arc::default(),
         metrics: Arc::new(Metrics::new()),
-        log: crate::admission::admit::tests::nowhere(),
+        log: nowhere(),
     };
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "operation": "CREATE",
@@ -66,7 +64,7 @@ async fn decide(world: World, env: &Value, policy: Policy) -> Told {
             .iter()
             .map(|judged| judged.finding.message())
             .collect(),
-        read: admission.source.read.into_inner().unwrap(),
+        read: admission.source.read.lock().unwrap().clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `keyguard self-test`: whether the API server refuses a bad change and not a good one.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -69,8 +70,8 @@ pub fn run(arguments: &cli::SelfTest) -> Result<String, SelfTestError> {
         let most = *config.limits.max_secret_bytes;
         let kubeconfig: Option<&Path> = arguments.kubeconfig.as_deref();
         let cluster = match kubeconfig {
-            Some(path) => Cluster::from_kubeconfig(path, most).await?,
-            None => Cluster::in_cluster(most)?,
+            Some(path) => Cluster::from_kubeconfig(path, most, Arc::default()).await?,
+            None => Cluster::in_cluster(most, Arc::default())?,
         };
         let deadline = Instant::now() + arguments.timeout;
         loop {

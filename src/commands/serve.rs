@@ -109,7 +109,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         )
         .await?;
         let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
-        let source = source(kubeconfig, state, *config.limits.max_secret_bytes).await?;
+        let source = source(kubeconfig, state, *config.limits.max_secret_bytes, &metrics).await?;
         let (terminate, interrupt) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
@@ -144,13 +144,15 @@ pub(crate) async fn source(
     kubeconfig: Option<&Path>,
     state: Option<&Path>,
     max_object_bytes: usize,
+    metrics: &Arc<Metrics>,
 ) -> Result<AnySource, ServeError> {
+    let metrics = Arc::clone(metrics);
     Ok(match (kubeconfig, state) {
         (_, Some(folder)) => AnySource::Manifests(Manifests::open(folder)?),
         (Some(path), None) => {
-            AnySource::Cluster(Cluster::from_kubeconfig(path, max_object_bytes).await?)
+            AnySource::Cluster(Cluster::from_kubeconfig(path, max_object_bytes, metrics).await?)
         }
-        (None, None) => AnySource::Cluster(Cluster::in_cluster(max_object_bytes)?),
+        (None, None) => AnySource::Cluster(Cluster::in_cluster(max_object_bytes, metrics)?),
     })
 }
 

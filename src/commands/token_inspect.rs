@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
@@ -119,7 +120,7 @@ async fn inspect(arguments: &Inspect) -> Result<Inspection, InspectError> {
     }
     let source = if arguments.secret.is_some() || namespace.is_some() {
         let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
-        let source = source(kubeconfig, state, MOST_OBJECT_BYTES).await;
+        let source = source(kubeconfig, state, MOST_OBJECT_BYTES, &Arc::default()).await;
         Some(source.map_err(Box::new)?)
     } else {
         None

@@ -1,7 +1,8 @@
 //! The API server: direct reads, bounded in size, and single writes. The only file that names the Kubernetes client.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
 use hyper::http::request::Builder;
@@ -18,9 +19,11 @@ use zeroize::Zeroizing;
 use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::policy::facts::Unread;
 
+use crate::sources::clock_skew::ClockSkew;
 use crate::sources::object;
 use crate::sources::source::{Bound, ConfigMapRead, Readiness, SecretRead, Source, WorkloadsRead};
 use crate::sources::workload_list;
+use crate::telemetry::metrics::Metrics;
 
 /// How long a connection to the API server may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,6 +37,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    clock_skew: ClockSkew,
     max_object_bytes: usize,
 }
 
@@ -72,10 +76,13 @@ impl Cluster {
     ///
     /// # Errors
     /// When keyguard runs in no pod.
-    pub fn in_cluster(max_object_bytes: usize) -> Result<Cluster, ClusterError> {
+    pub fn in_cluster(
+        max_object_bytes: usize,
+        metrics: Arc<Metrics>,
+    ) -> Result<Cluster, ClusterError> {
         let config =
             Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?;
-        Cluster::new(config, max_object_bytes)
+        Cluster::new(config, max_object_bytes, metrics)
     }
 
     /// A client with the current context of a kubeconfig.
@@ -85,6 +92,7 @@ impl Cluster {
     pub async fn from_kubeconfig(
         path: &Path,
         max_object_bytes: usize,
+        metrics: Arc<Metrics>,
     ) -> Result<Cluster, ClusterError> {
         let fail = |source| ClusterError::Kubeconfig {
             path: path.display().to_string(),
@@ -94,15 +102,20 @@ impl Cluster {
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
             .map_err(|error| fail(Box::new(error)))?;
-        Cluster::new(config, max_object_bytes)
+        Cluster::new(config, max_object_bytes, metrics)
     }
 
-    fn new(mut config: Config, max_object_bytes: usize) -> Result<Cluster, ClusterError> {
+    fn new(
+        mut config: Config,
+        max_object_bytes: usize,
+        metrics: Arc<Metrics>,
+    ) -> Result<Cluster, ClusterError> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         // The deadline of the review bounds every read, retries included.
         config.default_retry = false;
         Ok(Cluster {
             client: client(config)?,
+            clock_skew: ClockSkew::new(metrics),
             max_object_bytes,
         })
     }
@@ -111,6 +124,7 @@ impl Cluster {
     pub(crate) fn reading_up_to(&self, max_object_bytes: usize) -> Cluster {
         Cluster {
             client: self.client.clone(),
+            clock_skew: self.clock_skew.clone(),
             max_object_bytes,
         }
     }
@@ -195,6 +209,7 @@ impl Cluster {
             .send(request)
             .await
             .map_err(|_| Unread::Unreachable)?;
+        self.clock_skew.note(response.headers(), SystemTime::now());
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),

@@ -1,6 +1,7 @@
 //! Where facts come from: the API server, or a folder of manifests.
 
 pub mod any_source;
+mod clock_skew;
 pub mod cluster;
 pub mod dry_run;
 mod manifest;

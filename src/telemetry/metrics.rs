@@ -44,6 +44,8 @@ pub struct Metrics {
     pub config_map_reads: LabelledCounter<ReadOutcome>,
     /// Workloads looked through, or not to the end: `found` when somebody uses a credential.
     pub workload_searches: LabelledCounter<ReadOutcome>,
+    /// Rounds in which workloads were looked through.
+    pub workload_rounds: Counter,
     /// Requests that got no review.
     pub requests_rejected: LabelledCounter<RejectionReason>,
     /// Lines of the log that were lost.
@@ -58,6 +60,8 @@ pub struct Metrics {
     pub certificate_reloads: LabelledCounter<ReloadOutcome>,
     /// Looks at what keyguard keeps that failed.
     pub certificate_checks_failed: Counter,
+    /// How far the clock is ahead of the API server's, in seconds.
+    pub clock_skew: Gauge,
     /// Other configurations that were found.
     pub config_reloads: LabelledCounter<ConfigOutcome>,
     /// Looks at a file that a fault ended.
@@ -112,6 +116,11 @@ impl Metrics {
                  above; `too-large` is beyond the bound",
                 "outcome",
             ),
+            workload_rounds: registered(
+                all,
+                "workload_rounds",
+                "Rounds of lists for these searches; all that wait for the same namespace share one",
+            ),
             requests_in_flight: registered(all, "requests_in_flight", "Requests in progress"),
             requests_rejected: LabelledCounter::register(
                 all,
@@ -157,6 +166,11 @@ impl Metrics {
                 all,
                 "certificate_checks_failed",
                 "Looks at them that failed",
+            ),
+            clock_skew: with_unit(
+                all,
+                "clock_skew",
+                "How far keyguard's clock is ahead of the API server's, by its last answer; more than 10 s are logged, too",
             ),
             config_reloads: LabelledCounter::register(
                 all,

@@ -167,7 +167,7 @@ impl CertificateFiles {
 
     /// Reads the files again at `now`, in Unix seconds; `presented` says how the pair in use is then. It blocks.
     ///
-    /// What cannot be used is refused only when a second look finds the same: whoever writes the two files one after
+    /// What cannot be used is refused only when a second look finds the same: a writer that replaces the two files one after
     /// the other is not to be blamed for the moment between.
     pub fn look(&mut self, now: i64, presented: Validity) -> Look {
         let read = self.read();

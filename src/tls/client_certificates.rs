@@ -1,4 +1,4 @@
-//! Who may ask for reviews at all: whoever has a certificate of a CA, and one of some names.
+//! Who may ask for reviews: a client with a certificate of a CA, and one of some names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use x509_parser::parse_x509_certificate;
 
 use crate::telemetry::labels::ClientRefusal;
 
-/// From one line in the log about refused clients to the next: anybody may knock.
+/// From one line in the log about refused clients to the next: there may be any number of them.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The CA certificates that clients are verified with, which may be exchanged.
@@ -89,7 +89,7 @@ impl Authorities {
 }
 
 impl ClientCertificates {
-    /// Lets in whoever has a certificate of `authorities` with one of `names` as its common name or DNS name; with any
+    /// Lets in a client that has a certificate of `authorities` with one of `names` as its common name or DNS name; with any
     /// name when there are none.
     pub fn new(authorities: Authorities, names: Vec<String>) -> ClientCertificates {
         ClientCertificates {
@@ -120,7 +120,7 @@ impl ClientCertificates {
         ))
     }
 
-    /// Whoever has misspelt a name must get to know it; the API server is told no more than "access denied".
+    /// An operator who has misspelt a name must get to know it; the API server is told no more than "access denied".
     fn log(&self, names: &[Name]) {
         let now = Instant::now();
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);

@@ -91,7 +91,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         let (address, health_address) = (server.address(), server.health_address());
         let examples = examples();
         let asked = async {
-            let mut client = Client::connect(address, &files.authority).await?;
+            let client = Client::new(address, &files.authority)?;
             let mut answers = Vec::with_capacity(examples.len());
             for example in &examples {
                 answers.push(client.ask(&example.review).await?);

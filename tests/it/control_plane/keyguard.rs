@@ -130,7 +130,7 @@ impl Keyguard {
         &self.tls
     }
 
-    /// Issues its certificate again, as whoever keeps the Secret does.
+    /// Issues its certificate again, as the keeper of the Secret does.
     pub(crate) fn reissue_certificate(&self) {
         self.reissue_certificate_with(|_| {});
     }
@@ -141,7 +141,7 @@ impl Keyguard {
         put_certificate(&self.authority, &self.tls, &self.workspace, change);
     }
 
-    /// Exchanges its configuration, as whoever changes the mounted ConfigMap does.
+    /// Exchanges its configuration, as a change of the mounted ConfigMap does.
     pub(crate) fn reconfigure(&self, text: &str) {
         let config = self.config.as_ref().expect("it was started with one");
         config.put(&[(CONFIG, enforcing_dry_runs(text).as_bytes())]);

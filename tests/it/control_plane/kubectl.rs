@@ -50,7 +50,7 @@ impl<'a> Client<'a> {
         self.with_kubeconfig(&kubeconfig)
     }
 
-    /// Speaks as whoever the kubeconfig says, to the server that it says.
+    /// Speaks as the user that the kubeconfig names, to the server that it says.
     pub(crate) fn with_kubeconfig(self, kubeconfig: &Path) -> Self {
         Self {
             kubeconfig: Some(kubeconfig.to_owned()),

@@ -116,26 +116,22 @@ impl Process {
         kill(Pid::from_raw(pid), signal).expect("signal a child");
     }
 
-    /// The time that the kernel has given to its threads.
+    /// The time that the kernel has given to it.
     pub(crate) fn cpu(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
-        let nanoseconds = threads.map(|thread| {
-            let path = thread.expect("a thread").path().join("schedstat");
-            let times = fs::read_to_string(path).unwrap_or_default();
-            let time = times.split_whitespace().next();
-            time.and_then(|time| time.parse::<u64>().ok()).unwrap_or(0)
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        let stat = self.procfs().stat().expect("it runs");
+        let seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+        Duration::from_secs_f64(seconds)
     }
 
-    /// The memory that it has now, in KiB.
+    /// The memory that it has now without the program itself, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        kib.and_then(|kib| kib.parse().ok())
-            .expect("its memory in kB")
+        let status = self.procfs().status().expect("it runs");
+        status.rssanon.expect("the kernel tells it")
+    }
+
+    fn procfs(&self) -> procfs::process::Process {
+        let pid = i32::try_from(self.child.id()).expect("a pid is positive");
+        procfs::process::Process::new(pid).expect("it runs")
     }
 
     /// What it has written to its standard output.
@@ -171,7 +167,7 @@ impl Drop for Process {
         let _: io::Result<_> = self.child.kill();
         let _: io::Result<_> = self.child.wait();
         // The pid is free from here on: let the leash go before it kills
-        // whoever gets it next.
+        // the process that gets it next.
         if let Some(mut leash) = self.child.stdin.take() {
             let _: io::Result<_> = leash.write_all(b"\n");
         }

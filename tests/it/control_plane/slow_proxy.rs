@@ -24,7 +24,7 @@ pub(crate) enum Pace {
     Cut,
 }
 
-/// A loopback proxy that copies bytes and knows nothing of TLS: whoever uses it
+/// A loopback proxy that copies bytes and knows nothing of TLS: its user
 /// sees the API server's own certificate. Lives until the test binary ends.
 pub(crate) struct SlowProxy {
     address: SocketAddr,

@@ -48,8 +48,8 @@ impl Workspace {
         self.path.join(name)
     }
 
-    /// Writes a file, and the folders above it, and returns its path. Whoever
-    /// reads it meanwhile finds the whole old or the whole new content.
+    /// Writes a file, and the folders above it, and returns its path. A
+    /// reader meanwhile finds the whole old or the whole new content.
     pub(crate) fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let path = self.path(name);

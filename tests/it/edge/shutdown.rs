@@ -78,7 +78,7 @@ async fn nobody_there_is_no_wait() {
 }
 
 #[tokio::test]
-async fn while_draining_http_2_is_sent_elsewhere_and_whoever_comes_is_answered() {
+async fn while_draining_http_2_is_sent_elsewhere_and_new_clients_are_answered() {
     let server = start(NEVER).await;
     let mut busy = server.client(Protocol::Http2).await;
     let mut idle = server.client(Protocol::Http2).await;

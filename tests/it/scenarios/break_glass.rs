@@ -41,7 +41,7 @@ fn decided(decisions: &[Value], decision: &str) -> Vec<[String; 3]> {
             .unwrap()
             .iter()
             .map(|rule| rule.as_str().unwrap());
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let rules = rules.collect::<Vec<_>>().join(",");
         [text(&line["user"]["name"]), rules, text(&line["reason"])]
     })
@@ -86,7 +86,7 @@ fn a_patch_with_a_reason_goes_through_for_members_of_the_group_alone() {
     warned_of(patch(&scene, ADMIN, &with(reason), &[]), REMOVED);
     assert_eq!(accounts(), "login");
 
-    // The annotation that is left counts for whoever asks now.
+    // The annotation that is left counts for the user who asks now.
     let back = json!({"data": {"accounts.admin": "apiKey"}});
     warned_of(patch(&scene, ALICE, &back, &[]), &[]);
     let text = refused_by(patch(&scene, ALICE, &loss, &[]), REMOVED);

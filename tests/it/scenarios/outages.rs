@@ -139,7 +139,7 @@ fn while_it_is_down_whatever_ends_ends_and_nobody_else_may_delete_what_it_guards
         let called = "failed calling webhook \"argocd-cm.keyguard.dev\"";
         assert!(error.contains(called), "{arguments:?}: {error}");
     }
-    // What the garbage collector does to whoever loses an owner.
+    // What the garbage collector does to an object that loses an owner.
     let owners = ["patch", "pod/standing", "--type=merge"];
     let disown = r#"--patch={"metadata":{"ownerReferences":null,"labels":{"kept":"in-order"}}}"#;
     let patch = owners.into_iter().chain([disown]);

@@ -33,7 +33,7 @@ pub fn capability_keys(name: &str) -> [String; 2] {
 
 /// All accounts of one `argocd-cm`.
 ///
-/// A handful in practice, but whoever may write a ConfigMap of this name decides how many: a list would
+/// A handful in practice, but who may write a ConfigMap of this name decides how many: a list would
 /// be looked through for seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accounts<'a>(BTreeMap<&'a str, Account<'a>>);

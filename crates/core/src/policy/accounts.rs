@@ -23,7 +23,7 @@ use crate::runtime::user::User;
 pub struct Circumstances<'a> {
     /// Where `argocd-cm` is.
     pub namespace: &'a str,
-    /// The accounts whose API key and login are kept, whoever uses them.
+    /// The accounts whose API key and login are kept, used or not.
     pub protected: &'a [String],
     /// Who uses which account, when that was to be found out.
     pub known: Option<&'a AccountsUse>,
@@ -145,7 +145,7 @@ impl<'a> Circumstances<'a> {
             State::Readable(_) => {
                 for name in self.names() {
                     let losses = self.losses(name, (old, &before), (new, &after));
-                    // Whoever changes something else is not told of it each time.
+                    // A change of something else is not told of it each time.
                     let changed = before.get(name) != after.get(name);
                     let told = changed && losses.is_empty() && self.is_protected(name);
                     if told && !after.can_use_api_key(name) {

@@ -105,7 +105,7 @@ fn an_account_in_use_keeps_its_api_key_as_if_it_were_listed() {
 }
 
 #[test]
-fn whoever_uses_an_account_that_is_listed_is_named_too() {
+fn the_users_of_an_account_that_is_listed_are_named_too() {
     let old = config_map(&[("accounts.admin", "apiKey"), ("accounts.bob", "apiKey")]);
     let mut unlabelled = old.clone();
     unlabelled.labelled = false;

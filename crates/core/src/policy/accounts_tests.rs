@@ -336,7 +336,7 @@ fn what_a_user_wrote_is_escaped_and_cut() {
 }
 
 #[test]
-fn what_argo_cd_does_not_see_is_not_lost_and_whoever_writes_it_is_told() {
+fn what_argo_cd_does_not_see_is_not_lost_and_its_author_is_told() {
     let unlabelled = |data| AccountsConfigMap {
         labelled: false,
         ..config_map(data)

@@ -1,6 +1,6 @@
 //! Breaking the glass: somebody who may lifts named rules for one change, with a reason, on the record.
 //!
-//! The object says so itself, in an annotation. It counts for whoever asks now, whoever wrote it.
+//! The object says so itself, in an annotation. It counts for the user who asks now, not for the one who wrote it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ const REASON_BYTES: usize = 256;
 /// The most objections that are told.
 const OBJECTIONS: usize = 8;
 
-/// What the annotation comes to for whoever asks.
+/// What the annotation comes to for the user who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BreakGlass {
     lifted: BTreeMap<Rule, String>,
@@ -29,7 +29,7 @@ pub struct BreakGlass {
 /// Why the annotation, or a part of it, changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
-    /// Whoever asks is in none of the groups that may.
+    /// The user is in none of the groups that may.
     NotPermitted,
     /// There is no such rule.
     UnknownRule(String),

@@ -310,7 +310,7 @@ impl Policy {
     }
 }
 
-/// The first of these groups that whoever asks is in.
+/// The first of these groups that the user is in.
 fn group_of<'a>(case: &Case, groups: &'a [String]) -> Option<&'a str> {
     let mut groups = groups.iter().map(String::as_str);
     groups.find(|group| case.groups.iter().any(|of| of == group))

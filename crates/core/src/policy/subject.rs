@@ -83,7 +83,7 @@ pub struct Case {
     pub operation: Operation,
     /// Who asks.
     pub user: String,
-    /// The groups of whoever asks.
+    /// The groups of the user.
     pub groups: Vec<String>,
     /// Where the object is; empty for a cluster-scoped one.
     pub namespace: String,

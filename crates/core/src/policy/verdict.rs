@@ -84,7 +84,7 @@ pub enum Effect {
     Record,
     /// Said to the user; the request goes through.
     Warn,
-    /// Would be refused; whoever asks may break the glass and has.
+    /// Would be refused; the user may break the glass and has.
     Lifted,
     /// The request is refused.
     Deny,

@@ -143,7 +143,7 @@ fn warning(finding: &Finding) -> String {
     with_id(finding, &format!("{}. {}", finding.what, finding.mend))
 }
 
-/// What would have been refused and is not, so that whoever broke the glass sees what for.
+/// What would have been refused and is not, so that the user who broke the glass sees what for.
 fn lifted(finding: &Finding) -> String {
     with_id(
         finding,

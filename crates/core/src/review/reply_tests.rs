@@ -129,7 +129,7 @@ fn names_of_any_length_make_no_long_answer() {
 }
 
 #[test]
-fn a_broken_glass_is_told_to_whoever_broke_it_and_to_the_audit_log() {
+fn a_broken_glass_is_told_to_the_user_who_broke_it_and_to_the_audit_log() {
     let findings = || {
         vec![
             finding(Rule::ApiKeyRemoved, Severity::Refusal, "first"),

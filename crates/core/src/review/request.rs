@@ -50,7 +50,7 @@ pub struct Request {
     pub secret: SecretChange,
 }
 
-/// What the API server knows of the credential of whoever asks.
+/// What the API server knows of the credential that was used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsedCredential {
     /// The id of the credential, such as `JTI=…`.
@@ -78,8 +78,10 @@ pub struct UsedCredential {
 pub enum Webhook {
     /// Changes of `argocd-cm`.
     ArgocdCm,
-    /// Workloads that refer to a credential.
+    /// Built-in workloads that refer to a credential.
     Workloads,
+    /// Rollouts of Argo Rollouts that do.
+    Rollouts,
     /// Secrets that a workload may refer to.
     Secrets,
     /// Changes of Argo CD's own Secret.
@@ -292,11 +294,15 @@ fn subject(
     let Some(kind) = WorkloadKind::of(group, version, kind) else {
         return nothing;
     };
+    let webhook = match kind {
+        WorkloadKind::Rollout => Webhook::Rollouts,
+        _ => Webhook::Workloads,
+    };
     match states(operation, object, old_object)? {
         // Whatever it looks like, nobody is kept from letting it go.
-        (_, Some(_)) if being_deleted => Ok((Webhook::Workloads, LEAVING)),
-        (old, Some(new)) => Ok((Webhook::Workloads, workload(kind, old, new))),
-        _ => Ok((Webhook::Workloads, Subject::NotGuarded)),
+        (_, Some(_)) if being_deleted => Ok((webhook, LEAVING)),
+        (old, Some(new)) => Ok((webhook, workload(kind, old, new))),
+        _ => Ok((webhook, Subject::NotGuarded)),
     }
 }
 

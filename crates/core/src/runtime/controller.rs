@@ -10,7 +10,7 @@ use super::workload::WorkloadKind;
 pub struct Controller {
     /// The API group, without the version; empty for the core group.
     pub group: String,
-    /// The kind. Shown only when a name can be: whoever writes the object writes it.
+    /// The kind. Shown only when a name can be: the author of the object writes it.
     pub kind: Name,
     /// The name.
     pub name: Name,

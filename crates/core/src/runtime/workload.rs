@@ -43,7 +43,7 @@ impl WorkloadKind {
     ];
 
     /// API group, version, kind and plural resource name.
-    pub fn names(self) -> (&'static str, &'static str, &'static str, &'static str) {
+    pub const fn names(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
             WorkloadKind::Deployment => ("apps", "v1", "Deployment", "deployments"),
             WorkloadKind::StatefulSet => ("apps", "v1", "StatefulSet", "statefulsets"),
