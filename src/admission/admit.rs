@@ -1,70 +1,27 @@
 //! The pipeline: decode, plan, gather, decide, answer and record. One await.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::admission::password_checks::PasswordChecks;
-use crate::admission::searches::Searches;
+use crate::admission::lookups::{Admission, Outcome, unix_now};
 use crate::admission::verification::Reads;
 use crate::http::reviews::{Answer, ReviewMode, Reviewer};
-use crate::sources::source::{ConfigMapRead, SecretRead, Source};
-use crate::telemetry::labels::ReadOutcome;
-use crate::telemetry::log::LogWriter;
-use crate::telemetry::metrics::Metrics;
+use crate::sources::source::{SecretRead, Source};
 use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
-use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
-use keyguard_core::policy::plan::{Lookups, is_object_name};
-use keyguard_core::policy::verdict::Verdict;
+use keyguard_core::policy::plan::Lookups;
 use keyguard_core::record::{Circumstances, Record};
 use keyguard_core::review::reply;
 use keyguard_core::review::request::Request;
-use keyguard_core::runtime::mode::{self, Maker, Mode};
+use keyguard_core::runtime::mode::{self, Maker};
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::value::{Role, examine};
-
-/// What is kept free of the API server's own timeout for the answer to arrive.
-const MARGIN: Duration = Duration::from_millis(500);
-
-/// Everything that answering a review needs.
-pub struct Admission<S> {
-    /// What the operator decided.
-    pub policy: Policy,
-    /// Where facts come from.
-    pub source: Arc<S>,
-    /// How deeply a body may be nested.
-    pub max_json_depth: usize,
-    /// How long all lookups of one request may take together.
-    pub lookup_timeout: Duration,
-    /// Secrets read at once, for all requests together: each may be large, and is in memory meanwhile.
-    pub reads: Semaphore,
-    /// What looks through workloads, for all requests together.
-    pub searches: Arc<Searches<S>>,
-    /// What compares passwords, for all requests together and whatever the configuration.
-    pub passwords: Arc<PasswordChecks>,
-    /// Where decisions are counted.
-    pub metrics: Arc<Metrics>,
-    /// Where decisions are put on record.
-    pub log: LogWriter,
-}
-
-/// A request with what was known and decided.
-pub struct Outcome {
-    /// The request.
-    pub request: Request,
-    /// The Secrets that were read, by name.
-    pub secrets: Vec<Name>,
-    /// The verdict.
-    pub verdict: Verdict,
-}
 
 impl<S: Source> Admission<S> {
     /// Decides on a request; after `answer_by`, if it says so, the API server waits no more.
@@ -194,89 +151,6 @@ impl<S: Source> Admission<S> {
         }
     }
 
-    pub(crate) fn limit(&self, answer_by: Option<Instant>) -> Duration {
-        let Some(answer_by) = answer_by else {
-            return self.lookup_timeout;
-        };
-        let left = answer_by.saturating_duration_since(Instant::now());
-        self.lookup_timeout
-            .min(left.saturating_sub(MARGIN).max(left / 2))
-    }
-
-    pub(crate) async fn read_secret(
-        &self,
-        namespace: &str,
-        name: &str,
-        keys: &[&str],
-        limit: Duration,
-    ) -> SecretRead {
-        let read = if is_object_name(namespace) {
-            let read = async {
-                let _turn = self.reads.acquire().await;
-                self.source.secret(namespace, name, keys).await
-            };
-            timeout(limit, read)
-                .await
-                .unwrap_or(SecretRead::Unread(Unread::Timeout))
-        } else {
-            SecretRead::Unread(Unread::Garbled)
-        };
-        self.count_secret(&read);
-        read
-    }
-
-    pub(crate) fn count_secret(&self, read: &SecretRead) {
-        self.metrics.secret_reads.inc(match read {
-            SecretRead::Found(_) => ReadOutcome::Found,
-            SecretRead::Missing => ReadOutcome::Missing,
-            SecretRead::Unread(unread) => outcome(unread),
-        });
-    }
-
-    pub(crate) fn count_config_map(&self, read: &ConfigMapRead) {
-        self.metrics.config_map_reads.inc(match read {
-            ConfigMapRead::Found(_) => ReadOutcome::Found,
-            ConfigMapRead::Missing => ReadOutcome::Missing,
-            ConfigMapRead::Unread(unread) => outcome(unread),
-        });
-    }
-
-    pub(crate) async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
-        if !needed || !is_object_name(namespace) {
-            return ModeFact::NotNeeded;
-        }
-        match self
-            .config_map(namespace, mode::CONFIG_MAP_NAME, limit)
-            .await
-        {
-            ConfigMapRead::Missing => ModeFact::Missing,
-            ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
-            ConfigMapRead::Found(found) => {
-                let text = |key| found.data.get(key).map(String::as_str);
-                ModeFact::Known(Mode::read(
-                    text(mode::IS_EXTERNAL_KEY),
-                    text(mode::USERNAME_KEY),
-                ))
-            }
-        }
-    }
-
-    pub(crate) async fn config_map(
-        &self,
-        namespace: &str,
-        name: &str,
-        limit: Duration,
-    ) -> ConfigMapRead {
-        let read = match is_object_name(namespace) {
-            true => timeout(limit, self.source.config_map(namespace, name))
-                .await
-                .unwrap_or(ConfigMapRead::Unread(Unread::Timeout)),
-            false => ConfigMapRead::Unread(Unread::Garbled),
-        };
-        self.count_config_map(&read);
-        read
-    }
-
     fn record(&self, outcome: &Outcome, id: Uuid, duration: Duration) {
         let Outcome {
             request,
@@ -331,26 +205,6 @@ fn fact(read: &SecretRead, key: &str, role: Role, now: f64) -> CredentialFact {
             Some(value) => CredentialFact::Value(examine(role, value, now)),
         },
     }
-}
-
-pub(crate) fn outcome(unread: &Unread) -> ReadOutcome {
-    match unread {
-        Unread::Forbidden => ReadOutcome::Forbidden,
-        Unread::Timeout => ReadOutcome::Timeout,
-        Unread::TooLarge => ReadOutcome::TooLarge,
-        Unread::Status(_)
-        | Unread::Unreachable
-        | Unread::TooMany
-        | Unread::Garbled
-        | Unread::Manifests => ReadOutcome::Error,
-    }
-}
-
-/// Seconds since 1970.
-pub(crate) fn unix_now() -> f64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout};
 
-use crate::admission::admit::{Admission, Outcome, unix_now};
 use crate::admission::argocd_read::{ArgocdRead, has_certificate};
+use crate::admission::lookups::{Admission, Outcome, unix_now};
 use crate::admission::password_checks::Candidate;
 use crate::admission::tokens_in_use::TokenInUse;
 use crate::sources::source::{ConfigMap, ConfigMapRead, SecretRead, Source};

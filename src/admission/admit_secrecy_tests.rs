@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What reading the Secret comes to.

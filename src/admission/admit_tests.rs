@@ -1,13 +1,18 @@
 use super::*;
-use crate::sources::source::{Bound, WorkloadsRead};
-use crate::telemetry::log::Log;
+use crate::admission::searches::Searches;
+use crate::sources::source::{Bound, ConfigMapRead, WorkloadsRead};
+use crate::telemetry::log::{Log, LogWriter};
+use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::credentials::OnError;
+use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::verdict::Decision;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use serde_json::{Value, json};
 use std::future::pending;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// A cluster in which reading fails as a test wants it to, and that notes what was read.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::admission::admit::Admission;
+use crate::admission::lookups::Admission;
 use crate::admission::password_checks::PasswordChecks;
 use crate::admission::searches::Searches;
+use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::follow::follow;
-use crate::follow::watched_file::{Look, WatchedFile};
+use crate::follow::watched_files::{Content, Look, WatchedFiles};
 use crate::http::limits::{ConnectionLimits, RequestLimits};
 use crate::http::reviews::Serving;
 use crate::sources::any_source::AnySource;
@@ -78,11 +79,13 @@ impl Configuration {
     }
 
     /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
-    pub async fn follow(&self, file: WatchedFile, path: &Path) {
+    pub async fn follow(&self, file: WatchedFiles, path: &Path) {
         let (file, path) = (Arc::new(Mutex::new(file)), path.to_owned());
         let look = move || {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.look(|read| Config::of_file(&path, read))
+            file.look(clock::now(), |[read]: [Content; 1]| {
+                Config::of_file(&path, read)
+            })
         };
         let apply = |look| match look {
             Look::Unchanged => {}

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
-use crate::admission::admit::{Admission, outcome};
+use crate::admission::lookups::{Admission, outcome};
 use crate::sources::source::{SecretRead, Source};
 use crate::telemetry::labels::ReadOutcome;
 use keyguard_core::policy::accounts_in_use::argocd_namespace;

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use crate::admission::admit::Admission;
 use crate::admission::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
+use crate::admission::lookups::Admission;
 use crate::admission::password_checks::{Candidate, NotCompared};
 use crate::sources::source::{ConfigMapRead, SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;

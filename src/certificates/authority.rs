@@ -17,8 +17,8 @@ use x509_parser::parse_x509_certificate;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::certificates::kept::Authority;
-use crate::certificates::life::Life;
 use crate::certificates::trust;
+use crate::tls::life::Life;
 use crate::tls::serving_certificate::Pair;
 
 /// A CA with its private key. Debug shows the certificate's validity only.
@@ -139,7 +139,7 @@ impl Issued {
         };
         let signed = !matches!(
             issued.verified(signer, &any_name()),
-            Err(error) if error != trust::Distrust::OtherName
+            Err(error) if error != trust::VerifyError::OtherName
         );
         signed.then_some(issued)
     }
@@ -192,7 +192,7 @@ impl Issued {
     }
 
     /// Verifies it at its first moment: whether it is valid now is another question.
-    fn verified(&self, signer: &Signer, name: &ServerName<'_>) -> Result<(), trust::Distrust> {
+    fn verified(&self, signer: &Signer, name: &ServerName<'_>) -> Result<(), trust::VerifyError> {
         let bundle = std::slice::from_ref(&signer.certificate);
         trust::verify(self.pair.chain(), bundle, name, self.pair.life().from)
     }

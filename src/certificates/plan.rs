@@ -13,11 +13,11 @@
 use std::time::Duration;
 
 use super::kept::{Authority, Kept, Leaf};
-use super::life::{Life, Validity};
 use super::observed::Observed;
+use crate::tls::life::{Life, Validity};
 
 /// The most certificates in a `caBundle` that the Secret does not hold.
-const MOST_STRANGERS: usize = 6;
+const MAX_FOREIGN_CAS: usize = 6;
 
 /// What this replica presents in handshakes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ pub fn bundle(seen: &Seen, terms: &Terms) -> Option<Vec<Authority>> {
     }
     if seen.observed.kept_unchanged_for < terms.overlap * 2 {
         let in_force = seen.bundles.iter().flatten();
-        in_force.take(MOST_STRANGERS).for_each(&mut want);
+        in_force.take(MAX_FOREIGN_CAS).for_each(&mut want);
     }
     let same = |bundle: &Vec<Authority>| {
         bundle.iter().all(|authority| wanted.contains(authority))

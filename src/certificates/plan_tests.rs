@@ -237,7 +237,7 @@ fn a_bundle_never_grows_without_bound() {
             .collect(),
     ];
     let wanted = bundle(&seen, &TERMS).unwrap();
-    assert_eq!(wanted.len(), MOST_STRANGERS + 1);
+    assert_eq!(wanted.len(), MAX_FOREIGN_CAS + 1);
 }
 
 #[test]

@@ -83,14 +83,14 @@ impl Registration {
         for webhook in &self.webhooks {
             let verified = match &webhook.called_by {
                 Some(name) => trust::verify(chain, &webhook.bundle, name, now),
-                None => Err(trust::Distrust::OtherName),
+                None => Err(trust::VerifyError::OtherName),
             };
-            verified.map_err(|distrust| match distrust {
-                trust::Distrust::OtherName => {
-                    format!("{:?}: {:?} {distrust}", self.name, webhook.name)
+            verified.map_err(|error| match error {
+                trust::VerifyError::OtherName => {
+                    format!("{:?}: {:?} {error}", self.name, webhook.name)
                 }
                 _ => format!(
-                    "{:?}: the caBundle of {:?} {distrust}",
+                    "{:?}: the caBundle of {:?} {error}",
                     self.name, webhook.name
                 ),
             })?;
@@ -133,7 +133,7 @@ fn called_by(target: &WebhookClientConfig) -> Option<ServerName<'static>> {
 mod tests {
     use super::*;
     use crate::certificates::authority::example::{DAY, NOW, signer};
-    use crate::certificates::life::Life;
+    use crate::tls::life::Life;
     use serde_json::Value;
 
     fn configuration(bundles: [Option<&str>; 2]) -> Value {

@@ -14,11 +14,11 @@ use thiserror::Error;
 use x509_parser::parse_x509_certificate;
 
 use crate::certificates::kept::Authority;
-use crate::certificates::life::Life;
+use crate::tls::life::Life;
 
 /// Why a certificate is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Distrust {
+pub enum VerifyError {
     /// No CA certificate that is valid now is in the bundle.
     #[error("holds no CA certificate that is valid now")]
     NoAuthority,
@@ -70,9 +70,9 @@ pub fn verify(
     bundle: &[Authority],
     name: &ServerName<'_>,
     now: i64,
-) -> Result<(), Distrust> {
-    let (own, intermediates) = chain.split_first().ok_or(Distrust::Unusable)?;
-    let parsed = ParsedCertificate::try_from(own).map_err(|_| Distrust::Unusable)?;
+) -> Result<(), VerifyError> {
+    let (own, intermediates) = chain.split_first().ok_or(VerifyError::Unusable)?;
+    let parsed = ParsedCertificate::try_from(own).map_err(|_| VerifyError::Unusable)?;
     // The API server looks at the validity of a CA, too; webpki does not.
     let valid = bundle
         .iter()
@@ -85,7 +85,7 @@ pub fn verify(
         let _ = roots.add(CertificateDer::from(authority.der.as_slice()));
     }
     if roots.is_empty() && !is_root_itself {
-        return Err(Distrust::NoAuthority);
+        return Err(VerifyError::NoAuthority);
     }
     // A certificate may be its own CA: the API server takes what is in the bundle as it is.
     if !is_root_itself {
@@ -98,22 +98,22 @@ pub fn verify(
             UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
             algorithms.all,
         )
-        .map_err(|error| distrust(&error))?;
+        .map_err(|error| verify_error(&error))?;
     }
-    verify_server_name(&parsed, name).map_err(|_| Distrust::OtherName)
+    verify_server_name(&parsed, name).map_err(|_| VerifyError::OtherName)
 }
 
-fn distrust(error: &Error) -> Distrust {
+fn verify_error(error: &Error) -> VerifyError {
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => Distrust::OtherAuthority,
-        Error::InvalidCertificate(CertificateError::BadSignature) => Distrust::OtherAuthority,
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => VerifyError::OtherAuthority,
+        Error::InvalidCertificate(CertificateError::BadSignature) => VerifyError::OtherAuthority,
         Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => Distrust::OtherTime,
-        _ => Distrust::Unusable,
+        ) => VerifyError::OtherTime,
+        _ => VerifyError::Unusable,
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
         let (ours, other) = (ours.certificate().clone(), other.certificate().clone());
         let service = "keyguard.keyguard.svc";
         let later = NOW + 2 * 86_400;
-        let table: [(&[&Authority], &str, i64, Result<(), Distrust>, &str); 9] = [
+        let table: [(&[&Authority], &str, i64, Result<(), VerifyError>, &str); 9] = [
             (&[&ours], service, NOW, Ok(()), "the Service"),
             (&[&ours], "127.0.0.1", NOW, Ok(()), "an address"),
             (&[&other, &ours], service, NOW, Ok(()), "beside another"),
@@ -139,42 +139,42 @@ mod tests {
                 &[],
                 service,
                 NOW,
-                Err(Distrust::NoAuthority),
+                Err(VerifyError::NoAuthority),
                 "an empty bundle",
             ),
             (
                 &[&other],
                 service,
                 NOW,
-                Err(Distrust::OtherAuthority),
+                Err(VerifyError::OtherAuthority),
                 "another CA",
             ),
             (
                 &[&ours],
                 "keyguard.other.svc",
                 NOW,
-                Err(Distrust::OtherName),
+                Err(VerifyError::OtherName),
                 "another name",
             ),
             (
                 &[&ours],
                 service,
                 later,
-                Err(Distrust::OtherTime),
+                Err(VerifyError::OtherTime),
                 "expired",
             ),
             (
                 &[&ours],
                 service,
                 NOW - 86_401,
-                Err(Distrust::NoAuthority),
+                Err(VerifyError::NoAuthority),
                 "a CA that is not valid yet",
             ),
             (
                 &[&ours],
                 service,
                 NOW + 31 * 86_400,
-                Err(Distrust::NoAuthority),
+                Err(VerifyError::NoAuthority),
                 "a CA that has expired",
             ),
         ];
@@ -195,7 +195,7 @@ mod tests {
         let chain = [certificate.der().clone()];
         let verified = |name| verify(&chain, &bundle, &ServerName::try_from(name).unwrap(), NOW);
         assert_eq!(verified("localhost"), Ok(()));
-        assert_eq!(verified("elsewhere"), Err(Distrust::OtherName));
+        assert_eq!(verified("elsewhere"), Err(VerifyError::OtherName));
     }
 
     #[test]

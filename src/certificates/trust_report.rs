@@ -9,7 +9,7 @@ pub struct TrustReport(Mutex<Told>);
 #[derive(Debug, Default)]
 struct Told {
     unverified: Option<String>,
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
 impl TrustReport {
@@ -20,8 +20,8 @@ impl TrustReport {
 
     /// What keeps certificates from being renewed, if anything does. While the one that is there serves, this is no reason
     /// not to be ready.
-    pub fn set_trouble(&self, trouble: Option<String>) {
-        self.lock().trouble = trouble;
+    pub fn set_error(&self, error: Option<String>) {
+        self.lock().error = error;
     }
 
     /// Why calls of the API server fail, if they do.
@@ -30,8 +30,8 @@ impl TrustReport {
     }
 
     /// What keeps certificates from being renewed, if anything does.
-    pub fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
+    pub fn error(&self) -> Option<String> {
+        self.lock().error.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {

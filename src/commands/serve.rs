@@ -19,7 +19,7 @@ use crate::certificates::keeper::{CertificateError, Certificates};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config::{Config, ConfigError};
-use crate::follow::watched_file::WatchedFile;
+use crate::follow::watched_files::{Content, WatchedFiles};
 use crate::http::health;
 use crate::http::limits::ConnectionLimits;
 use crate::http::reviews;
@@ -71,8 +71,8 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let (file, config) = match &arguments.config {
         Some(path) => {
-            let parse = |read| Config::of_file(path, read);
-            WatchedFile::open(path, parse).map(|(file, config)| (Some((file, path)), config))?
+            let parse = |[read]: [Content; 1]| Config::of_file(path, read);
+            WatchedFiles::open([path], parse).map(|(file, config)| (Some((file, path)), config))?
         }
         None => (None, Config::default()),
     };

@@ -1,6 +1,6 @@
 //! What is looked at again and again while the server runs.
 
-pub mod watched_file;
+pub mod watched_files;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -16,13 +16,9 @@ use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
 use zeroize::Zeroizing;
 
-use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::policy::facts::Unread;
 
 use crate::sources::clock_skew::ClockSkew;
-use crate::sources::object;
-use crate::sources::source::{Bound, ConfigMapRead, Readiness, SecretRead, Source, WorkloadsRead};
-use crate::sources::workload_list;
 use crate::telemetry::metrics::Metrics;
 
 /// How long a connection to the API server may take to come up.
@@ -270,59 +266,6 @@ fn extend(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8], most: usize) {
         *bytes = larger;
     }
     bytes.extend_from_slice(data);
-}
-
-impl Source for Cluster {
-    async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
-        match self.get(&path(namespace, "secrets", name)).await {
-            Ok(None) => SecretRead::Missing,
-            Ok(Some(json)) => object::secret(&json, keys),
-            Err(unread) => SecretRead::Unread(unread),
-        }
-    }
-
-    async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
-        match self.get(&path(namespace, "secrets", SECRET_NAME)).await {
-            Ok(None) => SecretRead::Missing,
-            Ok(Some(json)) => object::argocd_secret(&json, wanted),
-            Err(unread) => SecretRead::Unread(unread),
-        }
-    }
-
-    async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
-        match self.get(&path(namespace, "configmaps", name)).await {
-            Ok(None) => ConfigMapRead::Missing,
-            Ok(Some(json)) => object::config_map(&json),
-            Err(unread) => ConfigMapRead::Unread(unread),
-        }
-    }
-
-    async fn workloads(&self, namespace: Option<&str>, bound: Bound) -> WorkloadsRead {
-        workload_list::read(self, namespace, bound).await
-    }
-
-    async fn namespace_ends(&self, namespace: &str) -> bool {
-        match self.get(&format!("/api/v1/namespaces/{namespace}")).await {
-            Ok(Some(json)) => object::is_being_deleted(&json),
-            // Not knowing is no reason to let anything go.
-            Ok(None) | Err(_) => false,
-        }
-    }
-}
-
-impl Readiness for Cluster {
-    async fn answers(&self) -> Result<(), String> {
-        match self.get("/version").await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err("the API server has no /version".to_owned()),
-            Err(unread) => Err(unread.what()),
-        }
-    }
-}
-
-/// The path of one object. The caller has checked that both are object names.
-fn path(namespace: &str, resource: &str, name: &str) -> String {
-    format!("/api/v1/namespaces/{namespace}/{resource}/{name}")
 }
 
 #[cfg(test)]

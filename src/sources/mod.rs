@@ -3,6 +3,7 @@
 pub mod any_source;
 mod clock_skew;
 pub mod cluster;
+mod cluster_source;
 pub mod dry_run;
 mod manifest;
 pub mod manifests;

@@ -1,16 +1,16 @@
 //! The certificate chain and the private key in two files, read again when their content changes.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use crate::certificates::life::Validity;
+use crate::follow::watched_files::{self, Content, Look, WatchedFiles};
+
 use crate::clock::rfc3339;
+use crate::tls::life::Validity;
 use crate::tls::serving_certificate::{Pair, PairError};
 
 /// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.
@@ -104,35 +104,21 @@ pub enum Refusal {
     },
 }
 
-/// Two files that are looked at again and again. It is their content that counts: an inode tells nothing of a mounted
-/// Secret, whose files are links to a folder that is exchanged as a whole.
+/// The two files, looked at again and again.
 #[derive(Debug)]
 pub struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
-    hasher: RandomState,
-    served: u64,
-    unproved: Option<u64>,
-    refused: Option<Refused>,
+    files: WatchedFiles,
 }
 
-/// What a look at the files came to.
-#[derive(Debug)]
-pub enum Look {
-    /// Nothing new.
-    Unchanged,
-    /// There is another pair, and it is good.
-    Changed(Pair),
-    /// There is another pair, and it is not; told once for each content.
-    Refused(Refusal),
-}
-
-/// A content that is not taken.
-#[derive(Debug)]
-struct Refused {
-    content: u64,
-    /// When it may be looked at again, in Unix seconds.
-    until: Option<i64>,
+impl watched_files::Refusal for Refusal {
+    fn retry_at(&self) -> Option<i64> {
+        match self {
+            Refusal::NotYetValid { from, .. } => Some(*from),
+            Refusal::Unusable(_) | Refusal::Expired { .. } => None,
+        }
+    }
 }
 
 /// Reads the PEM chain in `certificate` (the server's own certificate first) and the PEM key in `key`.
@@ -151,117 +137,62 @@ impl CertificateFiles {
     /// # Errors
     /// As [`load`].
     pub fn open(certificate: &Path, key: &Path) -> Result<(CertificateFiles, Pair), TlsError> {
-        let mut files = CertificateFiles {
+        let parse = |contents| pair(certificate, key, contents);
+        let (files, pair) = WatchedFiles::open([certificate, key], parse)?;
+        let files = CertificateFiles {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            hasher: RandomState::new(),
-            served: 0,
-            unproved: None,
-            refused: None,
+            files,
         };
-        let content = files.read()?;
-        let pair = files.parse(&content)?;
-        files.served = files.digest(&Ok(content));
         Ok((files, pair))
     }
 
     /// Reads the files again at `now`, in Unix seconds; `presented` says how the pair in use is then. It blocks.
     ///
-    /// What cannot be used is refused only when a second look finds the same: a writer that replaces the two files one after
-    /// the other is not to be blamed for the moment between.
-    pub fn look(&mut self, now: i64, presented: Validity) -> Look {
-        let read = self.read();
-        let content = self.digest(&read);
-        if content == self.served {
-            (self.unproved, self.refused) = (None, None);
-            return Look::Unchanged;
-        }
-        let known = |refused: &Refused| {
-            refused.content == content && refused.until.is_none_or(|until| now < until)
-        };
-        if self.refused.as_ref().is_some_and(known) {
-            return Look::Unchanged;
-        }
-        let pair = read.and_then(|content| self.parse(&content));
-        match pair
-            .map_err(Refusal::from)
-            .and_then(|pair| self.timely(pair, now, presented))
-        {
-            Ok(pair) => {
-                self.served = content;
-                (self.unproved, self.refused) = (None, None);
-                Look::Changed(pair)
-            }
-            Err(_) if self.unproved != Some(content) => {
-                self.unproved = Some(content);
-                Look::Unchanged
-            }
-            Err(refusal) => {
-                let until = match refusal {
-                    Refusal::NotYetValid { from, .. } => Some(from),
-                    Refusal::Unusable(_) | Refusal::Expired { .. } => None,
-                };
-                self.refused = Some(Refused { content, until });
-                Look::Refused(refusal)
-            }
-        }
-    }
-
     /// A certificate that may be used is never given up for one that may not.
-    fn timely(&self, pair: Pair, now: i64, presented: Validity) -> Result<Pair, Refusal> {
-        let path = self.certificate.clone();
-        let life = pair.life();
-        match (presented, life.at(now)) {
-            (Validity::Valid | Validity::Ending, Validity::NotYet) => Err(Refusal::NotYetValid {
-                path,
-                from: life.from,
-            }),
-            (Validity::Valid | Validity::Ending, Validity::Expired) => {
-                Err(Refusal::Expired { path, to: life.to })
+    pub fn look(&mut self, now: i64, presented: Validity) -> Look<Pair, Refusal> {
+        let (certificate, key) = (&self.certificate, &self.key);
+        self.files.look(now, |contents| {
+            let pair = pair(certificate, key, contents)?;
+            let path = certificate.clone();
+            let life = pair.life();
+            match (presented, life.at(now)) {
+                (Validity::Valid | Validity::Ending, Validity::NotYet) => {
+                    let from = life.from;
+                    Err(Refusal::NotYetValid { path, from })
+                }
+                (Validity::Valid | Validity::Ending, Validity::Expired) => {
+                    let to = life.to;
+                    Err(Refusal::Expired { path, to })
+                }
+                _ => Ok(pair),
             }
-            _ => Ok(pair),
-        }
-    }
-
-    fn read(&self) -> Result<Content, TlsError> {
-        Ok(Content {
-            certificate: read("--tls-cert", &self.certificate)?,
-            key: read("--tls-key", &self.key)?,
         })
-    }
-
-    fn parse(&self, content: &Content) -> Result<Pair, TlsError> {
-        let chain = chain(&self.certificate, &content.certificate)?;
-        let key = private_key(&self.key, &content.key)?;
-        Pair::new(chain, key).map_err(|error| match error {
-            PairError::NoCertificate => TlsError::NoCertificate(self.certificate.clone()),
-            PairError::NotX509(number) => TlsError::NotX509 {
-                path: self.certificate.clone(),
-                number,
-            },
-            PairError::UnusableKey => TlsError::UnusableKey(self.key.clone()),
-            PairError::Mismatch => TlsError::Mismatch {
-                certificate: self.certificate.clone(),
-                key: self.key.clone(),
-            },
-        })
-    }
-
-    /// Tells contents apart without keeping a key. Its seed is of this process and told to nobody.
-    fn digest(&self, read: &Result<Content, TlsError>) -> u64 {
-        match read {
-            Ok(content) => self
-                .hasher
-                .hash_one((content.certificate.as_slice(), content.key.as_slice())),
-            Err(error) => self.hasher.hash_one(error.to_string()),
-        }
     }
 }
 
-/// What is in the two files.
-struct Content {
-    certificate: Zeroizing<Vec<u8>>,
-    key: Zeroizing<Vec<u8>>,
+fn pair(certificate: &Path, key: &Path, contents: [Content; 2]) -> Result<Pair, TlsError> {
+    let [chain_pem, key_pem] = contents;
+    let unreadable = |flag, path: &Path, source| TlsError::Unreadable {
+        flag,
+        path: path.to_owned(),
+        source,
+    };
+    let chain_pem = chain_pem.map_err(|source| unreadable("--tls-cert", certificate, source))?;
+    let key_pem = key_pem.map_err(|source| unreadable("--tls-key", key, source))?;
+    let pair = Pair::new(chain(certificate, &chain_pem)?, private_key(key, &key_pem)?);
+    pair.map_err(|error| match error {
+        PairError::NoCertificate => TlsError::NoCertificate(certificate.to_owned()),
+        PairError::NotX509(number) => TlsError::NotX509 {
+            path: certificate.to_owned(),
+            number,
+        },
+        PairError::UnusableKey => TlsError::UnusableKey(key.to_owned()),
+        PairError::Mismatch => TlsError::Mismatch {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        },
+    })
 }
 
 fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -283,16 +214,6 @@ fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsErr
         // Its text may quote the line, and with lost line breaks the line is the key.
         _ => damaged("--tls-key", path),
     })
-}
-
-fn read(flag: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|source| TlsError::Unreadable {
-            flag,
-            path: path.to_owned(),
-            source,
-        })
 }
 
 fn damaged(flag: &'static str, path: &Path) -> TlsError {

@@ -6,7 +6,7 @@ use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::parse_der;
 
 use super::*;
-use crate::certificates::life::Life;
+use crate::tls::life::Life;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// A folder with a certificate and its key; each call is one deviation.
@@ -273,6 +273,7 @@ fn another_good_pair_is_taken_once_and_the_same_again_is_none() {
     put(&files, &files.same());
     assert!(matches!(look(), Look::Unchanged), "written again");
     put(&files, &other);
+    assert!(matches!(look(), Look::Unchanged), "seen once");
     let Look::Changed(pair) = look() else {
         panic!("another pair");
     };
@@ -300,6 +301,7 @@ fn a_broken_pair_is_refused_once_and_only_when_it_stays() {
         panic!("there is no key");
     };
     put(&files, &other);
+    assert!(matches!(look(), Look::Unchanged));
     assert!(matches!(look(), Look::Changed(_)), "mended");
 }
 
@@ -366,15 +368,16 @@ fn one_that_is_not_valid_now_waits_while_the_one_before_is() {
     let files = Files::valid();
     let mut watched = open(&files);
     put(&files, &other);
-    let look = watched.look(BEGIN_2002 + 1, Validity::Expired);
+    let mut look = || watched.look(BEGIN_2002 + 1, Validity::Expired);
+    assert!(matches!(look(), Look::Unchanged));
     assert!(
-        matches!(look, Look::Changed(_)),
+        matches!(look(), Look::Changed(_)),
         "no worse than the one before"
     );
 }
 
 #[test]
-fn the_links_of_a_mounted_secret_are_followed_when_their_folder_is_exchanged() {
+fn the_links_of_a_mounted_secret_are_followed_when_their_folder_is_replaced() {
     use std::os::unix::fs::symlink;
     let (first, second) = (Files::valid(), Files::valid());
     let volume = TempDir::new().unwrap();
@@ -388,8 +391,9 @@ fn the_links_of_a_mounted_secret_are_followed_when_their_folder_is_exchanged() {
     assert!(matches!(look(), Look::Unchanged));
     symlink(second.folder.path(), at("..data_tmp")).unwrap();
     std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    assert!(matches!(look(), Look::Unchanged));
     let Look::Changed(pair) = look() else {
-        panic!("the folder was exchanged");
+        panic!("the folder was replaced");
     };
     assert_eq!(pair.chain(), second.load().unwrap().chain());
 }

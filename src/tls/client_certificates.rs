@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
+use crate::follow::watched_files::{Content, Refusal};
 use crate::telemetry::labels::ClientRefusal;
 
 /// From one line in the log about refused clients to the next: there may be any number of them.
@@ -66,12 +67,14 @@ pub fn refusal(error: &io::Error) -> Option<ClientRefusal> {
     }
 }
 
+impl Refusal for ClientCaError {}
+
 impl Authorities {
     /// Makes them of what reading the PEM file at `path` came to.
     ///
     /// # Errors
     /// When it was not read, or holds no CA certificate, or something else beside them.
-    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Authorities, ClientCaError> {
+    pub fn of_file(path: &Path, read: Content) -> Result<Authorities, ClientCaError> {
         let pem = read.map_err(|source| ClientCaError::Unreadable {
             path: path.to_owned(),
             source,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::cli;
+use crate::clock;
 use crate::follow::follow;
-use crate::follow::watched_file::{Look, WatchedFile};
+use crate::follow::watched_files::{Content, Look, WatchedFiles};
 use crate::telemetry::labels::Follower;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::client_certificates::{Authorities, ClientCaError, ClientCertificates};
@@ -21,7 +22,7 @@ pub struct Clients {
     /// What verifies them.
     pub certificates: Arc<ClientCertificates>,
     path: PathBuf,
-    file: WatchedFile,
+    file: WatchedFiles,
 }
 
 /// Why clients cannot be verified.
@@ -49,8 +50,8 @@ impl Clients {
         if arguments.client_name.iter().any(String::is_empty) {
             return Err(ClientsError::EmptyName);
         }
-        let parse = |read| Authorities::of_file(path, read);
-        let (file, authorities) = WatchedFile::open(path, parse)?;
+        let parse = |[read]: [Content; 1]| Authorities::of_file(path, read);
+        let (file, authorities) = WatchedFiles::open([path], parse)?;
         let names = arguments.client_name.clone();
         Ok(Some(Clients {
             certificates: Arc::new(ClientCertificates::new(authorities, names)),
@@ -69,7 +70,9 @@ impl Clients {
         let file = Arc::new(Mutex::new(file));
         let look = move || {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.look(|read| Authorities::of_file(&path, read))
+            file.look(clock::now(), |[read]: [Content; 1]| {
+                Authorities::of_file(&path, read)
+            })
         };
         let apply = |look| match look {
             Look::Unchanged => {}

@@ -1,8 +1,9 @@
 //! The certificate and private key that TLS presents, and the TLS settings.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,7 +16,7 @@ use thiserror::Error;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroize;
 
-use crate::certificates::life::Life;
+use crate::tls::life::Life;
 
 /// What is presented from now on, and the TLS settings that present it.
 ///
@@ -126,7 +127,7 @@ impl ServingCertificate {
         ServingCertificate::new(Origin::Files, Some(pair))
     }
 
-    /// Presents nothing, so that no handshake succeeds until [`Self::exchange`].
+    /// Presents nothing, so that no handshake succeeds until [`Self::store`].
     ///
     /// # Errors
     /// When the TLS library refuses the settings.
@@ -135,7 +136,7 @@ impl ServingCertificate {
     }
 
     fn new(origin: Origin, pair: Option<Pair>) -> Result<ServingCertificate, rustls::Error> {
-        let presented = Arc::new(Presented(RwLock::new(pair.map(Arc::new))));
+        let presented = Arc::new(Presented(ArcSwapOption::from(pair.map(Arc::new))));
         let config = settings(&presented, WebPkiClientVerifier::no_client_auth())?;
         Ok(ServingCertificate {
             origin,
@@ -155,7 +156,7 @@ impl ServingCertificate {
         settings(&self.presented, clients)
     }
 
-    /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::exchange`].
+    /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::store`].
     pub fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
@@ -167,17 +168,12 @@ impl ServingCertificate {
 
     /// What is presented, if there is anything yet.
     pub fn pair(&self) -> Option<Arc<Pair>> {
-        self.presented.pair()
+        self.presented.0.load_full()
     }
 
     /// Presents `fresh` from the next handshake on; connections that stand are not touched.
-    pub fn exchange(&self, fresh: Arc<Pair>) {
-        let mut presented = self
-            .presented
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *presented = Some(fresh);
+    pub fn store(&self, fresh: Arc<Pair>) {
+        self.presented.0.store(Some(fresh));
     }
 }
 
@@ -204,20 +200,14 @@ impl fmt::Debug for ServingCertificate {
 }
 
 /// The one place that says which certificate is presented.
-struct Presented(RwLock<Option<Arc<Pair>>>);
-
-impl Presented {
-    fn pair(&self) -> Option<Arc<Pair>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
+struct Presented(ArcSwapOption<Pair>);
 
 impl ResolvesServerCert for Presented {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.pair().map(|pair| Arc::clone(&pair.certified))
+        self.0
+            .load()
+            .as_ref()
+            .map(|pair| Arc::clone(&pair.certified))
     }
 }
 
@@ -225,7 +215,7 @@ impl fmt::Debug for Presented {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_tuple("ServingCertificate")
-            .field(&self.pair())
+            .field(&self.0.load())
             .finish()
     }
 }
@@ -255,7 +245,7 @@ mod tests {
         );
         assert!(serving.pair().is_none());
         for (from, to, not_after) in [(1999, 2000, 946_684_800), (2001, 2002, 1_009_843_200)] {
-            serving.exchange(Arc::new(pair(from, to)));
+            serving.store(Arc::new(pair(from, to)));
             assert_eq!(serving.pair().map(|pair| pair.life().to), Some(not_after));
         }
         assert!(Arc::ptr_eq(&config, &serving.server_config()));

@@ -4,7 +4,6 @@
 //! compared.
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails"
 )]

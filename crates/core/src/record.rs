@@ -8,6 +8,7 @@ use crate::policy::rules::Rule;
 use crate::policy::subject::Operation;
 use crate::policy::verdict::{Decision, Effect, Passage, Verdict};
 use crate::review::request::{Request, Webhook};
+use crate::review::tool::Tool;
 use crate::runtime::name::Name;
 
 /// The most bytes of a name; Kubernetes allows 253.
@@ -117,28 +118,6 @@ pub struct RecordedUser {
     pub pod: Option<String>,
 }
 
-/// By what the change came, as far as the review tells
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
-pub struct Tool {
-    /// Who is to own the fields, such as `kubectl-edit`, `argocd-controller` or `helm`
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field_manager: Option<String>,
-    /// The application of Argo CD that the object belongs to
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub argocd_application: Option<String>,
-    /// The Helm release that the object belongs to
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub helm_release: Option<String>,
-    /// The Kustomization of Flux that the object belongs to
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flux_kustomization: Option<String>,
-    /// The HelmRelease of Flux that the object belongs to
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flux_helm_release: Option<String>,
-}
-
 /// What a record has beside the request and the verdict on it.
 #[derive(Clone, Debug)]
 pub struct Circumstances {
@@ -187,26 +166,9 @@ impl Record {
                 credential_id: request.credential.id.as_deref().map(name),
                 pod: request.credential.pod.as_deref().map(name),
             },
-            tool: request.tool.bounded(),
+            tool: request.tool.cut(NAME_BYTES),
             secrets: secrets.map(|name| name.shown().to_string()).collect(),
             duration_seconds: circumstances.duration_seconds,
-        }
-    }
-}
-
-impl Tool {
-    fn is_unknown(&self) -> bool {
-        *self == Tool::default()
-    }
-
-    fn bounded(&self) -> Tool {
-        let name = |text: &Option<String>| Some(cut(text.as_deref()?, NAME_BYTES).into_owned());
-        Tool {
-            field_manager: name(&self.field_manager),
-            argocd_application: name(&self.argocd_application),
-            helm_release: name(&self.helm_release),
-            flux_kustomization: name(&self.flux_kustomization),
-            flux_helm_release: name(&self.flux_helm_release),
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::certificates::authority::{Issued, SignError, Signer};
 use crate::certificates::keeper::present;
 use crate::certificates::keeper::registered::{line, verify};
 use crate::certificates::kept::Kept;
-use crate::certificates::life::Life;
 use crate::certificates::observed::Observer;
 use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
 use crate::certificates::registration::Registration;
@@ -22,6 +21,7 @@ use crate::certificates::store::{CertificateStore, StoreError};
 use crate::certificates::trust_report::TrustReport;
 use crate::clock;
 use crate::telemetry::metrics::Metrics;
+use crate::tls::life::Life;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// The most writes and looks in a row; what is then not settled waits for the next time.
@@ -44,7 +44,7 @@ pub struct Keeper {
 
 /// Why the certificates are not as they should be. One line each.
 #[derive(Debug, Error)]
-enum Trouble {
+enum KeeperError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -99,22 +99,22 @@ impl Keeper {
         loop {
             // A fault in one look must not be the end of all renewals.
             let settled = AssertUnwindSafe(self.settle()).catch_unwind().await;
-            self.tell(settled.unwrap_or(Err(Trouble::Fault)));
+            self.tell(settled.unwrap_or(Err(KeeperError::Fault)));
             sleep(interval).await;
         }
     }
 
-    async fn settle(&mut self) -> Result<(), Trouble> {
+    async fn settle(&mut self) -> Result<(), KeeperError> {
         for _ in 0..MOST_ROUNDS {
             if self.round().await? == Round::Settled {
                 return Ok(());
             }
         }
-        Err(Trouble::Unsettled)
+        Err(KeeperError::Unsettled)
     }
 
     /// One look, and at most one write.
-    async fn round(&mut self) -> Result<Round, Trouble> {
+    async fn round(&mut self) -> Result<Round, KeeperError> {
         let (secret, registration) =
             tokio::join!(self.store.secret(), self.store.registration().read());
         let (secret, registration) = (secret?, registration?);
@@ -124,7 +124,7 @@ impl Keeper {
             self.names = registration.names();
         }
         if self.names.is_empty() {
-            return Err(Trouble::NoName);
+            return Err(KeeperError::NoName);
         }
         let mut seen = self.see(secret.as_ref(), registration.as_ref());
         if plan::is_to_be_presented(&seen, &self.terms)
@@ -184,7 +184,7 @@ impl Keeper {
         change: Change,
         secret: Option<&KeptSecret>,
         now: i64,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), KeeperError> {
         let holding = secret.and_then(|secret| secret.holding.as_ref());
         let authority = || Signer::generate(Life::issued(now, self.terms.authority));
         let leaf = |signer: &Signer, names: &[String]| {
@@ -259,9 +259,9 @@ impl Keeper {
 
     /// Says what is wrong once, and when it no longer is. What cannot be written is no reason not to be ready: the
     /// certificate that is there serves until it ends.
-    fn tell(&mut self, settled: Result<(), Trouble>) {
-        let trouble = settled.err().map(|trouble| trouble.to_string());
-        match &trouble {
+    fn tell(&mut self, settled: Result<(), KeeperError>) {
+        let error = settled.err().map(|error| error.to_string());
+        match &error {
             None => {
                 if self.told.is_some() {
                     tracing::info!("the certificates are kept again");
@@ -274,9 +274,9 @@ impl Keeper {
                 }
             }
         }
-        let line = trouble.as_ref().map(|why| format!("certificates: {why}"));
-        self.report.set_trouble(line);
-        self.told = trouble;
+        let line = error.as_ref().map(|why| format!("certificates: {why}"));
+        self.report.set_error(line);
+        self.told = error;
     }
 }
 

@@ -160,7 +160,7 @@ fn server_name(text: &str) -> Result<ServerName<'static>, CertificateError> {
 fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics) {
     let life = pair.life();
     let is_another = certificate.pair().is_some();
-    certificate.exchange(pair);
+    certificate.store(pair);
     metrics.certificate_not_after.set(life.to);
     if is_another {
         metrics.certificate_reloads.inc(ReloadOutcome::Served);

@@ -243,7 +243,7 @@ fn one_right_less_is_told_by_name_and_given_back_is_enough() {
 
     // What a pod says that starts while something is to be mended.
     let wipe = || {
-        let patch = [0, 1].map(|webhook| {
+        let patch = [0, 1, 2].map(|webhook| {
             json!({"op": "remove", "path": format!("/webhooks/{webhook}/clientConfig/caBundle")})
         });
         patch_json(

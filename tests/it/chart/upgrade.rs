@@ -40,7 +40,7 @@ fn an_upgrade_leaves_the_ca_bundle_that_keyguard_wrote() {
     let mut release = Release::install(&plane, &[]);
     release.start_pods();
     let before = release.bundles();
-    assert_eq!(before.len(), 2);
+    assert_eq!(before.len(), 3);
     // Nobody is there to mend it.
     release.stop_pods();
     release.upgrade(&[

@@ -4,5 +4,6 @@ mod depth;
 pub mod reply;
 pub mod request;
 pub mod secret;
+pub mod tool;
 mod undecodable;
 mod wire;

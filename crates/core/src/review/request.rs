@@ -13,7 +13,7 @@ use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::argocd::settings::SECRET_NAME;
 use crate::policy::accounts_change::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
-use crate::record::Tool;
+use crate::review::tool::Tool;
 use crate::runtime::credential::{References, may_be_mentioned_in, references};
 use crate::runtime::json_object::Object;
 use crate::runtime::malformed::Malformed;

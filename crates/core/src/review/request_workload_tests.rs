@@ -22,7 +22,11 @@ fn workload_review(kind: WorkloadKind) -> Value {
 fn every_kind_of_workload_gives_its_references_with_their_field() {
     for kind in WorkloadKind::ALL {
         let request = decode(workload_review(kind)).unwrap();
-        assert_eq!(request.webhook, Webhook::Workloads);
+        let webhook = match kind {
+            WorkloadKind::Rollout => Webhook::Rollouts,
+            _ => Webhook::Workloads,
+        };
+        assert_eq!(request.webhook, webhook);
         let Subject::Workload {
             references,
             unchanged,
