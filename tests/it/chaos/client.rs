@@ -1,6 +1,7 @@
 //! A client that behaves as kube-apiserver's does: it keeps connections, goes elsewhere when asked to, and never sends
 //! the same review twice.
 
+use std::error::Error as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -126,7 +127,13 @@ impl Connection {
         let response = match sent {
             Ok(response) => response,
             Err(error) if error.message().is_some() => return Ok(Sent::NotSent),
-            Err(error) => return Err(format!("send: {:?}", error.into_error())),
+            Err(error) => {
+                let error = error.into_error();
+                if is_unprocessed(&error) {
+                    return Ok(Sent::NotSent);
+                }
+                return Err(format!("send: {error:?}"));
+            }
         };
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| format!("{error:?}"))?;
@@ -136,4 +143,13 @@ impl Connection {
             .is_none_or(|value| value != "close");
         Ok(Sent::Answered(parts.status, body.to_bytes(), keep))
     }
+}
+
+/// Whether a server that goes away has not looked at the request: streams that GOAWAY leaves out are not processed
+/// (RFC 9113, section 6.8), and clients such as Go's send them again elsewhere.
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR))
 }

@@ -5,10 +5,10 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod bodies;
 mod client;
 mod connections;
 mod harness;
 mod health;
-mod intake;
 mod requests;
 mod shutdown;
