@@ -17,8 +17,8 @@ use x509_parser::parse_x509_certificate;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::certificates::kept::Authority;
-use crate::certificates::life::Life;
 use crate::certificates::trust;
+use crate::tls::life::Life;
 use crate::tls::serving_certificate::Pair;
 
 /// A CA with its private key. Debug shows the certificate's validity only.

@@ -1,6 +1,6 @@
 //! What the Secret of certificates holds.
 
-use super::life::Life;
+use crate::tls::life::Life;
 
 /// The certificate of a CA; two are the same when their bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ pub mod authority;
 pub mod ca_bundle;
 pub mod keeper;
 pub mod kept;
-pub mod life;
 pub mod observed;
 pub mod plan;
 pub mod registration;

@@ -80,7 +80,7 @@ fn held(kept: &Kept) -> Vec<Authority> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::life::Life;
+    use crate::tls::life::Life;
 
     const LIFE: Life = Life { from: 0, to: 100 };
 

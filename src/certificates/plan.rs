@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use super::kept::{Authority, Kept, Leaf};
-use super::life::{Life, Validity};
 use super::observed::Observed;
+use crate::tls::life::{Life, Validity};
 
 /// The most certificates in a `caBundle` that the Secret does not hold.
 const MOST_STRANGERS: usize = 6;

@@ -133,7 +133,7 @@ fn called_by(target: &WebhookClientConfig) -> Option<ServerName<'static>> {
 mod tests {
     use super::*;
     use crate::certificates::authority::example::{DAY, NOW, signer};
-    use crate::certificates::life::Life;
+    use crate::tls::life::Life;
     use serde_json::Value;
 
     fn configuration(bundles: [Option<&str>; 2]) -> Value {

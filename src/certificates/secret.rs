@@ -162,7 +162,7 @@ struct Metadata<'a> {
 mod tests {
     use super::*;
     use crate::certificates::authority::example::{DAY, NOW, signer};
-    use crate::certificates::life::Life;
+    use crate::tls::life::Life;
     use serde_json::Value;
 
     fn stored(written: &[u8]) -> Value {

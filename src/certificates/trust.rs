@@ -14,7 +14,7 @@ use thiserror::Error;
 use x509_parser::parse_x509_certificate;
 
 use crate::certificates::kept::Authority;
-use crate::certificates::life::Life;
+use crate::tls::life::Life;
 
 /// Why a certificate is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -45,13 +45,9 @@ pub fn authorities(bundle: &[u8]) -> Vec<Authority> {
 /// A certificate with its validity; nothing when it is not X.509.
 pub fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
     let (_, certificate) = parse_x509_certificate(der).ok()?;
-    let validity = certificate.validity();
     Some(Authority {
         der: der.to_vec(),
-        life: Life {
-            from: validity.not_before.timestamp(),
-            to: validity.not_after.timestamp(),
-        },
+        life: Life::of(&certificate),
     })
 }
 

@@ -13,11 +13,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::certificates::life::Validity;
 use crate::certificates::trust_report::TrustReport;
 use crate::clock::{self, rfc3339};
 use crate::sources::source::Readiness;
 use crate::telemetry::metrics::{self, Metrics};
+use crate::tls::life::Validity;
 use crate::tls::serving_certificate::{Origin, ServingCertificate};
 
 /// How long the cluster may take for its first answer before it counts as silent; a kubelet's probe waits as long.

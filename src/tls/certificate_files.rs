@@ -9,8 +9,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::certificates::life::Validity;
 use crate::clock::rfc3339;
+use crate::tls::life::Validity;
 use crate::tls::serving_certificate::{Pair, PairError};
 
 /// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.

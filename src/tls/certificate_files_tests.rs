@@ -6,7 +6,7 @@ use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::parse_der;
 
 use super::*;
-use crate::certificates::life::Life;
+use crate::tls::life::Life;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// A folder with a certificate and its key; each call is one deviation.

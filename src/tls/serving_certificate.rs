@@ -15,7 +15,7 @@ use thiserror::Error;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroize;
 
-use crate::certificates::life::Life;
+use crate::tls::life::Life;
 
 /// What is presented from now on, and the TLS settings that present it.
 ///
@@ -108,11 +108,7 @@ fn life(chain: &[CertificateDer<'_>]) -> Result<Life, PairError> {
     for (index, der) in chain.iter().enumerate() {
         let (_, certificate) =
             parse_x509_certificate(der).map_err(|_| PairError::NotX509(index + 1))?;
-        let validity = certificate.validity();
-        first.get_or_insert(Life {
-            from: validity.not_before.timestamp(),
-            to: validity.not_after.timestamp(),
-        });
+        first.get_or_insert(Life::of(&certificate));
     }
     first.ok_or(PairError::NoCertificate)
 }

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::certificates::keeper::present;
-use crate::certificates::life::Validity;
 use crate::clock;
 use crate::follow::follow;
 use crate::telemetry::certificate_metrics::ReloadOutcome;
 use crate::telemetry::follower_metrics::Follower;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files::{CertificateFiles, Look};
+use crate::tls::life::Validity;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// Looks at the files each `interval`, for ever, and presents another good pair once it is there.

@@ -13,7 +13,6 @@ use crate::certificates::authority::{Issued, SignError, Signer};
 use crate::certificates::keeper::present;
 use crate::certificates::keeper::registered::{line, verify};
 use crate::certificates::kept::Kept;
-use crate::certificates::life::Life;
 use crate::certificates::observed::Observer;
 use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
 use crate::certificates::registration::Registration;
@@ -22,6 +21,7 @@ use crate::certificates::store::{CertificateStore, StoreError};
 use crate::certificates::trust_report::TrustReport;
 use crate::clock;
 use crate::telemetry::metrics::Metrics;
+use crate::tls::life::Life;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// The most writes and looks in a row; what is then not settled waits for the next time.

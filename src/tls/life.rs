@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use x509_parser::certificate::X509Certificate;
+
 /// How long before its end a certificate counts as ending, in seconds: probes and load balancers need as long to notice.
 const LONGEST_MARGIN: i64 = 60;
 /// How far back a certificate's life begins at most, in seconds: a machine whose clock is a day behind the one that made it
@@ -31,6 +33,15 @@ pub enum Validity {
 }
 
 impl Life {
+    /// The life of a certificate.
+    pub fn of(certificate: &X509Certificate<'_>) -> Life {
+        let validity = certificate.validity();
+        Life {
+            from: validity.not_before.timestamp(),
+            to: validity.not_after.timestamp(),
+        }
+    }
+
     /// Whether a certificate of this life may be used at `now`.
     pub fn at(self, now: i64) -> Validity {
         if now < self.from {
