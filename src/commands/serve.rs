@@ -77,13 +77,10 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     };
     let certificates = Certificates::open(arguments, &config.certificates)?;
     let clients = Clients::open(arguments)?;
-    let tls = match &clients {
-        Some(clients) => {
-            let verifier = Arc::clone(&clients.certificates);
-            certificates.certificate.server_config_for(verifier)
-        }
-        None => Ok(certificates.certificate.server_config()),
-    };
+    let verifier = clients
+        .as_ref()
+        .map(|clients| Arc::clone(&clients.certificates) as _);
+    let tls = certificates.certificate.server_config(verifier);
     let tls = tls.map_err(CertificateError::Settings)?;
     let metrics = Arc::new(Metrics::new());
     let format = match arguments.log_format {

@@ -44,7 +44,7 @@ fn certificate() -> Arc<ServingCertificate> {
     std::fs::write(certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
     let pair = certificate_files::load(certificate, key).unwrap();
-    Arc::new(ServingCertificate::of_files(pair).unwrap())
+    Arc::new(ServingCertificate::of_files(pair))
 }
 
 fn health<R: Readiness>(readiness: R) -> Health<R> {
@@ -109,7 +109,7 @@ async fn what_the_api_server_does_not_verify_is_not_ready_and_told_why() {
 #[tokio::test]
 async fn it_is_not_ready_before_it_has_a_certificate() {
     let health = Health {
-        certificate: Arc::new(ServingCertificate::to_be_kept().unwrap()),
+        certificate: Arc::new(ServingCertificate::to_be_kept()),
         ..health(cluster(Ok(())))
     };
     let none = ["certificate: there is none yet"];

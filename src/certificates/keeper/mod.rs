@@ -93,11 +93,11 @@ impl Certificates {
                 let name = name.ok_or_else(|| CertificateError::Secret(secret.clone()))?;
                 let names = arguments.tls_dns_name.iter().map(|name| server_name(name));
                 let names = names.collect::<Result<_, _>>()?;
-                (Source::Kept(name, names), ServingCertificate::to_be_kept()?)
+                (Source::Kept(name, names), ServingCertificate::to_be_kept())
             }
             (None, Some(certificate), Some(key)) => {
                 let (files, pair) = CertificateFiles::open(certificate, key)?;
-                (Source::Files(files), ServingCertificate::of_files(pair)?)
+                (Source::Files(files), ServingCertificate::of_files(pair))
             }
             _ => return Err(CertificateError::Nothing),
         };
@@ -160,7 +160,7 @@ fn server_name(text: &str) -> Result<ServerName<'static>, CertificateError> {
 fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics) {
     let life = pair.life();
     let is_another = certificate.pair().is_some();
-    certificate.exchange(pair);
+    certificate.store(pair);
     metrics.certificate_not_after(life.to);
     if is_another {
         metrics.certificate_reloaded(ReloadOutcome::Served);

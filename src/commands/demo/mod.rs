@@ -72,7 +72,8 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
     let folder = state::write(&arguments.directory)?;
     let source = AnySource::Manifests(Manifests::open(&folder)?);
     let pair = certificate_files::load(&files.certificate, &files.key)?;
-    let certificate = Arc::new(ServingCertificate::of_files(pair)?);
+    let certificate = Arc::new(ServingCertificate::of_files(pair));
+    let tls = certificate.server_config(None)?;
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -81,7 +82,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         let server = Server::bind(
             loopback,
             loopback,
-            certificate.server_config(),
+            tls,
             certificate,
             Arc::default(),
         )
