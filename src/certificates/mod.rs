@@ -4,10 +4,12 @@
 
 pub mod authority;
 pub mod ca_bundle;
+mod files;
 pub mod keeper;
 pub mod kept;
 pub mod observed;
 pub mod plan;
+mod present;
 pub mod registration;
 pub mod secret;
 pub mod store;

@@ -18,7 +18,7 @@ use crate::certificates::keeper::{CertificateError, Certificates};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config::{Config, ConfigError};
-use crate::follow::watched_file::WatchedFile;
+use crate::follow::watched_files::WatchedFiles;
 use crate::http::health;
 use crate::http::limits::ConnectionLimits;
 use crate::http::reviews;
@@ -70,8 +70,9 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let (file, config) = match &arguments.config {
         Some(path) => {
-            let parse = |read| Config::of_file(path, read);
-            WatchedFile::open(path, parse).map(|(file, config)| (Some((file, path)), config))?
+            let file = [path.clone()];
+            WatchedFiles::open(file, |[(path, read)]| Config::of_file(path, read))
+                .map(|(file, config)| (Some(file), config))?
         }
         None => (None, Config::default()),
     };
@@ -116,8 +117,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         }
         let configuration = Configuration::new(config, source, metrics);
         let followed = async {
-            if let Some((file, path)) = file {
-                configuration.follow(file, path).await;
+            if let Some(file) = file {
+                configuration.follow(file).await;
             }
             // With nobody to look at a file the configuration stays.
             pending::<()>().await;

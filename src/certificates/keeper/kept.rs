@@ -10,11 +10,11 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use crate::certificates::authority::{Issued, SignError, Signer};
-use crate::certificates::keeper::present;
 use crate::certificates::keeper::registered::{line, verify};
 use crate::certificates::kept::Kept;
 use crate::certificates::observed::Observer;
 use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
+use crate::certificates::present::present;
 use crate::certificates::registration::Registration;
 use crate::certificates::secret::{Holding, KeptSecret};
 use crate::certificates::store::{CertificateStore, StoreError};
@@ -163,16 +163,11 @@ impl Keeper {
         }
     }
 
-    /// Presents what the Secret holds, unless that is what is presented already.
+    /// Presents what the Secret holds.
     fn take_over(&mut self, secret: Option<&KeptSecret>) -> Option<Presented> {
         let holding = secret?.holding.as_ref()?;
         let issued = holding.issued.as_ref()?;
-        let pair = issued.pair();
-        let same = |before: &(Arc<Signer>, Arc<Issued>)| before.1.pair().chain() == pair.chain();
-        if self.presented.as_ref().is_some_and(same) {
-            return None;
-        }
-        present(&self.certificate, Arc::clone(pair), &self.metrics);
+        present(&self.certificate, Arc::clone(issued.pair()), &self.metrics);
         let fresh = (Arc::clone(&holding.signer), Arc::clone(issued));
         let seen = presented(&fresh);
         self.presented = Some(fresh);

@@ -1,6 +1,5 @@
 //! Where the certificate comes from, and what keeps it up to date.
 
-pub mod files;
 pub mod kept;
 pub mod registered;
 
@@ -11,16 +10,15 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 use self::kept::Keeper;
+use crate::certificates::files;
 use crate::certificates::store::{CertificateStore, RegistrationReader, SecretName};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
-use crate::clock::rfc3339;
 use crate::config;
 use crate::sources::cluster::Cluster;
-use crate::telemetry::certificate_metrics::ReloadOutcome;
 use crate::telemetry::metrics::Metrics;
-use crate::tls::certificate_files::{CertificateFiles, TlsError};
-use crate::tls::serving_certificate::{Pair, ServingCertificate};
+use crate::tls::certificate_files::{self, CertificateFiles, TlsError};
+use crate::tls::serving_certificate::ServingCertificate;
 use keyguard_core::policy::plan::is_object_name;
 
 /// The webhook configuration whose `caBundle` is kept unless another is named.
@@ -96,7 +94,7 @@ impl Certificates {
                 (Source::Kept(name, names), ServingCertificate::to_be_kept())
             }
             (None, Some(certificate), Some(key)) => {
-                let (files, pair) = CertificateFiles::open(certificate, key)?;
+                let (files, pair) = certificate_files::open(certificate, key)?;
                 (Source::Files(files), ServingCertificate::of_files(pair))
             }
             _ => return Err(CertificateError::Nothing),
@@ -154,16 +152,4 @@ impl Certificates {
 
 fn server_name(text: &str) -> Result<ServerName<'static>, CertificateError> {
     ServerName::try_from(text.to_owned()).map_err(|_| CertificateError::Name(text.to_owned()))
-}
-
-/// Presents a pair from the next handshake on, and puts that on record.
-fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics) {
-    let life = pair.life();
-    let is_another = certificate.pair().is_some();
-    certificate.store(pair);
-    metrics.certificate_not_after(life.to);
-    if is_another {
-        metrics.certificate_reloaded(ReloadOutcome::Served);
-    }
-    tracing::info!(not_after = rfc3339(life.to), "a certificate is presented");
 }
