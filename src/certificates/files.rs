@@ -1,12 +1,16 @@
-//! Follows a certificate in files.
+//! Follows a certificate in files, and whether the API server verifies it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::time::sleep;
 
 use crate::certificates::present::present;
+use crate::certificates::registration::{self, Registration};
+use crate::certificates::store::Stored;
+use crate::certificates::trust_report::TrustReport;
 use crate::clock::{self, rfc3339};
 use crate::follow::follow;
 use crate::telemetry::certificate_metrics::ReloadOutcome;
@@ -42,6 +46,36 @@ pub(super) async fn keep(
         }
     };
     follow(Follower::CertificateFiles, &metrics, interval, files, apply).await;
+}
+
+/// Reads the webhook configuration each `interval`, for ever, and says in `report` whether it verifies what is presented.
+pub(super) async fn watch_registration(
+    registration: Stored,
+    certificate: Arc<ServingCertificate>,
+    report: Arc<TrustReport>,
+    metrics: Arc<Metrics>,
+    interval: Duration,
+) {
+    let mut has_looked = false;
+    loop {
+        match registration.read(Registration::parse).await {
+            Ok(found) => {
+                has_looked = true;
+                let (found, name) = (found.as_ref(), registration.name());
+                let pair = certificate.pair();
+                let verified = registration::verify(found, name, pair.as_deref(), clock::now());
+                report.set(verified);
+            }
+            Err(error) => {
+                metrics.certificate_check_failed();
+                // The last look that succeeded counts.
+                if !has_looked {
+                    report.set(Err(registration::line(&error.to_string())));
+                }
+            }
+        }
+        sleep(interval).await;
+    }
 }
 
 /// A pair that is in the files and not presented, because it is not valid now and the one that is presented is.

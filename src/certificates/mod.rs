@@ -12,6 +12,7 @@ pub mod plan;
 mod present;
 pub mod registration;
 pub mod secret;
+pub mod serving;
 pub mod store;
 pub mod trust;
 pub mod trust_report;

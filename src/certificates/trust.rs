@@ -18,7 +18,7 @@ use crate::tls::life::Life;
 
 /// Why a certificate is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Distrust {
+pub enum VerifyError {
     /// No CA certificate that is valid now is in the bundle.
     #[error("holds no CA certificate that is valid now")]
     NoAuthority,
@@ -66,68 +66,92 @@ pub fn verify(
     bundle: &[Authority],
     name: &ServerName<'_>,
     now: i64,
-) -> Result<(), Distrust> {
-    let (own, intermediates) = chain.split_first().ok_or(Distrust::Unusable)?;
-    let parsed = ParsedCertificate::try_from(own).map_err(|_| Distrust::Unusable)?;
+) -> Result<(), VerifyError> {
+    verify_chain(chain, bundle, now)?;
+    verify_name(chain, name)
+}
+
+/// The same for any name.
+///
+/// # Errors
+/// Why it is not verified.
+pub fn verify_chain(
+    chain: &[CertificateDer<'_>],
+    bundle: &[Authority],
+    now: i64,
+) -> Result<(), VerifyError> {
+    let (own, intermediates) = chain.split_first().ok_or(VerifyError::Unusable)?;
     // The API server looks at the validity of a CA, too; webpki does not.
     let valid = bundle
         .iter()
         .filter(|authority| authority.life.contains(now));
     let mut roots = RootCertStore::empty();
-    let mut is_root_itself = false;
     for authority in valid {
-        is_root_itself |= authority.der == own.as_ref();
+        // A certificate may be its own CA: the API server takes what is in the bundle as it is.
+        if authority.der == own.as_ref() {
+            return Ok(());
+        }
         // What cannot be a root verifies nothing.
         let _ = roots.add(CertificateDer::from(authority.der.as_slice()));
     }
-    if roots.is_empty() && !is_root_itself {
-        return Err(Distrust::NoAuthority);
+    if roots.is_empty() {
+        return Err(VerifyError::NoAuthority);
     }
-    // A certificate may be its own CA: the API server takes what is in the bundle as it is.
-    if !is_root_itself {
-        let seconds = u64::try_from(now).unwrap_or_default();
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &roots,
-            intermediates,
-            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            algorithms.all,
-        )
-        .map_err(|error| distrust(&error))?;
-    }
-    verify_server_name(&parsed, name).map_err(|_| Distrust::OtherName)
+    let seconds = u64::try_from(now).unwrap_or_default();
+    let algorithms = ring::default_provider().signature_verification_algorithms;
+    verify_server_cert_signed_by_trust_anchor(
+        &parsed(own)?,
+        &roots,
+        intermediates,
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+        algorithms.all,
+    )
+    .map_err(|error| verify_error(&error))
 }
 
-fn distrust(error: &Error) -> Distrust {
+/// Verifies that the first certificate of `chain` is for `name`.
+///
+/// # Errors
+/// When it is not.
+pub fn verify_name(chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Result<(), VerifyError> {
+    let own = chain.first().ok_or(VerifyError::Unusable)?;
+    verify_server_name(&parsed(own)?, name).map_err(|_| VerifyError::OtherName)
+}
+
+fn parsed<'a>(der: &'a CertificateDer<'_>) -> Result<ParsedCertificate<'a>, VerifyError> {
+    ParsedCertificate::try_from(der).map_err(|_| VerifyError::Unusable)
+}
+
+fn verify_error(error: &Error) -> VerifyError {
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => Distrust::OtherAuthority,
-        Error::InvalidCertificate(CertificateError::BadSignature) => Distrust::OtherAuthority,
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => VerifyError::OtherAuthority,
         Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => Distrust::OtherTime,
-        _ => Distrust::Unusable,
+        ) => VerifyError::OtherTime,
+        _ => VerifyError::Unusable,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::authority::example::{DAY, NOW, signer};
+    use crate::certificates::authority::example::{DAY, NOW, server_names, signer};
     use rcgen::{CertificateParams, KeyPair};
 
     #[test]
     fn what_the_api_server_verifies_is_verified_and_nothing_else() {
         let (ours, other) = (signer(), signer());
-        let names = ["keyguard.keyguard.svc".to_owned(), "127.0.0.1".to_owned()];
+        let names = server_names(&["keyguard.keyguard.svc", "127.0.0.1"]);
         let issued = ours.issue(&names, Life::issued(NOW, DAY)).unwrap();
         let (ours, other) = (ours.certificate().clone(), other.certificate().clone());
         let service = "keyguard.keyguard.svc";
         let later = NOW + 2 * 86_400;
-        let table: [(&[&Authority], &str, i64, Result<(), Distrust>, &str); 9] = [
+        let table: [(&[&Authority], &str, i64, Result<(), VerifyError>, &str); 9] = [
             (&[&ours], service, NOW, Ok(()), "the Service"),
             (&[&ours], "127.0.0.1", NOW, Ok(()), "an address"),
             (&[&other, &ours], service, NOW, Ok(()), "beside another"),
@@ -135,42 +159,42 @@ mod tests {
                 &[],
                 service,
                 NOW,
-                Err(Distrust::NoAuthority),
+                Err(VerifyError::NoAuthority),
                 "an empty bundle",
             ),
             (
                 &[&other],
                 service,
                 NOW,
-                Err(Distrust::OtherAuthority),
+                Err(VerifyError::OtherAuthority),
                 "another CA",
             ),
             (
                 &[&ours],
                 "keyguard.other.svc",
                 NOW,
-                Err(Distrust::OtherName),
+                Err(VerifyError::OtherName),
                 "another name",
             ),
             (
                 &[&ours],
                 service,
                 later,
-                Err(Distrust::OtherTime),
+                Err(VerifyError::OtherTime),
                 "expired",
             ),
             (
                 &[&ours],
                 service,
                 NOW - 86_401,
-                Err(Distrust::NoAuthority),
+                Err(VerifyError::NoAuthority),
                 "a CA that is not valid yet",
             ),
             (
                 &[&ours],
                 service,
                 NOW + 31 * 86_400,
-                Err(Distrust::NoAuthority),
+                Err(VerifyError::NoAuthority),
                 "a CA that has expired",
             ),
         ];
@@ -191,7 +215,7 @@ mod tests {
         let chain = [certificate.der().clone()];
         let verified = |name| verify(&chain, &bundle, &ServerName::try_from(name).unwrap(), NOW);
         assert_eq!(verified("localhost"), Ok(()));
-        assert_eq!(verified("elsewhere"), Err(Distrust::OtherName));
+        assert_eq!(verified("elsewhere"), Err(VerifyError::OtherName));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::configuration::Configuration;
-use crate::certificates::keeper::{CertificateError, Certificates};
+use crate::certificates::serving::{CertificateError, Certificates};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config::{Config, ConfigError};

@@ -146,9 +146,9 @@ async fn a_bad_answer_holds_only_for_those_who_waited_for_it() {
 #[tokio::test]
 async fn what_keeps_certificates_from_being_renewed_is_told_only_when_something_fails() {
     let health = health(cluster(Ok(())));
-    let trouble = "certificates: keyguard may not patch secrets";
-    health.trust.set_trouble(Some(trouble.to_owned()));
+    let keeper_error = "certificates: keyguard may not patch secrets";
+    health.trust.set_keeper_error(Some(keeper_error.to_owned()));
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
     let lines = health.failing(1_009_843_201).await;
-    assert_eq!(lines.last().map(String::as_str), Some(trouble));
+    assert_eq!(lines.last().map(String::as_str), Some(keeper_error));
 }
