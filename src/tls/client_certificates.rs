@@ -1,10 +1,11 @@
-//! Who may ask for reviews at all: whoever has a certificate of a CA, and one of some names.
+//! Which clients may ask for reviews: those with a certificate of a CA, which has one of some names.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -20,12 +21,10 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use arc_swap::ArcSwap;
-
-/// From one line in the log about refused clients to the next: anybody may knock.
+/// From one line in the log about refused clients to the next: a client may try as often as it likes.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The CA certificates that clients are verified with, which may be exchanged.
+/// The CA certificates that clients are verified with, which may be replaced.
 #[derive(Debug)]
 pub struct ClientCertificates {
     authorities: ArcSwap<Authorities>,
@@ -53,7 +52,7 @@ pub enum ClientCaError {
     NoCertificate(PathBuf),
 }
 
-/// Why a client was not let in.
+/// Why a client was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientRefusal {
     /// It has shown no certificate.
@@ -117,8 +116,8 @@ impl Authorities {
 }
 
 impl ClientCertificates {
-    /// Lets in whoever has a certificate of `authorities` with one of `names` as its common name or DNS name; with any
-    /// name when there are none.
+    /// Accepts a client with a certificate of `authorities` that has one of `names` as its common name or DNS name; without
+    /// `names`, any name.
     pub fn new(authorities: Authorities, names: Vec<String>) -> ClientCertificates {
         ClientCertificates {
             authorities: ArcSwap::from_pointee(authorities),
@@ -132,7 +131,7 @@ impl ClientCertificates {
         self.authorities.store(Arc::new(authorities));
     }
 
-    /// Whether the certificate has a name that is let in; it is of the CA already.
+    /// Whether the certificate, which is of the CA, has one of the names.
     fn has_name(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         if self.names.is_empty() {
             return Ok(());
@@ -148,7 +147,7 @@ impl ClientCertificates {
         ))
     }
 
-    /// Whoever has misspelt a name must get to know it; the API server is told no more than "access denied".
+    /// A name that was misspelt has to be found; the API server is told no more than "access denied".
     fn log(&self, names: &[Name]) {
         let now = Instant::now();
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);

@@ -80,16 +80,16 @@ fn an_overwritten_ca_bundle_mends_itself() {
     let fleet = Fleet::new(ControlPlane::shared(), CONFIG, &Right::ALL);
     let replicas = fleet.start_ready(2);
     let authority = fleet.secret("ca.crt");
-    let stranger = rcgen::KeyPair::generate().unwrap();
-    let stranger = rcgen::CertificateParams::default().self_signed(&stranger);
-    let stranger = stranger.unwrap().pem();
+    let foreign = rcgen::KeyPair::generate().unwrap();
+    let foreign = rcgen::CertificateParams::default().self_signed(&foreign);
+    let foreign = foreign.unwrap().pem();
     // Somebody else's CA stays only as long as a replica that has just started may present what it signed.
-    await_that("the time for strangers to be over", || {
-        fleet.overwrite_bundle(0, Some(&format!("{authority}{stranger}")));
+    await_that("the time for foreign CAs to be over", || {
+        fleet.overwrite_bundle(0, Some(&format!("{authority}{foreign}")));
         await_that("one CA in the bundle", || fleet.bundles()[0] == authority)
             < Duration::from_millis(900)
     });
-    for (what, bundle) in [("another CA", Some(&*stranger)), ("nothing", None)] {
+    for (what, bundle) in [("another CA", Some(&*foreign)), ("nothing", None)] {
         for webhook in 0..2 {
             fleet.overwrite_bundle(webhook, bundle);
             let mended = await_that("the bundle to be mended", || {
@@ -122,9 +122,9 @@ fn it_is_not_ready_until_the_bundle_in_force_verifies_what_it_presents() {
     says("the caBundle of \"workloads.keyguard.dev\" holds no CA certificate that is valid now");
     fleet.overwrite_bundle(1, Some(&authority));
     replica.await_ready();
-    let stranger = rcgen::KeyPair::generate().unwrap();
-    let stranger = rcgen::CertificateParams::default().self_signed(&stranger);
-    fleet.overwrite_bundle(0, Some(&stranger.unwrap().pem()));
+    let foreign = rcgen::KeyPair::generate().unwrap();
+    let foreign = rcgen::CertificateParams::default().self_signed(&foreign);
+    fleet.overwrite_bundle(0, Some(&foreign.unwrap().pem()));
     let says = |what: &'static str| {
         replica.await_readiness(what, |answer| {
             answer.status == 503 && answer.body.contains(what)
