@@ -16,6 +16,7 @@ use thiserror::Error;
 use self::client::{Answer, Client};
 use self::examples::{Example, Expected, examples};
 use crate::admission::configuration::Configuration;
+use crate::certificates::authority::SignError;
 use crate::cli;
 use crate::commands::serve::{ServeError, Server, Stopping};
 use crate::config::Config;
@@ -39,7 +40,7 @@ pub enum DemoError {
     },
     /// No certificate came about.
     #[error("the demonstration's certificate cannot be made")]
-    Certificate(#[from] rcgen::Error),
+    Certificate(#[from] SignError),
     /// The certificate that was made cannot be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
