@@ -162,7 +162,7 @@ impl Stored {
 /// What keyguard wanted to do and could not.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Its account may not. The right is a verb and a resource.
+    /// Its account may not.
     #[error("keyguard may not {right} {object}; give its account the right to {right}")]
     Forbidden {
         /// A verb and a resource.
