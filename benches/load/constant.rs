@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -45,9 +46,9 @@ pub(crate) fn serve(arguments: &[String]) {
     let address: SocketAddr = after("--listen").parse().unwrap();
     let (certificate, key) = (after("--tls-cert"), after("--tls-key"));
     let certificate = certificate_files::load(Path::new(&certificate), Path::new(&key)).unwrap();
-    let certificate = ServingCertificate::of_files(certificate).unwrap();
+    let certificate = Arc::new(ServingCertificate::of_files(certificate));
     let with_uid = arguments.iter().any(|argument| argument == "--echo-uid");
-    let acceptor = TlsAcceptor::from(certificate.server_config());
+    let acceptor = TlsAcceptor::from(certificate.server_config(None).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,7 +1,6 @@
 //! The configuration in force, and what exchanges it while the server runs.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -9,10 +8,9 @@ use tokio::sync::Semaphore;
 use crate::admission::lookups::Admission;
 use crate::admission::password_checks::PasswordChecks;
 use crate::admission::searches::Searches;
-use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::follow::follow;
-use crate::follow::watched_files::{Content, Look, WatchedFiles};
+use crate::follow::watched_files::WatchedFiles;
 use crate::http::limits::{ConnectionLimits, RequestLimits};
 use crate::http::reviews::Serving;
 use crate::sources::any_source::AnySource;
@@ -79,28 +77,14 @@ impl Configuration {
     }
 
     /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
-    pub async fn follow(&self, file: WatchedFiles, path: &Path) {
-        let (file, path) = (Arc::new(Mutex::new(file)), path.to_owned());
-        let look = move || {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.look(clock::now(), |[read]: [Content; 1]| {
-                Config::of_file(&path, read)
-            })
-        };
+    pub async fn follow(&self, file: WatchedFiles<1, Config, ConfigError>) {
         let apply = |look| match look {
-            Look::Unchanged => {}
-            Look::Changed(config) => self.apply(config),
-            Look::Refused(error) => self.refuse(&error),
+            None => {}
+            Some(Ok(config)) => self.apply(config),
+            Some(Err(error)) => self.refuse(&error),
         };
-        let metrics = &self.metrics;
-        follow(
-            Follower::Configuration,
-            metrics,
-            CHECK_INTERVAL,
-            look,
-            apply,
-        )
-        .await;
+        let (follower, metrics) = (Follower::Configuration, &self.metrics);
+        follow(follower, metrics, CHECK_INTERVAL, file, apply).await;
     }
 
     fn apply(&self, config: Config) {

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::certificates::kept::Authority;
 use crate::certificates::trust;
@@ -50,10 +50,10 @@ impl Signer {
     /// # Errors
     /// When the library does.
     pub fn generate(life: Life) -> Result<Signer, SignError> {
-        let key = Key(KeyPair::generate()?);
-        let mut parameters = parameters(Vec::new(), life)?;
+        let key = Zeroizing::new(KeyPair::generate()?);
+        let mut parameters = parameters(&[], life)?;
         // Two CAs in one bundle have two names.
-        let identifier = parameters.key_identifier(&key.0);
+        let identifier = parameters.key_identifier(&*key);
         let identifier: String = identifier
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -62,10 +62,13 @@ impl Signer {
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = parameters.self_signed(&key.0)?;
+        let certificate = parameters.self_signed(&*key)?;
         Ok(Signer {
-            certificate: trust::authority(certificate.der()).ok_or(SignError::Unusable)?,
-            key_pem: key.pem(),
+            certificate: Authority {
+                der: certificate.der().to_vec(),
+                life,
+            },
+            key_pem: Zeroizing::new(key.serialize_pem()),
         })
     }
 
@@ -73,41 +76,39 @@ impl Signer {
     pub fn read(certificate_pem: &[u8], key_pem: &[u8]) -> Option<Signer> {
         let der = CertificateDer::from_pem_slice(certificate_pem).ok()?;
         let key_pem = text(key_pem)?;
-        let key = Key(KeyPair::from_pem(&key_pem).ok()?);
+        let key = Zeroizing::new(KeyPair::from_pem(&key_pem).ok()?);
         let (_, certificate) = parse_x509_certificate(&der).ok()?;
-        let belongs =
-            certificate.public_key().subject_public_key.data.as_ref() == key.0.public_key_raw();
-        (certificate.is_ca() && belongs)
-            .then(|| trust::authority(&der))?
-            .map(|certificate| Signer {
-                certificate,
-                key_pem,
-            })
+        let public_key = certificate.public_key().subject_public_key.data.as_ref();
+        (certificate.is_ca() && public_key == key.public_key_raw()).then_some(())?;
+        Some(Signer {
+            certificate: trust::authority(&der)?,
+            key_pem,
+        })
     }
 
     /// Signs a certificate for DNS names and IP addresses. It never outlives this CA.
     ///
     /// # Errors
-    /// When the library does, or a name is none.
-    pub fn issue(&self, names: &[String], life: Life) -> Result<Issued, SignError> {
+    /// When the library does.
+    pub fn issue(&self, names: &[ServerName<'_>], life: Life) -> Result<Issued, SignError> {
         let life = life.within(self.certificate.life);
-        let mut parameters = parameters(names.to_vec(), life)?;
+        let mut parameters = parameters(names, life)?;
         parameters
             .distinguished_name
             .push(DnType::CommonName, "keyguard");
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
-        let own = Key(KeyPair::from_pem(&self.key_pem)?);
+        let own = Zeroizing::new(KeyPair::from_pem(&self.key_pem)?);
         let der = CertificateDer::from(self.certificate.der.as_slice());
-        let issuer = Issuer::from_ca_cert_der(&der, &own.0)?;
-        let key = Key(KeyPair::generate()?);
-        let certificate = parameters.signed_by(&key.0, &issuer)?;
+        let issuer = Issuer::from_ca_cert_der(&der, &*own)?;
+        let key = Zeroizing::new(KeyPair::generate()?);
+        let certificate = parameters.signed_by(&*key, &issuer)?;
         let chain = vec![certificate.der().clone()];
-        let private = PrivateKeyDer::Pkcs8(key.0.serialize_der().into());
+        let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         Ok(Issued {
             pair: Arc::new(Pair::new(chain, private).map_err(|_| SignError::Unusable)?),
-            key_pem: key.pem(),
+            key_pem: Zeroizing::new(key.serialize_pem()),
         })
     }
 
@@ -117,13 +118,13 @@ impl Signer {
     }
 
     /// The CA's certificate, PEM.
-    pub fn certificate_pem(&self) -> String {
+    pub(crate) fn certificate_pem(&self) -> String {
         trust::pem(&self.certificate.der)
     }
 
     /// The CA's private key, PEM, to be stored and never shown.
-    pub(crate) fn key_pem(&self) -> &str {
-        &self.key_pem
+    pub(crate) fn key_pem(&self) -> Zeroizing<String> {
+        self.key_pem.clone()
     }
 }
 
@@ -137,20 +138,23 @@ impl Issued {
             pair: Arc::new(Pair::new(chain, key).ok()?),
             key_pem: text(key_pem)?,
         };
-        let signed = !matches!(
-            issued.verified(signer, &any_name()),
-            Err(error) if error != trust::VerifyError::OtherName
+        // At its first moment: whether it is valid now is another question.
+        let (bundle, at) = (
+            std::slice::from_ref(&signer.certificate),
+            issued.pair.life().from,
         );
-        signed.then_some(issued)
+        trust::verify_chain(issued.pair.chain(), bundle, at).ok()?;
+        Some(issued)
     }
 
     /// Whether it is for all of these names.
-    pub fn covers(&self, names: &[ServerName<'static>], signer: &Signer) -> bool {
-        names.iter().all(|name| self.verified(signer, name).is_ok())
+    pub fn covers(&self, names: &[ServerName<'static>]) -> bool {
+        let is_for = |name| trust::verify_name(self.pair.chain(), name).is_ok();
+        names.iter().all(is_for)
     }
 
     /// The DNS names and IP addresses that it is for.
-    pub fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<ServerName<'static>> {
         let own = self.pair.chain().first();
         let parsed = own.and_then(|der| parse_x509_certificate(der).ok());
         let Some((_, certificate)) = parsed else {
@@ -159,17 +163,16 @@ impl Issued {
         let Ok(Some(names)) = certificate.subject_alternative_name() else {
             return Vec::new();
         };
-        let text = |name: &GeneralName<'_>| match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
-            GeneralName::IPAddress(octets) => match **octets {
-                [a, b, c, d] => Some(IpAddr::from([a, b, c, d]).to_string()),
-                _ => <[u8; 16]>::try_from(*octets)
-                    .ok()
-                    .map(|octets| IpAddr::from(octets).to_string()),
-            },
+        let name = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some(ServerName::try_from(*name).ok()?.to_owned()),
+            GeneralName::IPAddress(octets) => {
+                let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
+                let address = v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from));
+                Some(ServerName::from(address.ok()?))
+            }
             _ => None,
         };
-        names.value.general_names.iter().filter_map(text).collect()
+        names.value.general_names.iter().filter_map(name).collect()
     }
 
     /// The certificate and the key as they are presented.
@@ -179,22 +182,13 @@ impl Issued {
 
     /// The certificate, PEM.
     pub(crate) fn certificate_pem(&self) -> String {
-        self.pair
-            .chain()
-            .iter()
-            .map(|der| trust::pem(der))
-            .collect()
+        let chain = self.pair.chain().iter();
+        chain.map(|der| trust::pem(der)).collect()
     }
 
     /// The private key, PEM, to be stored and never shown.
-    pub(crate) fn key_pem(&self) -> &str {
-        &self.key_pem
-    }
-
-    /// Verifies it at its first moment: whether it is valid now is another question.
-    fn verified(&self, signer: &Signer, name: &ServerName<'_>) -> Result<(), trust::VerifyError> {
-        let bundle = std::slice::from_ref(&signer.certificate);
-        trust::verify(self.pair.chain(), bundle, name, self.pair.life().from)
+    pub(crate) fn key_pem(&self) -> Zeroizing<String> {
+        self.key_pem.clone()
     }
 }
 
@@ -216,23 +210,9 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// A key that is zeroed when it is dropped, as far as the library allows.
-struct Key(KeyPair);
-
-impl Key {
-    fn pem(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.0.serialize_pem())
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-fn parameters(names: Vec<String>, life: Life) -> Result<CertificateParams, rcgen::Error> {
-    let mut parameters = CertificateParams::new(names)?;
+fn parameters(names: &[ServerName<'_>], life: Life) -> Result<CertificateParams, rcgen::Error> {
+    let names = names.iter().map(|name| name.to_str().into_owned());
+    let mut parameters = CertificateParams::new(names.collect::<Vec<_>>())?;
     parameters.not_before = moment(life.from).into();
     parameters.not_after = moment(life.to).into();
     // The library begins with a name of its own.
@@ -250,11 +230,6 @@ fn text(pem: &[u8]) -> Option<Zeroizing<String>> {
         .map(|text| Zeroizing::new(text.to_owned()))
 }
 
-/// A name that nothing is for: only the signature is asked about.
-fn any_name() -> ServerName<'static> {
-    ServerName::IpAddress(IpAddr::from([0, 0, 0, 0]).into())
-}
-
 /// A signer for tests, and the moment it is made at.
 #[cfg(test)]
 pub(crate) mod example {
@@ -267,22 +242,20 @@ pub(crate) mod example {
     pub(crate) fn signer() -> Signer {
         Signer::generate(Life::issued(NOW, 30 * DAY)).unwrap()
     }
+
+    pub(crate) fn server_names(names: &[&str]) -> Vec<ServerName<'static>> {
+        let parse = |name: &&str| ServerName::try_from((*name).to_owned()).unwrap();
+        names.iter().map(parse).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::example::{DAY, NOW, signer};
+    use super::example::{DAY, NOW, server_names, signer};
     use super::*;
 
-    fn names() -> Vec<String> {
-        ["keyguard.keyguard.svc", "127.0.0.1", "::1"]
-            .map(str::to_owned)
-            .to_vec()
-    }
-
-    fn server_names(names: &[&str]) -> Vec<ServerName<'static>> {
-        let parse = |name: &&str| ServerName::try_from((*name).to_owned()).unwrap();
-        names.iter().map(parse).collect()
+    fn names() -> Vec<ServerName<'static>> {
+        server_names(&["keyguard.keyguard.svc", "127.0.0.1", "::1"])
     }
 
     fn again(issued: &Issued, signer: &Signer) -> Option<Issued> {
@@ -305,12 +278,10 @@ mod tests {
             let issued = again(&issued, &made).expect("one CA signed both");
             assert_eq!(issued.names(), names());
             assert_eq!(issued.pair().life(), Life::issued(NOW, DAY));
-            assert!(issued.covers(&server_names(&["keyguard.keyguard.svc"]), &made));
-            assert!(issued.covers(
-                &server_names(&["127.0.0.1", "keyguard.keyguard.svc"]),
-                &made
-            ));
-            assert!(!issued.covers(&server_names(&["keyguard.keyguard.svc", "other"]), &made));
+            let covers = |names: &[&str]| issued.covers(&server_names(names));
+            assert!(covers(&["keyguard.keyguard.svc"]));
+            assert!(covers(&["127.0.0.1", "keyguard.keyguard.svc"]));
+            assert!(!covers(&["keyguard.keyguard.svc", "other"]));
         }
     }
 
@@ -326,17 +297,17 @@ mod tests {
     fn what_does_not_belong_together_is_not_read() {
         let (ours, other) = (signer(), signer());
         let issued = ours.issue(&names(), Life::issued(NOW, DAY)).unwrap();
-        let (pem, key) = (&*ours.certificate_pem(), ours.key_pem());
-        let leaf = issued.certificate_pem();
-        let table = [
-            (pem, other.key_pem(), "another CA's key"),
+        let (pem, key) = (&*ours.certificate_pem(), &*ours.key_pem());
+        let (leaf, leaf_key) = (&*issued.certificate_pem(), &*issued.key_pem());
+        let table: [(&str, &str, &str); 8] = [
+            (pem, &other.key_pem(), "another CA's key"),
             (pem, "", "no key"),
             (pem, pem, "a certificate for a key"),
             ("", key, "no certificate"),
             (key, key, "a key for a certificate"),
             (&pem[..200], key, "half a certificate"),
             (pem, &key[..100], "half a key"),
-            (&*leaf, issued.key_pem(), "no CA"),
+            (leaf, leaf_key, "no CA"),
         ];
         for (certificate, key, why) in table {
             let read = Signer::read(certificate.as_bytes(), key.as_bytes());

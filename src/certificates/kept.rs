@@ -11,7 +11,7 @@ pub struct Authority {
     pub life: Life,
 }
 
-/// A serving certificate whose key is at hand and whose signature is good.
+/// A serving certificate that has its key and a good signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// Its validity.

@@ -4,12 +4,15 @@
 
 pub mod authority;
 pub mod ca_bundle;
+mod files;
 pub mod keeper;
 pub mod kept;
 pub mod observed;
 pub mod plan;
+mod present;
 pub mod registration;
 pub mod secret;
+pub mod serving;
 pub mod store;
 pub mod trust;
 pub mod trust_report;

@@ -1,8 +1,8 @@
 //! What a replica does about the certificates that keyguard keeps by itself, given what it sees.
 //!
 //! The Secret holds an authority with the serving certificate it signed, and, while authorities change, the next one.
-//! All replicas present what the Secret holds, and all of them keep it and the `caBundle` as they should be; whose
-//! write comes second looks again. So that no handshake fails,
+//! All replicas present what the Secret holds, and all of them keep it and the `caBundle` as they should be. When a write
+//! of a replica comes second, the replica looks again. So that no handshake fails,
 //!
 //! 1. the next authority is in the `caBundle` for the overlap before anything signed by it is presented, because API
 //!    servers learn of a bundle a little later than it is written;
@@ -16,13 +16,13 @@ use super::kept::{Authority, Kept, Leaf};
 use super::observed::Observed;
 use crate::tls::life::{Life, Validity};
 
-/// The most certificates in a `caBundle` that the Secret does not hold.
+/// The most CAs in a `caBundle` that the Secret does not hold.
 const MAX_FOREIGN_CAS: usize = 6;
 
 /// What this replica presents in handshakes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
-    /// Who signed it.
+    /// The authority that signed it.
     pub authority: Authority,
     /// Its validity.
     pub life: Life,
@@ -59,8 +59,8 @@ pub struct Terms {
 pub enum Change {
     /// An authority and a serving certificate, both new.
     Create,
-    /// What this replica presents, with its authority, and a new next one: who deleted or damaged the Secret may have
-    /// had a reason not to see the same again.
+    /// What this replica presents, with its authority, and a new next one: the Secret may have been deleted because a key
+    /// leaked.
     Restore,
     /// A serving certificate, signed by the authority that is there.
     RenewLeaf,
@@ -161,7 +161,7 @@ pub fn is_to_be_presented(seen: &Seen, terms: &Terms) -> bool {
 }
 
 impl Seen {
-    /// Whether the API server accepts what is presented, as far as anybody can tell.
+    /// Whether the API server accepts what is presented, as far as this replica knows.
     fn holds_good(&self, presented: &Presented) -> bool {
         presented.life.contains(self.now)
             && presented.authority.life.contains(self.now)

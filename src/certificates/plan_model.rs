@@ -170,7 +170,7 @@ impl World {
             in_force.filter(|(index, _)| superseded_at(*index).saturating_add(LAG) > self.now);
         for (_, (_, bundle)) in in_force {
             for replica in &self.replicas {
-                // Whose own clock is wrong is not helped by the others.
+                // The others cannot help a replica with a wrong clock.
                 if self.now < replica.started_at + grace || replica.ahead != 0 {
                     continue;
                 }

@@ -66,7 +66,7 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
         presented: None,
         ..seen(0, kept, &old)
     };
-    let distrusted = |kept| Seen {
+    let untrusted = |kept| Seen {
         observed: Observed::default(),
         ..seen(0, kept, &old)
     };
@@ -93,9 +93,9 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
             "damaged",
         ),
         (
-            distrusted(Kept::Missing),
+            untrusted(Kept::Missing),
             Some(Change::Create),
-            "nobody trusts what is presented",
+            "no webhook trusts what is presented",
         ),
         (
             seen(301, Kept::Missing, &old),
@@ -164,9 +164,9 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
 }
 
 #[test]
-fn a_bundle_holds_what_may_be_presented_and_strangers_only_for_a_while() {
+fn a_bundle_holds_what_may_be_presented_and_foreign_cas_only_for_a_while() {
     let (old, new) = (authority("old", 0), authority("new", 200));
-    let (stranger, expired) = (authority("stranger", 0), authority("expired", -500));
+    let (foreign, expired) = (authority("foreign", 0), authority("expired", -500));
     let with = |bundles: &[&[&Authority]], next, unchanged_for: u32| {
         let mut seen = seen(210, holds(&old, leaf(190, 280), next), &old);
         let bundle = |bundle: &&[&Authority]| bundle.iter().copied().cloned().collect();
@@ -184,24 +184,24 @@ fn a_bundle_holds_what_may_be_presented_and_strangers_only_for_a_while() {
         ),
         (with(&[&[&new, &old]], Some(&new), 0), None, "in any order"),
         (
-            with(&[&[&old, &stranger]], None, 19),
+            with(&[&[&old, &foreign]], None, 19),
             None,
-            "a stranger may be in use",
+            "a foreign CA may be in use",
         ),
         (
-            with(&[&[&stranger], &[&old]], None, 19),
-            Some("old stranger"),
+            with(&[&[&foreign], &[&old]], None, 19),
+            Some("old foreign"),
             "in every webhook",
         ),
         (
-            with(&[&[&old, &stranger]], None, 20),
+            with(&[&[&old, &foreign]], None, 20),
             Some("old"),
             "no longer",
         ),
         (
             with(&[&[&old, &expired]], None, 0),
             Some("old"),
-            "nobody can use it",
+            "it is of no use",
         ),
         (with(&[], None, 0), None, "no webhook"),
     ];

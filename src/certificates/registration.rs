@@ -1,16 +1,17 @@
 //! The ValidatingWebhookConfiguration by which the API server calls keyguard: by which name, and trusting whom.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::certificates::kept::Authority;
-use crate::certificates::trust;
+use crate::certificates::trust::{self, VerifyError};
+use crate::tls::serving_certificate::Pair;
 
 /// A webhook configuration as it is stored.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ struct Webhook {
 
 impl Registration {
     /// Reads a webhook configuration; nothing when it is none.
-    pub(crate) fn parse(json: &[u8]) -> Option<Registration> {
+    pub(super) fn parse(json: &[u8]) -> Option<Registration> {
         let configuration: ValidatingWebhookConfiguration = serde_json::from_slice(json).ok()?;
         let webhooks = configuration.webhooks.unwrap_or_default().into_iter();
         let webhooks = webhooks.map(|webhook| Webhook {
@@ -51,14 +52,13 @@ impl Registration {
     /// The names that a certificate must be for, each once.
     pub fn names(&self) -> Vec<ServerName<'static>> {
         let mut names = Vec::new();
-        for name in self
-            .webhooks
-            .iter()
-            .filter_map(|webhook| webhook.called_by.as_ref())
-        {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
+        for webhook in &self.webhooks {
+            names.extend(
+                webhook
+                    .called_by
+                    .clone()
+                    .filter(|name| !names.contains(name)),
+            );
         }
         names
     }
@@ -83,38 +83,56 @@ impl Registration {
         for webhook in &self.webhooks {
             let verified = match &webhook.called_by {
                 Some(name) => trust::verify(chain, &webhook.bundle, name, now),
-                None => Err(trust::VerifyError::OtherName),
+                None => Err(VerifyError::OtherName),
             };
-            verified.map_err(|error| match error {
-                trust::VerifyError::OtherName => {
-                    format!("{:?}: {:?} {error}", self.name, webhook.name)
-                }
-                _ => format!(
-                    "{:?}: the caBundle of {:?} {error}",
-                    self.name, webhook.name
-                ),
+            verified.map_err(|error| {
+                let subject = match error {
+                    VerifyError::OtherName => "",
+                    _ => "the caBundle of ",
+                };
+                format!("{:?}: {subject}{:?} {error}", self.name, webhook.name)
             })?;
         }
         Ok(())
     }
 
-    /// A JSON patch (RFC 6902) that puts `bundle` into each webhook, which the API server refuses unless the
-    /// configuration is still the one that was read.
-    pub(crate) fn patch(&self, bundle: &[Authority]) -> Vec<u8> {
-        let pem: String = bundle
+    /// A strategic merge patch that puts `bundle` into each webhook, which the API server refuses unless the configuration
+    /// is still the one that was read.
+    pub(super) fn patch(&self, bundle: &[Authority]) -> Zeroizing<Vec<u8>> {
+        let pem = bundle.iter().map(|authority| trust::pem(&authority.der));
+        let bundle = ByteString(pem.collect::<String>().into_bytes());
+        let webhooks = self
+            .webhooks
             .iter()
-            .map(|authority| trust::pem(&authority.der))
-            .collect();
-        let pem = STANDARD.encode(pem);
-        let version =
-            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": self.version});
-        let bundles = (0..self.webhooks.len()).map(|place| {
-            let path = format!("/webhooks/{place}/clientConfig/caBundle");
-            json!({"op": "add", "path": path, "value": pem})
+            .map(|webhook| json!({"name": webhook.name, "clientConfig": {"caBundle": bundle}}));
+        let patch = json!({
+            "metadata": {"resourceVersion": self.version},
+            "webhooks": webhooks.collect::<Vec<_>>(),
         });
-        let operations: Vec<_> = std::iter::once(version).chain(bundles).collect();
-        serde_json::Value::from(operations).to_string().into_bytes()
+        patch.to_string().into_bytes().into()
     }
+}
+
+/// Whether every webhook of the configuration called `name` verifies what is presented; otherwise one line for `/readyz`.
+pub(super) fn verify(
+    found: Option<&Registration>,
+    name: &str,
+    presented: Option<&Pair>,
+    now: i64,
+) -> Result<(), String> {
+    let chain = presented.map_or(&[][..], Pair::chain);
+    let verified = match found {
+        Some(registration) => registration.verify(chain, now),
+        None => Err(format!(
+            "{name:?} does not exist; apply what keyguard webhook-config prints, or mend --webhook-configuration"
+        )),
+    };
+    verified.map_err(|why| line(&why))
+}
+
+/// A line of `/readyz`.
+pub(super) fn line(why: &str) -> String {
+    format!("webhook configuration: {why}")
 }
 
 /// The name in the handshake: that of the Service, or the host of the URL.
@@ -132,7 +150,7 @@ fn called_by(target: &WebhookClientConfig) -> Option<ServerName<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::authority::example::{DAY, NOW, signer};
+    use crate::certificates::authority::example::{DAY, NOW, server_names, signer};
     use crate::tls::life::Life;
     use serde_json::Value;
 
@@ -145,7 +163,7 @@ mod tests {
                 "sideEffects": "None",
                 "clientConfig": {
                     "service": service,
-                    "caBundle": bundle.map(|bundle| STANDARD.encode(bundle)),
+                    "caBundle": bundle.map(|bundle| ByteString(bundle.as_bytes().to_vec())),
                 },
             })
         };
@@ -198,7 +216,7 @@ mod tests {
         let (ours, others) = (signer.certificate_pem(), other.certificate_pem());
         let issue = |name: &str| {
             signer
-                .issue(&[name.to_owned()], Life::issued(NOW, DAY))
+                .issue(&server_names(&[name]), Life::issued(NOW, DAY))
                 .unwrap()
         };
         let (good, misnamed) = (
@@ -240,14 +258,16 @@ mod tests {
         let registration = parse(&configuration([None, Some("words")]));
         let patch: Value =
             serde_json::from_slice(&registration.patch(&[signer.certificate().clone()])).unwrap();
-        let pem = STANDARD.encode(signer.certificate_pem());
+        let pem = ByteString(signer.certificate_pem().into_bytes());
         assert_eq!(
             patch,
-            json!([
-                {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
-                {"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": pem},
-                {"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": pem},
-            ])
+            json!({
+                "metadata": {"resourceVersion": "7"},
+                "webhooks": [
+                    {"name": "one", "clientConfig": {"caBundle": pem}},
+                    {"name": "two", "clientConfig": {"caBundle": pem}},
+                ],
+            })
         );
     }
 }

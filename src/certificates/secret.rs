@@ -1,13 +1,12 @@
 //! The Secret that keyguard keeps its CA and its serving certificate in.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::{ObjectMeta, PartialObjectMeta, TypeMeta};
 use rustls::pki_types::ServerName;
-use serde::Deserialize;
-use serde_json::json;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::certificates::authority::{Issued, Signer};
@@ -35,35 +34,34 @@ pub struct KeptSecret {
 }
 
 /// An authority and what it signed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Holding {
-    /// Who signed the serving certificate.
+    /// The CA that signed the serving certificate.
     pub signer: Arc<Signer>,
     /// The serving certificate; nothing when it is damaged.
     pub issued: Option<Arc<Issued>>,
-    /// Who will sign the next.
-    pub next: Option<Signer>,
+    /// The CA that will sign the next.
+    pub next: Option<Arc<Signer>>,
 }
 
 impl KeptSecret {
     /// Reads a Secret; nothing when what is there is no Kubernetes object. Damaged data is a Secret without a holding.
-    pub(crate) fn parse(json: &[u8]) -> Option<KeptSecret> {
-        let Object { metadata } = serde_json::from_slice(json).ok()?;
-        let version = metadata.resource_version.into_owned();
-        let SecretRead::Found(data) = object::secret(json, &KEYS) else {
-            return Some(KeptSecret {
-                version,
-                holding: None,
-            });
+    pub(super) fn parse(json: &[u8]) -> Option<KeptSecret> {
+        let object: PartialObjectMeta = serde_json::from_slice(json).ok()?;
+        let data = match object::secret(json, &KEYS) {
+            SecretRead::Found(data) => data,
+            SecretRead::Missing | SecretRead::Unread(_) => BTreeMap::new(),
         };
         let of = |key: &str| data.get(key).map_or(&b""[..], |value| value.expose());
         let signer = Signer::read(of("ca.crt"), of("ca.key"));
-        let holding = signer.map(|signer| Holding {
-            issued: Issued::read(of("tls.crt"), of("tls.key"), &signer).map(Arc::new),
-            next: Signer::read(of("next-ca.crt"), of("next-ca.key")),
-            signer: Arc::new(signer),
-        });
-        Some(KeptSecret { version, holding })
+        Some(KeptSecret {
+            version: object.metadata.resource_version?,
+            holding: signer.map(|signer| Holding {
+                issued: Issued::read(of("tls.crt"), of("tls.key"), &signer).map(Arc::new),
+                next: Signer::read(of("next-ca.crt"), of("next-ca.key")).map(Arc::new),
+                signer: Arc::new(signer),
+            }),
+        })
     }
 
     /// What there is to decide on, for a replica that is called by `names`.
@@ -75,149 +73,166 @@ impl KeptSecret {
             current: holding.signer.certificate().clone(),
             leaf: holding.issued.as_ref().map(|issued| Leaf {
                 life: issued.pair().life(),
-                covers_names: issued.covers(names, &holding.signer),
+                covers_names: issued.covers(names),
             }),
             next: holding.next.as_ref().map(|next| next.certificate().clone()),
         }
     }
 }
 
-/// A Secret that is about to be written.
-pub(crate) struct Contents<'a> {
-    pub(crate) signer: &'a Signer,
-    pub(crate) issued: &'a Issued,
-    pub(crate) next: Option<&'a Signer>,
-}
-
-impl Contents<'_> {
-    /// A Secret that is not there yet.
-    pub(crate) fn new_secret(&self, name: &str) -> Zeroizing<Vec<u8>> {
-        let metadata = json!({
-            "name": name,
-            "labels": {
-                "app.kubernetes.io/name": "keyguard",
-                "app.kubernetes.io/managed-by": "keyguard",
-            },
-        });
-        self.json(
-            &format!(r#"{{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{metadata},"data":"#),
-            "}",
-        )
-    }
-
-    /// A JSON patch (RFC 6902) of the data alone, which the API server refuses unless the Secret is still at `version`.
-    pub(crate) fn patch(&self, version: &str) -> Zeroizing<Vec<u8>> {
-        let same = json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version});
-        self.json(
-            &format!(r#"[{same},{{"op":"add","path":"/data","value":"#),
-            "}]",
-        )
-    }
-
-    /// The data between `before` and `after`. By hand, so that no copy of a key is left behind: base64 needs no escapes.
-    fn json(&self, before: &str, after: &str) -> Zeroizing<Vec<u8>> {
-        let (certificate, leaf) = (self.signer.certificate_pem(), self.issued.certificate_pem());
-        let next = self
-            .next
-            .map(|next| (next.certificate_pem(), next.key_pem()));
-        let next = next.as_ref();
-        let entries = [
-            Some(("ca.crt", certificate.as_str())),
-            Some(("ca.key", self.signer.key_pem())),
-            Some(("tls.crt", leaf.as_str())),
-            Some(("tls.key", self.issued.key_pem())),
-            next.map(|(certificate, _)| ("next-ca.crt", certificate.as_str())),
-            next.map(|(_, key)| ("next-ca.key", *key)),
+impl Holding {
+    /// A Secret that is not there yet, JSON.
+    pub(super) fn new_secret(&self, name: &str) -> Zeroizing<Vec<u8>> {
+        let labels = [
+            ("app.kubernetes.io/name", "keyguard"),
+            ("app.kubernetes.io/managed-by", "keyguard"),
         ];
-        let entries = entries.into_iter().flatten();
-        let length: usize = entries.clone().map(|(_, pem)| 2 * pem.len() + 32).sum();
-        let mut json = Zeroizing::new(Vec::with_capacity(before.len() + length + after.len()));
-        json.extend_from_slice(before.as_bytes());
-        for (place, (key, pem)) in entries.enumerate() {
-            let opening = if place == 0 { '{' } else { ',' };
-            json.extend_from_slice(format!(r#"{opening}"{key}":""#).as_bytes());
-            let encoded = Zeroizing::new(STANDARD.encode(pem));
-            json.extend_from_slice(encoded.as_bytes());
-            json.push(b'"');
+        let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
+        self.json(ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some(labels.into()),
+            ..ObjectMeta::default()
+        })
+    }
+
+    /// A strategic merge patch of the data alone, which the API server refuses unless the Secret is still at `version`.
+    pub(super) fn patch(&self, version: &str) -> Zeroizing<Vec<u8>> {
+        self.json(ObjectMeta {
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        })
+    }
+
+    fn json(&self, metadata: ObjectMeta) -> Zeroizing<Vec<u8>> {
+        let ca = [
+            ("ca.crt", self.signer.certificate_pem().into()),
+            ("ca.key", self.signer.key_pem()),
+        ];
+        let mut string_data = BTreeMap::from(ca);
+        if let Some(issued) = &self.issued {
+            let tls = [
+                ("tls.crt", issued.certificate_pem().into()),
+                ("tls.key", issued.key_pem()),
+            ];
+            string_data.extend(tls);
         }
-        json.push(b'}');
-        json.extend_from_slice(after.as_bytes());
+        if let Some(next) = &self.next {
+            let ca = [
+                ("next-ca.crt", next.certificate_pem().into()),
+                ("next-ca.key", next.key_pem()),
+            ];
+            string_data.extend(ca);
+        }
+        // Capacity for all of it first: growing would leave copies behind that nothing zeroes.
+        let length: usize = string_data.values().map(|pem| 2 * pem.len()).sum();
+        let mut json = Zeroizing::new(Vec::with_capacity(length + 1024));
+        let secret = SecretToWrite {
+            types: TypeMeta::resource::<Secret>(),
+            metadata,
+            data: (),
+            string_data,
+        };
+        // Memory takes everything.
+        let _ = serde_json::to_writer(&mut *json, &secret);
         json
     }
 }
 
-#[derive(Deserialize)]
-struct Object<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
-}
-
-#[derive(Deserialize)]
-struct Metadata<'a> {
-    #[serde(borrow, rename = "resourceVersion")]
-    resource_version: Cow<'a, str>,
+/// A typed Secret of our own, because that of the Kubernetes client neither zeroes nor hides what is in it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SecretToWrite {
+    #[serde(flatten)]
+    types: TypeMeta,
+    metadata: ObjectMeta,
+    /// Null: of what was there nothing stays.
+    data: (),
+    /// What the API server puts into the data.
+    string_data: BTreeMap<&'static str, Zeroizing<String>>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::authority::example::{DAY, NOW, signer};
+    use crate::certificates::authority::example::{DAY, NOW, server_names, signer};
     use crate::tls::life::Life;
-    use serde_json::Value;
+    use k8s_openapi::ByteString;
+    use serde_json::{Value, json};
 
-    fn stored(written: &[u8]) -> Value {
-        let mut object: Value = serde_json::from_slice(written).unwrap();
-        object["metadata"]["resourceVersion"] = "7".into();
-        object
+    fn holding() -> Holding {
+        let (signer, next) = (signer(), signer());
+        let names = server_names(&["keyguard.keyguard.svc"]);
+        let issued = signer.issue(&names, Life::issued(NOW, DAY)).unwrap();
+        Holding {
+            signer: Arc::new(signer),
+            issued: Some(Arc::new(issued)),
+            next: Some(Arc::new(next)),
+        }
     }
 
-    fn parsed(object: &Value) -> KeptSecret {
-        KeptSecret::parse(object.to_string().as_bytes()).unwrap()
+    /// What the API server makes of a Secret that is created.
+    fn stored(written: &[u8]) -> Secret {
+        let mut secret: Secret = serde_json::from_slice(written).unwrap();
+        secret.metadata.resource_version = Some("7".to_owned());
+        let data = secret.string_data.take().unwrap().into_iter();
+        secret.data = Some(
+            data.map(|(key, pem)| (key, ByteString(pem.into())))
+                .collect(),
+        );
+        secret
+    }
+
+    fn parsed(object: &impl Serialize) -> KeptSecret {
+        KeptSecret::parse(&serde_json::to_vec(object).unwrap()).unwrap()
     }
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let (signer, next) = (signer(), signer());
-        let names = ["keyguard.keyguard.svc".to_owned()];
-        let issued = signer.issue(&names, Life::issued(NOW, DAY)).unwrap();
-        for next in [None, Some(&next)] {
-            let contents = Contents {
-                signer: &signer,
-                issued: &issued,
-                next,
-            };
-            let object = stored(&contents.new_secret("certificates"));
-            assert_eq!(object["metadata"]["name"], "certificates");
+        let both = holding();
+        let alone = Holding {
+            next: None,
+            ..both.clone()
+        };
+        for holding in [both, alone] {
+            let object = stored(&holding.new_secret("certificates"));
+            assert_eq!(object.metadata.name.as_deref(), Some("certificates"));
             let secret = parsed(&object);
             assert_eq!(secret.version, "7");
-            let service = ServerName::try_from("keyguard.keyguard.svc").unwrap();
             let expected = Kept::Holds {
-                current: signer.certificate().clone(),
+                current: holding.signer.certificate().clone(),
                 leaf: Some(Leaf {
-                    life: issued.pair().life(),
+                    life: Life::issued(NOW, DAY),
                     covers_names: true,
                 }),
-                next: next.map(|next| next.certificate().clone()),
+                next: holding.next.as_ref().map(|next| next.certificate().clone()),
             };
-            assert_eq!(secret.kept(&[service]), expected);
-
-            let patch: Value = serde_json::from_slice(&contents.patch("7")).unwrap();
-            assert_eq!(patch[0]["value"], "7");
-            assert_eq!(patch[1]["value"], object["data"]);
+            assert_eq!(
+                secret.kept(&server_names(&["keyguard.keyguard.svc"])),
+                expected
+            );
         }
     }
 
     #[test]
+    fn a_patch_says_what_it_replaces_and_leaves_nothing_of_the_data_before() {
+        let holding = holding();
+        let created: Value = serde_json::from_slice(&holding.new_secret("certificates")).unwrap();
+        let patch: Value = serde_json::from_slice(&holding.patch("7")).unwrap();
+        assert_eq!(patch["metadata"], json!({"resourceVersion": "7"}));
+        assert_eq!(patch.get("data"), Some(&Value::Null));
+        assert_eq!(patch["stringData"], created["stringData"]);
+    }
+
+    #[test]
+    fn the_json_never_grows_so_that_no_copy_of_a_key_is_left_behind() {
+        let json = holding().new_secret(&"n".repeat(253));
+        assert!(json.len() + 100 < json.capacity(), "{}", json.len());
+        serde_json::from_slice::<Secret>(&json).unwrap();
+    }
+
+    #[test]
     fn what_is_damaged_is_what_is_missing_and_no_more() {
-        let (signer, next) = (signer(), signer());
-        let names = ["keyguard.keyguard.svc".to_owned()];
-        let issued = signer.issue(&names, Life::issued(NOW, DAY)).unwrap();
-        let contents = Contents {
-            signer: &signer,
-            issued: &issued,
-            next: Some(&next),
-        };
-        let whole = stored(&contents.new_secret("certificates"));
+        let whole = serde_json::to_value(stored(&holding().new_secret("certificates"))).unwrap();
         // CA, serving certificate and next CA, when one key of the data is damaged.
         let table = [
             ("ca.crt", (false, false, false)),

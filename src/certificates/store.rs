@@ -1,19 +1,17 @@
-//! Where keyguard keeps its certificates: a Secret of its own, and the `caBundle` of its webhook configuration.
+//! Where keyguard keeps its certificates: a Secret of its own, and its webhook configuration.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Resource;
 use thiserror::Error;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::certificates::authority::{Issued, Signer};
-use crate::certificates::kept::Authority;
-use crate::certificates::registration::Registration;
-use crate::certificates::secret::{Contents, KeptSecret};
-use crate::sources::cluster::{Cluster, Written};
+use crate::sources::cluster::Cluster;
 use crate::telemetry::labels::{Kind, WriteOutcome};
 use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::facts::Unread;
@@ -22,66 +20,13 @@ use keyguard_core::policy::plan::is_object_name;
 /// How long the API server may take to answer one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// The most bytes of the Secret or the webhook configuration, metadata included.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Names a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretName {
     namespace: String,
     name: String,
-}
-
-/// A webhook configuration that is read, and no more.
-pub struct RegistrationReader {
-    cluster: Cluster,
-    name: String,
-}
-
-/// The Secret and the webhook configuration, read and written with the rights of keyguard's own account.
-pub struct CertificateStore {
-    cluster: Cluster,
-    secret: SecretName,
-    registration: RegistrationReader,
-    metrics: Arc<Metrics>,
-}
-
-/// What keyguard wanted to do and could not.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub struct StoreError {
-    verb: &'static str,
-    resource: &'static str,
-    object: String,
-    cause: Unread,
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreError {
-            verb,
-            resource,
-            object,
-            cause,
-        } = self;
-        match cause {
-            Unread::Forbidden => write!(
-                formatter,
-                "keyguard may not {verb} {resource} {object}; give its account the right to {verb} {resource}"
-            ),
-            Unread::Status(404) => write!(
-                formatter,
-                "cannot {verb} {resource} {object}: the namespace does not exist"
-            ),
-            Unread::TooLarge => write!(
-                formatter,
-                "cannot {verb} {resource} {object}: it has more than {MOST_BYTES} bytes"
-            ),
-            cause => write!(
-                formatter,
-                "cannot {verb} {resource} {object}: {}",
-                cause.what()
-            ),
-        }
-    }
 }
 
 impl SecretName {
@@ -94,32 +39,54 @@ impl SecretName {
             name: name.to_owned(),
         })
     }
-
-    fn collection(&self) -> String {
-        format!("/api/v1/namespaces/{}/secrets", self.namespace)
-    }
-
-    fn path(&self) -> String {
-        format!("{}/{}", self.collection(), self.name)
-    }
 }
 
-impl fmt::Display for SecretName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{:?} in namespace {:?}",
-            self.name, self.namespace
-        )
-    }
+/// One object of the API server, read and written with the rights of keyguard's own account.
+///
+/// `kube::Api` would do the same, but logs the whole of an answer that it cannot read, and zeroes nothing.
+pub struct Stored {
+    cluster: Cluster,
+    kind: Kind,
+    /// The plural of its kind, as RBAC names it.
+    resource: String,
+    collection: String,
+    name: String,
+    /// Its name as errors give it.
+    shown: String,
+    metrics: Arc<Metrics>,
 }
 
-impl RegistrationReader {
-    /// The configuration of this name, which must be an object name.
-    pub fn new(cluster: &Cluster, name: &str) -> RegistrationReader {
-        RegistrationReader {
-            cluster: cluster.reading_up_to(MOST_BYTES),
+impl Stored {
+    /// A Secret.
+    pub fn secret(cluster: &Cluster, secret: &SecretName, metrics: &Arc<Metrics>) -> Stored {
+        let SecretName { namespace, name } = secret;
+        Stored {
+            shown: format!("{name:?} in namespace {namespace:?}"),
+            collection: Secret::url_path(&(), Some(namespace)),
+            ..Stored::new::<Secret>(cluster, Kind::Secret, name, metrics)
+        }
+    }
+
+    /// The webhook configuration of this name, which must be an object name.
+    pub fn registration(cluster: &Cluster, name: &str, metrics: &Arc<Metrics>) -> Stored {
+        let kind = Kind::WebhookConfiguration;
+        Stored::new::<ValidatingWebhookConfiguration>(cluster, kind, name, metrics)
+    }
+
+    fn new<K: Resource<DynamicType = ()>>(
+        cluster: &Cluster,
+        kind: Kind,
+        name: &str,
+        metrics: &Arc<Metrics>,
+    ) -> Stored {
+        Stored {
+            cluster: cluster.reading_up_to(MAX_BYTES),
+            kind,
+            resource: K::plural(&()).into_owned(),
+            collection: K::url_path(&(), None),
             name: name.to_owned(),
+            shown: format!("{name:?}"),
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -131,144 +98,100 @@ impl RegistrationReader {
     /// Reads it; nothing when it does not exist.
     ///
     /// # Errors
-    /// When the API server does not let it be read.
-    pub async fn read(&self) -> Result<Option<Registration>, StoreError> {
-        let fail = |cause| self.error("get", cause);
-        let read = within(self.cluster.get(&self.path())).await.map_err(fail)?;
-        let parse = |json: Zeroizing<Vec<u8>>| Registration::parse(&json);
-        match read {
-            None => Ok(None),
-            Some(json) => parse(json).map(Some).ok_or(fail(Unread::Garbled)),
-        }
+    /// When the API server does not let it be read, or `parse` gives nothing.
+    pub(super) async fn read<T>(
+        &self,
+        parse: fn(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let path = self.path();
+        let read = async {
+            let json = self.cluster.get(&path).await?;
+            let parse = |json: Zeroizing<Vec<u8>>| parse(&json).ok_or(Unread::Garbled);
+            json.map(parse).transpose()
+        };
+        self.call("get", read).await
+    }
+
+    /// Creates it; whether this write came first.
+    ///
+    /// # Errors
+    /// When the API server does not let it be written.
+    pub(super) async fn create(&self, json: Zeroizing<Vec<u8>>) -> Result<bool, StoreError> {
+        let created = self.cluster.create(&self.collection, json);
+        self.counted(self.call("create", created).await)
+    }
+
+    /// Applies a strategic merge patch; whether this write came first since the version that the patch names.
+    ///
+    /// # Errors
+    /// When the API server does not let it be written.
+    pub(super) async fn patch(&self, json: Zeroizing<Vec<u8>>) -> Result<bool, StoreError> {
+        let path = self.path();
+        let patched = self.cluster.patch(&path, json);
+        self.counted(self.call("patch", patched).await)
     }
 
     fn path(&self) -> String {
-        let collection = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
-        format!("{collection}/{}", self.name)
+        format!("{}/{}", self.collection, self.name)
     }
 
-    fn error(&self, verb: &'static str, cause: Unread) -> StoreError {
-        StoreError {
-            verb,
-            resource: "validatingwebhookconfigurations",
-            object: format!("{:?}", self.name),
-            cause,
-        }
+    async fn call<T>(
+        &self,
+        verb: &'static str,
+        call: impl Future<Output = Result<T, Unread>>,
+    ) -> Result<T, StoreError> {
+        let answer = timeout(CALL_DEADLINE, call).await;
+        answer.unwrap_or(Err(Unread::Timeout)).map_err(|cause| {
+            let right = format!("{verb} {}", self.resource);
+            StoreError::new(right, self.shown.clone(), &cause)
+        })
+    }
+
+    fn counted(&self, written: Result<bool, StoreError>) -> Result<bool, StoreError> {
+        let outcome = match &written {
+            Ok(true) => WriteOutcome::Written,
+            Ok(false) => WriteOutcome::Lost,
+            Err(StoreError::Forbidden { .. }) => WriteOutcome::Forbidden,
+            Err(StoreError::Failed { .. }) => WriteOutcome::Error,
+        };
+        self.metrics.certificate_written(self.kind, outcome);
+        written
     }
 }
 
-impl CertificateStore {
-    /// The Secret, and the webhook configuration whose `caBundle` goes with it.
-    pub fn new(
-        cluster: &Cluster,
-        secret: SecretName,
-        registration: RegistrationReader,
-        metrics: Arc<Metrics>,
-    ) -> CertificateStore {
-        CertificateStore {
-            cluster: cluster.reading_up_to(MOST_BYTES),
-            secret,
-            registration,
-            metrics,
-        }
-    }
-
-    /// The webhook configuration.
-    pub fn registration(&self) -> &RegistrationReader {
-        &self.registration
-    }
-
-    /// Reads the Secret; nothing when it does not exist.
-    ///
-    /// # Errors
-    /// When the API server does not let it be read.
-    pub async fn secret(&self) -> Result<Option<KeptSecret>, StoreError> {
-        let fail = |cause| self.error("get", cause);
-        let read = within(self.cluster.get(&self.secret.path())).await;
-        match read.map_err(fail)? {
-            None => Ok(None),
-            Some(json) => {
-                let secret = KeptSecret::parse(&json);
-                secret.map(Some).ok_or_else(|| fail(Unread::Garbled))
-            }
-        }
-    }
-
-    /// Writes the Secret in place of the one that was read, or where there was none; whether this write came first.
-    ///
-    /// # Errors
-    /// When the API server does not let it be written.
-    pub async fn put(
-        &self,
-        read: Option<&KeptSecret>,
-        signer: &Signer,
-        issued: &Issued,
-        next: Option<&Signer>,
-    ) -> Result<bool, StoreError> {
-        let contents = Contents {
-            signer,
-            issued,
-            next,
-        };
-        let (verb, written) = match read {
-            None => {
-                let json = contents.new_secret(&self.secret.name);
-                let collection = self.secret.collection();
-                let created = self.cluster.create(&collection, json);
-                ("create", within(created).await)
-            }
-            Some(secret) => {
-                let path = self.secret.path();
-                let patched = self.cluster.patch(&path, contents.patch(&secret.version));
-                ("patch", within(patched).await)
-            }
-        };
-        self.count(Kind::Secret, &written);
-        let written = written.map_err(|cause| self.error(verb, cause))?;
-        Ok(written == Written::Done)
-    }
-
-    /// Puts `bundle` into each webhook of the configuration that was read; whether this write came first.
-    ///
-    /// # Errors
-    /// When the API server does not let it be written.
-    pub async fn publish(
-        &self,
-        read: &Registration,
-        bundle: &[Authority],
-    ) -> Result<bool, StoreError> {
-        let path = self.registration.path();
-        let patch = Zeroizing::new(read.patch(bundle));
-        let written = within(self.cluster.patch(&path, patch)).await;
-        self.count(Kind::WebhookConfiguration, &written);
-        let written = written.map_err(|cause| self.registration.error("patch", cause))?;
-        Ok(written == Written::Done)
-    }
-
-    fn count(&self, kind: Kind, written: &Result<Written, Unread>) {
-        let outcome = match written {
-            Ok(Written::Done) => WriteOutcome::Written,
-            Ok(Written::Lost) => WriteOutcome::Lost,
-            Err(Unread::Forbidden) => WriteOutcome::Forbidden,
-            Err(_) => WriteOutcome::Error,
-        };
-        self.metrics.certificate_written(kind, outcome);
-    }
-
-    fn error(&self, verb: &'static str, cause: Unread) -> StoreError {
-        StoreError {
-            verb,
-            resource: "secrets",
-            object: self.secret.to_string(),
-            cause,
-        }
-    }
+/// What keyguard wanted to do and could not.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Its account may not.
+    #[error("keyguard may not {right} {object}; give its account the right to {right}")]
+    Forbidden {
+        /// A verb and a resource.
+        right: String,
+        /// The object's name.
+        object: String,
+    },
+    /// Anything else.
+    #[error("cannot {right} {object}: {why}")]
+    Failed {
+        /// A verb and a resource.
+        right: String,
+        /// The object's name.
+        object: String,
+        /// What went wrong.
+        why: String,
+    },
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, Unread>>) -> Result<T, Unread> {
-    timeout(CALL_DEADLINE, call)
-        .await
-        .unwrap_or(Err(Unread::Timeout))
+impl StoreError {
+    fn new(right: String, object: String, cause: &Unread) -> StoreError {
+        let why = match cause {
+            Unread::Forbidden => return StoreError::Forbidden { right, object },
+            Unread::Status(404) => "the namespace does not exist".to_owned(),
+            Unread::TooLarge => format!("it has more than {MAX_BYTES} bytes"),
+            cause => cause.what(),
+        };
+        StoreError::Failed { right, object, why }
+    }
 }
 
 #[cfg(test)]
@@ -277,9 +200,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_named_by_its_namespace_and_its_name() {
-        let name = SecretName::parse("keyguard/keyguard-certificates").unwrap();
-        let path = "/api/v1/namespaces/keyguard/secrets/keyguard-certificates";
-        assert_eq!(name.path(), path);
+        let name = SecretName::parse("keyguard/own").unwrap();
+        assert_eq!((&*name.namespace, &*name.name), ("keyguard", "own"));
         for bad in ["", "a", "a/", "/a", "a/b/c", "A/b", "a.b/c", "a/b c"] {
             assert_eq!(SecretName::parse(bad), None, "{bad}");
         }
@@ -287,21 +209,16 @@ mod tests {
 
     #[test]
     fn what_could_not_be_done_is_told_with_its_verb_and_resource() {
-        let error = |verb, cause| {
-            let error = StoreError {
-                verb,
-                resource: "secrets",
-                object: SecretName::parse("keyguard/own").unwrap().to_string(),
-                cause,
-            };
-            error.to_string()
+        let error = |right: &str, cause| {
+            let object = "\"own\" in namespace \"keyguard\"".to_owned();
+            StoreError::new(right.to_owned(), object, &cause).to_string()
         };
         assert_eq!(
-            error("create", Unread::Forbidden),
+            error("create secrets", Unread::Forbidden),
             r#"keyguard may not create secrets "own" in namespace "keyguard"; give its account the right to create secrets"#
         );
         assert_eq!(
-            error("patch", Unread::Unreachable),
+            error("patch secrets", Unread::Unreachable),
             r#"cannot patch secrets "own" in namespace "keyguard": the API server could not be reached"#
         );
     }

@@ -45,13 +45,9 @@ pub fn authorities(bundle: &[u8]) -> Vec<Authority> {
 /// A certificate with its validity; nothing when it is not X.509.
 pub fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
     let (_, certificate) = parse_x509_certificate(der).ok()?;
-    let validity = certificate.validity();
     Some(Authority {
         der: der.to_vec(),
-        life: Life {
-            from: validity.not_before.timestamp(),
-            to: validity.not_after.timestamp(),
-        },
+        life: Life::of(&certificate),
     })
 }
 
@@ -71,42 +67,66 @@ pub fn verify(
     name: &ServerName<'_>,
     now: i64,
 ) -> Result<(), VerifyError> {
+    verify_chain(chain, bundle, now)?;
+    verify_name(chain, name)
+}
+
+/// The same for any name.
+///
+/// # Errors
+/// Why it is not verified.
+pub fn verify_chain(
+    chain: &[CertificateDer<'_>],
+    bundle: &[Authority],
+    now: i64,
+) -> Result<(), VerifyError> {
     let (own, intermediates) = chain.split_first().ok_or(VerifyError::Unusable)?;
-    let parsed = ParsedCertificate::try_from(own).map_err(|_| VerifyError::Unusable)?;
     // The API server looks at the validity of a CA, too; webpki does not.
     let valid = bundle
         .iter()
         .filter(|authority| authority.life.contains(now));
     let mut roots = RootCertStore::empty();
-    let mut is_root_itself = false;
     for authority in valid {
-        is_root_itself |= authority.der == own.as_ref();
+        // A certificate may be its own CA: the API server takes what is in the bundle as it is.
+        if authority.der == own.as_ref() {
+            return Ok(());
+        }
         // What cannot be a root verifies nothing.
         let _ = roots.add(CertificateDer::from(authority.der.as_slice()));
     }
-    if roots.is_empty() && !is_root_itself {
+    if roots.is_empty() {
         return Err(VerifyError::NoAuthority);
     }
-    // A certificate may be its own CA: the API server takes what is in the bundle as it is.
-    if !is_root_itself {
-        let seconds = u64::try_from(now).unwrap_or_default();
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &roots,
-            intermediates,
-            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            algorithms.all,
-        )
-        .map_err(|error| verify_error(&error))?;
-    }
-    verify_server_name(&parsed, name).map_err(|_| VerifyError::OtherName)
+    let seconds = u64::try_from(now).unwrap_or_default();
+    let algorithms = ring::default_provider().signature_verification_algorithms;
+    verify_server_cert_signed_by_trust_anchor(
+        &parsed(own)?,
+        &roots,
+        intermediates,
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+        algorithms.all,
+    )
+    .map_err(|error| verify_error(&error))
+}
+
+/// Verifies that the first certificate of `chain` is for `name`.
+///
+/// # Errors
+/// When it is not.
+pub fn verify_name(chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Result<(), VerifyError> {
+    let own = chain.first().ok_or(VerifyError::Unusable)?;
+    verify_server_name(&parsed(own)?, name).map_err(|_| VerifyError::OtherName)
+}
+
+fn parsed<'a>(der: &'a CertificateDer<'_>) -> Result<ParsedCertificate<'a>, VerifyError> {
+    ParsedCertificate::try_from(der).map_err(|_| VerifyError::Unusable)
 }
 
 fn verify_error(error: &Error) -> VerifyError {
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => VerifyError::OtherAuthority,
-        Error::InvalidCertificate(CertificateError::BadSignature) => VerifyError::OtherAuthority,
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => VerifyError::OtherAuthority,
         Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
@@ -120,13 +140,13 @@ fn verify_error(error: &Error) -> VerifyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::authority::example::{DAY, NOW, signer};
+    use crate::certificates::authority::example::{DAY, NOW, server_names, signer};
     use rcgen::{CertificateParams, KeyPair};
 
     #[test]
     fn what_the_api_server_verifies_is_verified_and_nothing_else() {
         let (ours, other) = (signer(), signer());
-        let names = ["keyguard.keyguard.svc".to_owned(), "127.0.0.1".to_owned()];
+        let names = server_names(&["keyguard.keyguard.svc", "127.0.0.1"]);
         let issued = ours.issue(&names, Life::issued(NOW, DAY)).unwrap();
         let (ours, other) = (ours.certificate().clone(), other.certificate().clone());
         let service = "keyguard.keyguard.svc";

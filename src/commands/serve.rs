@@ -15,11 +15,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::configuration::Configuration;
-use crate::certificates::keeper::{CertificateError, Certificates};
+use crate::certificates::serving::{CertificateError, Certificates};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config::{Config, ConfigError};
-use crate::follow::watched_files::{Content, WatchedFiles};
+use crate::follow::watched_files::WatchedFiles;
 use crate::http::health;
 use crate::http::limits::ConnectionLimits;
 use crate::http::reviews;
@@ -71,20 +71,18 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let (file, config) = match &arguments.config {
         Some(path) => {
-            let parse = |[read]: [Content; 1]| Config::of_file(path, read);
-            WatchedFiles::open([path], parse).map(|(file, config)| (Some((file, path)), config))?
+            let file = [path.clone()];
+            WatchedFiles::open(file, |[(path, read)]| Config::of_file(path, read))
+                .map(|(file, config)| (Some(file), config))?
         }
         None => (None, Config::default()),
     };
     let certificates = Certificates::open(arguments, &config.certificates)?;
     let clients = Clients::open(arguments)?;
-    let tls = match &clients {
-        Some(clients) => {
-            let verifier = Arc::clone(&clients.certificates);
-            certificates.certificate.server_config_for(verifier)
-        }
-        None => Ok(certificates.certificate.server_config()),
-    };
+    let verifier = clients
+        .as_ref()
+        .map(|clients| Arc::clone(&clients.certificates) as _);
+    let tls = certificates.certificate.server_config(verifier);
     let tls = tls.map_err(CertificateError::Settings)?;
     let metrics = Arc::new(Metrics::new());
     let format = match arguments.log_format {
@@ -121,8 +119,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         }
         let configuration = Configuration::new(config, source, metrics, log.writer());
         let followed = async {
-            if let Some((file, path)) = file {
-                configuration.follow(file, path).await;
+            if let Some(file) = file {
+                configuration.follow(file).await;
             }
             // With nobody to look at a file the configuration stays.
             pending::<()>().await;

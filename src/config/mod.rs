@@ -11,9 +11,6 @@ use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
-use zeroize::Zeroizing;
-
-use crate::follow::watched_files::{Content, Refusal};
 
 pub use self::settings::{Certificates, Config, Guard, Limits, Timeouts, Verify};
 
@@ -46,8 +43,6 @@ pub enum ConfigError {
     },
 }
 
-impl Refusal for ConfigError {}
-
 impl Config {
     /// Reads a configuration file; without one, the defaults.
     ///
@@ -56,7 +51,7 @@ impl Config {
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         match path {
             None => Ok(Config::default()),
-            Some(path) => Config::of_file(path, std::fs::read(path).map(Zeroizing::new)),
+            Some(path) => Config::of_file(path, std::fs::read(path)),
         }
     }
 
@@ -64,10 +59,10 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn of_file(path: &Path, read: Content) -> Result<Config, ConfigError> {
+    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
         let path = path.display().to_string();
         let text = read.and_then(|bytes| {
-            String::from_utf8(bytes.to_vec())
+            String::from_utf8(bytes)
                 .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
         });
         match text {

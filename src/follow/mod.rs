@@ -3,26 +3,32 @@
 pub mod watched_files;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use self::watched_files::WatchedFiles;
 use crate::telemetry::labels::Follower;
 use crate::telemetry::metrics::Metrics;
 
-/// Looks each `interval`, for ever, on a thread that may block, as files may be on a disk that stands still; what a look
-/// came to is put in force here. A look that panics is counted and said, and is not the last.
-pub(super) async fn follow<T: Send + 'static>(
+/// Looks at `files` each `interval`, for ever, on a thread that may block, as they may be on a disk that stands still. What
+/// each look came to, nothing included, is put in force by `apply`. A look that panics is counted and said, and is not
+/// the last.
+pub(crate) async fn follow<const N: usize, T: Send + 'static, E: Send + 'static>(
     follower: Follower,
     metrics: &Metrics,
     interval: Duration,
-    look: impl Fn() -> T + Clone + Send + 'static,
-    mut apply: impl FnMut(T),
+    files: WatchedFiles<N, T, E>,
+    mut apply: impl FnMut(Option<Result<T, E>>),
 ) {
+    let files = Arc::new(Mutex::new(files));
     loop {
         sleep(interval).await;
-        let looked = spawn_blocking(look.clone()).await;
+        let files = Arc::clone(&files);
+        let look = move || files.lock().unwrap_or_else(PoisonError::into_inner).look();
+        let looked = spawn_blocking(look).await;
         let applied = looked.map(|look| catch_unwind(AssertUnwindSafe(|| apply(look))));
         if !matches!(applied, Ok(Ok(()))) {
             metrics.follower_faults.inc(follower);
@@ -37,37 +43,52 @@ pub(super) async fn follow<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use std::io;
+    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn parse([(_, read)]: [(&Path, io::Result<Vec<u8>>); 1]) -> io::Result<String> {
+        let text = String::from_utf8(read?).unwrap();
+        assert!(text != "not to be parsed", "on purpose");
+        Ok(text)
+    }
 
     #[tokio::test]
     async fn a_look_or_what_it_comes_to_that_panics_is_counted_and_the_next_comes() {
-        let (metrics, looks) = (Metrics::new(), Arc::new(AtomicUsize::new(0)));
-        let applied = AtomicUsize::new(0);
-        let look = {
-            let looks = Arc::clone(&looks);
-            move || {
-                let count = looks.fetch_add(1, Ordering::Relaxed);
-                assert!(count != 1, "on purpose");
-                count
-            }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "at the start").unwrap();
+        let (files, _) = WatchedFiles::open([path.clone()], parse).unwrap();
+        let (metrics, looks) = (Metrics::new(), AtomicUsize::new(0));
+        let faults = || {
+            let (text, name) = (metrics.encode(), "keyguard_follower_faults_total");
+            let start = format!("{name}{{follower=\"configuration\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&start));
+            line.unwrap().parse::<usize>().unwrap()
         };
-        let apply = |count| {
-            assert!(count != 2, "on purpose");
-            applied.fetch_add(1, Ordering::Relaxed);
+        let apply = |look: Option<io::Result<String>>| {
+            looks.fetch_add(1, Ordering::Relaxed);
+            let text = look.transpose().unwrap();
+            assert!(text.as_deref() != Some("not to be applied"), "on purpose");
         };
         let pause = Duration::from_millis(1);
-        let following = follow(Follower::Configuration, &metrics, pause, look, apply);
-        let three = async {
-            while applied.load(Ordering::Relaxed) < 3 {
-                sleep(pause).await;
+        let following = follow(Follower::Configuration, &metrics, pause, files, apply);
+        let writing = async {
+            for (text, expected) in [("not to be parsed", 1), ("not to be applied", 2)] {
+                std::fs::write(&path, text).unwrap();
+                while faults() < expected {
+                    sleep(pause).await;
+                }
+                let before = looks.load(Ordering::Relaxed);
+                while looks.load(Ordering::Relaxed) < before + 3 {
+                    sleep(pause).await;
+                }
+                assert_eq!(faults(), expected, "told once");
             }
         };
         tokio::select! {
             () = following => {}
-            () = three => {}
+            () = writing => {}
         }
-        let line = "keyguard_follower_faults_total{follower=\"configuration\"} 2";
-        assert!(metrics.encode().contains(line), "{}", metrics.encode());
     }
 }

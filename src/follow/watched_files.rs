@@ -2,135 +2,101 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// What reading a file came to.
-pub type Content = io::Result<Zeroizing<Vec<u8>>>;
-
-/// One file, or some that belong together, looked at again and again. It is their content that counts: an inode tells
-/// nothing of a mounted ConfigMap or Secret, whose files are links to a folder that is replaced as a whole.
+/// Files that mean one thing together and are looked at again and again. Their content counts: an inode tells nothing of
+/// a mounted ConfigMap or Secret, whose files are links to a folder that is replaced as a whole.
 ///
-/// Contents are told apart by a digest, with a seed of this process: a file may hold a key, and none is kept.
-#[derive(Debug)]
-pub struct WatchedFiles {
-    paths: Vec<PathBuf>,
+/// Of the content only a digest is kept, so that the files may hold a secret.
+pub struct WatchedFiles<const N: usize, T, E> {
+    paths: [PathBuf; N],
+    parse: Parse<N, T, E>,
     hasher: RandomState,
     in_force: u64,
     pending: Option<u64>,
-    refused: Option<Refused>,
+    refused: Option<u64>,
 }
 
-/// A content that is not taken.
-#[derive(Debug)]
-struct Refused {
-    content: u64,
-    /// When it may be looked at again, in Unix seconds.
-    retry_at: Option<i64>,
-}
+/// Says what files mean, of which each is given with its path. What has to be zeroed is zeroed by this.
+pub type Parse<const N: usize, T, E> =
+    for<'a> fn([(&'a Path, io::Result<Vec<u8>>); N]) -> Result<T, E>;
 
-/// What a look at the files came to.
-#[derive(Debug)]
-pub enum Look<T, E> {
-    /// Nothing new.
-    Unchanged,
-    /// There is another content, and it is good.
-    Changed(T),
-    /// There is another, and it is not; told once for each content.
-    Refused(E),
-}
-
-/// Why a content is not taken.
-pub trait Refusal {
-    /// When the same content may be good, in Unix seconds, if that is a matter of time.
-    fn retry_at(&self) -> Option<i64> {
-        None
-    }
-}
-
-impl WatchedFiles {
-    /// Reads the files for the first time; `parse` says what their contents, in the same order, mean.
+impl<const N: usize, T, E> WatchedFiles<N, T, E> {
+    /// Reads the files for the first time.
     ///
     /// # Errors
     /// Those of `parse`.
-    pub fn open<const N: usize, T, E>(
-        paths: [&Path; N],
-        parse: impl FnOnce([Content; N]) -> Result<T, E>,
-    ) -> Result<(WatchedFiles, T), E> {
+    pub fn open(
+        paths: [PathBuf; N],
+        parse: Parse<N, T, E>,
+    ) -> Result<(WatchedFiles<N, T, E>, T), E> {
         let hasher = RandomState::new();
-        let contents = paths.map(read);
+        let contents = read(&paths);
+        let in_force = digest(&hasher, &contents);
+        let parsed = parse(contents.map(taken))?;
         let files = WatchedFiles {
-            paths: paths.map(Path::to_owned).to_vec(),
-            in_force: digest(&hasher, &contents),
+            paths,
+            parse,
             hasher,
+            in_force,
             pending: None,
             refused: None,
         };
-        parse(contents).map(|parsed| (files, parsed))
+        Ok((files, parsed))
     }
 
-    /// Reads the files again, as many as they were, at `now`, in Unix seconds. It blocks.
+    /// Where the files are.
+    pub fn paths(&self) -> &[PathBuf; N] {
+        &self.paths
+    }
+
+    /// Reads the files again; nothing when there is nothing new. A content that is bad is told once. It blocks.
     ///
     /// Another content counts only when a second look finds the same: half a file may well mean something, an empty one
-    /// too, and files that belong together may be written one after the other.
-    pub fn look<const N: usize, T, E: Refusal>(
-        &mut self,
-        now: i64,
-        parse: impl FnOnce([Content; N]) -> Result<T, E>,
-    ) -> Look<T, E> {
-        let mut paths = self.paths.iter();
-        let contents = [(); N].map(|()| match paths.next() {
-            Some(path) => read(path),
-            None => Err(io::ErrorKind::NotFound.into()),
-        });
-        let content = digest(&self.hasher, &contents);
-        if content == self.in_force {
+    /// too, and of two files one is written first.
+    pub fn look(&mut self) -> Option<Result<T, E>> {
+        let contents = read(&self.paths);
+        let found = digest(&self.hasher, &contents);
+        if found == self.in_force {
             (self.pending, self.refused) = (None, None);
-            return Look::Unchanged;
+            return None;
         }
-        let is_refused = |refused: &Refused| {
-            refused.content == content && refused.retry_at.is_none_or(|retry_at| now < retry_at)
-        };
-        if self.refused.as_ref().is_some_and(is_refused) {
-            return Look::Unchanged;
+        if self.refused == Some(found) || self.pending.replace(found) != Some(found) {
+            return None;
         }
-        if self.pending != Some(content) {
-            self.pending = Some(content);
-            return Look::Unchanged;
+        // Should it panic, the same is not parsed again.
+        self.refused = Some(found);
+        let parsed = (self.parse)(contents.map(taken));
+        if parsed.is_ok() {
+            self.in_force = found;
+            (self.pending, self.refused) = (None, None);
         }
-        // Should it panic, the same is not read again.
-        let refused = self.refused.insert(Refused {
-            content,
-            retry_at: None,
-        });
-        match parse(contents) {
-            Ok(parsed) => {
-                self.in_force = content;
-                (self.pending, self.refused) = (None, None);
-                Look::Changed(parsed)
-            }
-            Err(error) => {
-                refused.retry_at = error.retry_at();
-                Look::Refused(error)
-            }
-        }
+        Some(parsed)
     }
 }
 
-fn read(path: &Path) -> Content {
-    std::fs::read(path).map(Zeroizing::new)
+/// What reading a file came to.
+type Content<'a> = (&'a Path, io::Result<Zeroizing<Vec<u8>>>);
+
+fn read<const N: usize>(paths: &[PathBuf; N]) -> [Content<'_>; N] {
+    paths
+        .each_ref()
+        .map(|path| (path.as_path(), std::fs::read(path).map(Zeroizing::new)))
 }
 
-fn digest(hasher: &RandomState, contents: &[Content]) -> u64 {
-    let contents: Vec<Result<&[u8], io::ErrorKind>> = contents
-        .iter()
-        .map(|content| match content {
-            Ok(bytes) => Ok(bytes.as_slice()),
-            Err(error) => Err(error.kind()),
-        })
-        .collect();
-    hasher.hash_one(contents)
+fn taken((path, read): Content<'_>) -> (&Path, io::Result<Vec<u8>>) {
+    (path, read.map(|mut bytes| mem::take(&mut *bytes)))
+}
+
+/// Tells contents apart. The seed never leaves this process, so that a digest says nothing of a key.
+fn digest<const N: usize>(hasher: &RandomState, contents: &[Content<'_>; N]) -> u64 {
+    hasher.hash_one(contents.each_ref().map(|(_, read)| match read {
+        Ok(bytes) => Ok(bytes.as_slice()),
+        Err(error) => Err(error.kind()),
+    }))
 }
 
 #[cfg(test)]
@@ -142,30 +108,30 @@ mod tests {
     const ONE: &str = "good one";
     const OTHER: &str = "good other";
 
-    impl Refusal for String {}
-
     /// What begins with `good` is.
-    fn parse([read]: [Content; 1]) -> Result<String, String> {
+    fn parse([(_, read)]: [(&Path, io::Result<Vec<u8>>); 1]) -> Result<String, String> {
         let bytes = read.map_err(|error| error.kind().to_string())?;
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
         match text.strip_prefix("good ") {
             Some(good) => Ok(good.to_owned()),
             None => Err(format!("{text} is not good")),
         }
     }
 
-    fn opened(text: &str) -> (tempfile::TempDir, PathBuf, WatchedFiles) {
+    type File = WatchedFiles<1, String, String>;
+
+    fn opened(text: &str) -> (tempfile::TempDir, PathBuf, File) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.yaml");
         fs::write(&path, text).unwrap();
-        let (file, _) = WatchedFiles::open([&path], parse).unwrap();
+        let (file, _) = File::open([path.clone()], parse).unwrap();
         (folder, path, file)
     }
 
-    fn told(file: &mut WatchedFiles) -> String {
-        match file.look(0, parse) {
-            Look::Unchanged => "unchanged".to_owned(),
-            Look::Changed(told) | Look::Refused(told) => told,
+    fn told(file: &mut File) -> String {
+        match file.look() {
+            None => "unchanged".to_owned(),
+            Some(Ok(told) | Err(told)) => told,
         }
     }
 
@@ -213,5 +179,37 @@ mod tests {
             fs::write(&path, ONE).unwrap();
             assert_eq!(told(&mut file), "unchanged");
         }
+    }
+
+    #[test]
+    fn two_files_count_together_and_the_links_of_a_mounted_secret_are_followed() {
+        use std::os::unix::fs::symlink;
+        let volume = tempfile::tempdir().unwrap();
+        let at = |name: &str| volume.path().join(name);
+        for folder in ["first", "second"] {
+            fs::create_dir(at(folder)).unwrap();
+            for name in ["a", "b"] {
+                fs::write(at(folder).join(name), format!("{name} of {folder}")).unwrap();
+                let _ = symlink(Path::new("..data").join(name), at(name));
+            }
+        }
+        symlink(at("first"), at("..data")).unwrap();
+        let joined = |contents: [(&Path, io::Result<Vec<u8>>); 2]| {
+            let texts = contents.map(|(_, read)| String::from_utf8(read.unwrap()).unwrap());
+            Ok::<_, String>(texts.join(", "))
+        };
+        let (mut files, first) = WatchedFiles::open([at("a"), at("b")], joined).unwrap();
+        assert_eq!(first, "a of first, b of first");
+        assert_eq!(files.look(), None);
+        symlink(at("second"), at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        assert_eq!(files.look(), None);
+        assert_eq!(
+            files.look(),
+            Some(Ok("a of second, b of second".to_owned()))
+        );
+        fs::write(at("b"), "another b").unwrap();
+        assert_eq!(files.look(), None);
+        assert_eq!(files.look(), Some(Ok("a of second, another b".to_owned())));
     }
 }

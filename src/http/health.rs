@@ -94,7 +94,7 @@ impl<R: Readiness> Health<R> {
         }
         failing.extend(self.trust.failing());
         if !failing.is_empty() {
-            failing.extend(self.trust.error());
+            failing.extend(self.trust.keeper_error());
         }
         if let Err(why) = self.cluster_answers().await {
             failing.push(format!("cluster: {why}"));

@@ -44,7 +44,7 @@ fn certificate() -> Arc<ServingCertificate> {
     std::fs::write(certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
     let pair = certificate_files::load(certificate, key).unwrap();
-    Arc::new(ServingCertificate::of_files(pair).unwrap())
+    Arc::new(ServingCertificate::of_files(pair))
 }
 
 fn health<R: Readiness>(readiness: R) -> Health<R> {
@@ -109,7 +109,7 @@ async fn what_the_api_server_does_not_verify_is_not_ready_and_told_why() {
 #[tokio::test]
 async fn it_is_not_ready_before_it_has_a_certificate() {
     let health = Health {
-        certificate: Arc::new(ServingCertificate::to_be_kept().unwrap()),
+        certificate: Arc::new(ServingCertificate::to_be_kept()),
         ..health(cluster(Ok(())))
     };
     let none = ["certificate: there is none yet"];
@@ -147,7 +147,7 @@ async fn a_bad_answer_holds_only_for_those_who_waited_for_it() {
 async fn what_keeps_certificates_from_being_renewed_is_told_only_when_something_fails() {
     let health = health(cluster(Ok(())));
     let error = "certificates: keyguard may not patch secrets";
-    health.trust.set_error(Some(error.to_owned()));
+    health.trust.set_keeper_error(Some(error.to_owned()));
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
     let lines = health.failing(1_009_843_201).await;
     assert_eq!(lines.last().map(String::as_str), Some(error));

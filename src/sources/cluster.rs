@@ -37,15 +37,6 @@ pub struct Cluster {
     max_object_bytes: usize,
 }
 
-/// What came of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// It is done.
-    Done,
-    /// Somebody else was first: the object is another than was read, or is there, or is gone.
-    Lost,
-}
-
 /// Why there is no client for the API server.
 #[derive(Debug, Error)]
 pub enum ClusterError {
@@ -125,27 +116,21 @@ impl Cluster {
         }
     }
 
-    /// Creates an object in the collection at `path`. The HTTP client's own copy of `json` is not zeroed.
+    /// Creates an object in the collection at `path`; whether there was none.
     pub(crate) async fn create(
         &self,
         path: &str,
         json: Zeroizing<Vec<u8>>,
-    ) -> Result<Written, Unread> {
+    ) -> Result<bool, Unread> {
         self.write(Request::post(path), "application/json", json)
             .await
     }
 
-    /// Applies a JSON patch to the object at `path`. The HTTP client's own copy of `json` is not zeroed.
-    pub(crate) async fn patch(
-        &self,
-        path: &str,
-        json: Zeroizing<Vec<u8>>,
-    ) -> Result<Written, Unread> {
-        let patched = self
-            .write(Request::patch(path), "application/json-patch+json", json)
-            .await;
-        match patched {
-            Err(Unread::Status(404)) => Ok(Written::Lost),
+    /// Applies a strategic merge patch to the object at `path`; whether it is there, at the version that the patch names.
+    pub(crate) async fn patch(&self, path: &str, json: Zeroizing<Vec<u8>>) -> Result<bool, Unread> {
+        let media_type = "application/strategic-merge-patch+json";
+        match self.write(Request::patch(path), media_type, json).await {
+            Err(Unread::Status(404)) => Ok(false),
             written => written,
         }
     }
@@ -155,14 +140,14 @@ impl Cluster {
         request: Builder,
         media_type: &str,
         json: Zeroizing<Vec<u8>>,
-    ) -> Result<Written, Unread> {
+    ) -> Result<bool, Unread> {
         let response = self.send(request, media_type, json).await?;
         let status = response.status();
         // Read to its end, so that the connection can be used again; what it says may hold a key.
         let _ = self.bounded(response.into_body()).await;
         match status {
-            StatusCode::OK | StatusCode::CREATED => Ok(Written::Done),
-            StatusCode::CONFLICT => Ok(Written::Lost),
+            StatusCode::OK | StatusCode::CREATED => Ok(true),
+            StatusCode::CONFLICT => Ok(false),
             StatusCode::FORBIDDEN => Err(Unread::Forbidden),
             status => Err(Unread::Status(status.as_u16())),
         }

@@ -1,4 +1,4 @@
-//! The certificate chain and the private key in two files, read again when their content changes.
+//! The certificate chain and the private key in two files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
-use crate::follow::watched_files::{self, Content, Look, WatchedFiles};
-
-use crate::clock::rfc3339;
-use crate::tls::life::Validity;
+use crate::follow::watched_files::WatchedFiles;
 use crate::tls::serving_certificate::{Pair, PairError};
 
 /// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.
@@ -18,108 +16,64 @@ const ENCRYPTED_KEY: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
 /// Why a certificate and key cannot be served. Never quotes a file, which may hold a key.
 #[derive(Debug, Error)]
-pub enum TlsError {
-    /// A file cannot be read at all.
-    #[error("{flag} {}: cannot be read; name a PEM file that this process may read", path.display())]
-    Unreadable {
-        /// The flag that names the file.
-        flag: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// A file is PEM in part: a block has no end, or is not base64.
-    #[error("{flag} {}: a PEM block in it is damaged; write the file again, line breaks included", path.display())]
-    Damaged {
-        /// The flag that names the file.
-        flag: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
-    /// No certificate in the certificate file.
-    #[error(
-        "--tls-cert {}: no certificate in it; it must hold the PEM chain, beginning with the server's own certificate (BEGIN CERTIFICATE)",
-        .0.display()
-    )]
-    NoCertificate(PathBuf),
-    /// A block that says it is a certificate is none.
-    #[error("--tls-cert {}: certificate {number} in it is not X.509; issue it again", path.display())]
-    NotX509 {
-        /// The file.
-        path: PathBuf,
-        /// Its place in the file, from 1.
-        number: usize,
-    },
-    /// No private key in the key file.
-    #[error(
-        "--tls-key {}: no private key in it; it must hold one in PEM: PKCS #8 (BEGIN PRIVATE KEY), SEC1 (BEGIN EC PRIVATE KEY) or PKCS #1 (BEGIN RSA PRIVATE KEY)",
-        .0.display()
-    )]
-    NoKey(PathBuf),
-    /// The key needs a passphrase.
-    #[error("--tls-key {}: the private key is encrypted; store it without a passphrase", .0.display())]
-    EncryptedKey(PathBuf),
-    /// A key, of an algorithm that TLS here does not sign with.
-    #[error(
-        "--tls-key {}: not a usable private key; use ECDSA (P-256, P-384), Ed25519 or RSA of 2048 to 8192 bits",
-        .0.display()
-    )]
-    UnusableKey(PathBuf),
-    /// The key is another certificate's.
-    #[error(
-        "--tls-key {}: the private key does not belong to the first certificate in --tls-cert {}; name the pair that was issued together",
-        key.display(),
-        certificate.display()
-    )]
-    Mismatch {
-        /// The certificate file.
-        certificate: PathBuf,
-        /// The key file.
-        key: PathBuf,
-    },
+#[error("{flag} {}: {problem}", path.display())]
+pub struct TlsError {
+    flag: &'static str,
+    path: PathBuf,
+    problem: Problem,
+    source: Option<io::Error>,
 }
 
-/// Why another pair is not presented, although the files hold one.
-#[derive(Debug, Error)]
-pub enum Refusal {
-    /// It cannot be.
-    #[error(transparent)]
-    Unusable(#[from] TlsError),
-    /// The one before may still be used, and this one not yet.
-    #[error("--tls-cert {}: not valid before {}", path.display(), rfc3339(*.from))]
-    NotYetValid {
-        /// The file.
-        path: PathBuf,
-        /// Its first moment of validity, in Unix seconds.
-        from: i64,
-    },
-    /// The one before may still be used, and this one no longer.
-    #[error("--tls-cert {}: expired at {}; issue it again", path.display(), rfc3339(*.to))]
-    Expired {
-        /// The file.
-        path: PathBuf,
-        /// Its last moment of validity, in Unix seconds.
-        to: i64,
-    },
-}
+impl TlsError {
+    fn new(flag: &'static str, path: &Path, problem: Problem) -> TlsError {
+        TlsError {
+            flag,
+            path: path.to_owned(),
+            problem,
+            source: None,
+        }
+    }
 
-/// The two files, looked at again and again.
-#[derive(Debug)]
-pub struct CertificateFiles {
-    certificate: PathBuf,
-    key: PathBuf,
-    files: WatchedFiles,
-}
-
-impl watched_files::Refusal for Refusal {
-    fn retry_at(&self) -> Option<i64> {
-        match self {
-            Refusal::NotYetValid { from, .. } => Some(*from),
-            Refusal::Unusable(_) | Refusal::Expired { .. } => None,
+    fn of(self, source: io::Error) -> TlsError {
+        TlsError {
+            source: Some(source),
+            ..self
         }
     }
 }
+
+/// What is wrong with a file.
+#[derive(Debug, Error)]
+enum Problem {
+    #[error("cannot be read; name a PEM file that this process may read")]
+    Unreadable,
+    #[error("a PEM block in it is damaged; write the file again, line breaks included")]
+    Damaged,
+    #[error(
+        "no certificate in it; it must hold the PEM chain, beginning with the server's own certificate (BEGIN CERTIFICATE)"
+    )]
+    NoCertificate,
+    #[error("certificate {0} in it is not X.509; issue it again")]
+    NotX509(usize),
+    #[error(
+        "no private key in it; it must hold one in PEM: PKCS #8 (BEGIN PRIVATE KEY), SEC1 (BEGIN EC PRIVATE KEY) or PKCS #1 (BEGIN RSA PRIVATE KEY)"
+    )]
+    NoKey,
+    #[error("the private key is encrypted; store it without a passphrase")]
+    EncryptedKey,
+    #[error(
+        "not a usable private key; use ECDSA (P-256, P-384), Ed25519 or RSA of 2048 to 8192 bits"
+    )]
+    UnusableKey,
+    #[error(
+        "the private key does not belong to the first certificate in --tls-cert {}; name the pair that was issued together",
+        .0.display()
+    )]
+    Mismatch(PathBuf),
+}
+
+/// The two files, read again when their content changes.
+pub type CertificateFiles = WatchedFiles<2, Pair, TlsError>;
 
 /// Reads the PEM chain in `certificate` (the server's own certificate first) and the PEM key in `key`.
 ///
@@ -128,99 +82,55 @@ impl watched_files::Refusal for Refusal {
 /// # Errors
 /// When a file is missing or damaged, holds no certificate or no usable key, or the key is another certificate's.
 pub fn load(certificate: &Path, key: &Path) -> Result<Pair, TlsError> {
-    CertificateFiles::open(certificate, key).map(|(_, pair)| pair)
+    open(certificate, key).map(|(_, pair)| pair)
 }
 
-impl CertificateFiles {
-    /// Reads the pair for the first time, as [`load`] does.
-    ///
-    /// # Errors
-    /// As [`load`].
-    pub fn open(certificate: &Path, key: &Path) -> Result<(CertificateFiles, Pair), TlsError> {
-        let parse = |contents| pair(certificate, key, contents);
-        let (files, pair) = WatchedFiles::open([certificate, key], parse)?;
-        let files = CertificateFiles {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            files,
-        };
-        Ok((files, pair))
-    }
-
-    /// Reads the files again at `now`, in Unix seconds; `presented` says how the pair in use is then. It blocks.
-    ///
-    /// A certificate that may be used is never given up for one that may not.
-    pub fn look(&mut self, now: i64, presented: Validity) -> Look<Pair, Refusal> {
-        let (certificate, key) = (&self.certificate, &self.key);
-        self.files.look(now, |contents| {
-            let pair = pair(certificate, key, contents)?;
-            let path = certificate.clone();
-            let life = pair.life();
-            match (presented, life.at(now)) {
-                (Validity::Valid | Validity::Ending, Validity::NotYet) => {
-                    let from = life.from;
-                    Err(Refusal::NotYetValid { path, from })
-                }
-                (Validity::Valid | Validity::Ending, Validity::Expired) => {
-                    let to = life.to;
-                    Err(Refusal::Expired { path, to })
-                }
-                _ => Ok(pair),
-            }
-        })
-    }
+/// Reads the pair for the first time, as [`load`] does.
+///
+/// # Errors
+/// As [`load`].
+pub fn open(certificate: &Path, key: &Path) -> Result<(CertificateFiles, Pair), TlsError> {
+    CertificateFiles::open([certificate.to_owned(), key.to_owned()], parse)
 }
 
-fn pair(certificate: &Path, key: &Path, contents: [Content; 2]) -> Result<Pair, TlsError> {
-    let [chain_pem, key_pem] = contents;
-    let unreadable = |flag, path: &Path, source| TlsError::Unreadable {
-        flag,
-        path: path.to_owned(),
-        source,
-    };
-    let chain_pem = chain_pem.map_err(|source| unreadable("--tls-cert", certificate, source))?;
-    let key_pem = key_pem.map_err(|source| unreadable("--tls-key", key, source))?;
-    let pair = Pair::new(chain(certificate, &chain_pem)?, private_key(key, &key_pem)?);
-    pair.map_err(|error| match error {
-        PairError::NoCertificate => TlsError::NoCertificate(certificate.to_owned()),
-        PairError::NotX509(number) => TlsError::NotX509 {
-            path: certificate.to_owned(),
-            number,
-        },
-        PairError::UnusableKey => TlsError::UnusableKey(key.to_owned()),
-        PairError::Mismatch => TlsError::Mismatch {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-        },
+fn parse([certificate, key]: [(&Path, io::Result<Vec<u8>>); 2]) -> Result<Pair, TlsError> {
+    let (certificate_path, certificate_pem) = certificate;
+    let (key_path, key_pem) = key;
+    let (certificate_pem, key_pem) = (
+        certificate_pem.map(Zeroizing::new),
+        key_pem.map(Zeroizing::new),
+    );
+    let certificate = |problem| TlsError::new("--tls-cert", certificate_path, problem);
+    let key = |problem| TlsError::new("--tls-key", key_path, problem);
+    let certificate_pem =
+        certificate_pem.map_err(|source| certificate(Problem::Unreadable).of(source))?;
+    let chain = chain(&certificate_pem).map_err(certificate)?;
+    let key_pem = key_pem.map_err(|source| key(Problem::Unreadable).of(source))?;
+    let private_key = private_key(&key_pem).map_err(key)?;
+    Pair::new(chain, private_key).map_err(|error| match error {
+        PairError::NoCertificate => certificate(Problem::NoCertificate),
+        PairError::NotX509(number) => certificate(Problem::NotX509(number)),
+        PairError::UnusableKey => key(Problem::UnusableKey),
+        PairError::Mismatch => key(Problem::Mismatch(certificate_path.to_owned())),
     })
 }
 
-fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| damaged("--tls-cert", path))?;
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|_| Problem::Damaged)?;
     if chain.is_empty() {
-        return Err(TlsError::NoCertificate(path.to_owned()));
+        return Err(Problem::NoCertificate);
     }
     Ok(chain)
 }
 
-fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        pem::Error::NoItemsFound if contains(pem, ENCRYPTED_KEY) => {
-            TlsError::EncryptedKey(path.to_owned())
-        }
-        pem::Error::NoItemsFound => TlsError::NoKey(path.to_owned()),
+        pem::Error::NoItemsFound if contains(pem, ENCRYPTED_KEY) => Problem::EncryptedKey,
+        pem::Error::NoItemsFound => Problem::NoKey,
         // Its text may quote the line, and with lost line breaks the line is the key.
-        _ => damaged("--tls-key", path),
+        _ => Problem::Damaged,
     })
-}
-
-fn damaged(flag: &'static str, path: &Path) -> TlsError {
-    TlsError::Damaged {
-        flag,
-        path: path.to_owned(),
-    }
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {

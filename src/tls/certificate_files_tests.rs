@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};
 use tempfile::TempDir;
@@ -47,16 +47,6 @@ impl Files {
     fn key(self, pem: impl AsRef<[u8]>) -> Self {
         std::fs::write(self.key_path(), pem).unwrap();
         self
-    }
-
-    /// The same content in files of their own.
-    fn same(&self) -> Self {
-        let copy = Files {
-            folder: TempDir::new().unwrap(),
-            pair: KeyPair::generate().unwrap(),
-        };
-        put(&copy, self);
-        copy
     }
 
     fn certificate_path(&self) -> PathBuf {
@@ -226,11 +216,7 @@ fn no_error_and_no_debug_output_holds_any_of_the_key() {
     let files = Files::valid();
     let key = files.pair.serialize_pem();
     let secret = key.lines().nth(1).unwrap().to_owned();
-    let shown = format!(
-        "{:?} {:?}",
-        CertificateFiles::open(&files.certificate_path(), &files.key_path()),
-        ServingCertificate::of_files(files.load().unwrap()).unwrap()
-    );
+    let shown = format!("{:?}", ServingCertificate::of_files(files.load().unwrap()));
     assert!(!shown.contains(&secret));
     for damaged in [
         key.replace('\n', ""),
@@ -248,152 +234,40 @@ fn no_error_and_no_debug_output_holds_any_of_the_key() {
     }
 }
 
-/// 2001, in Unix seconds.
-const BEGIN_2001: i64 = 978_307_200;
-const BEGIN_2002: i64 = 1_009_843_200;
-
-/// Puts the pair of `other` where that of `files` was.
-fn put(files: &Files, other: &Files) {
+#[test]
+fn another_pair_is_taken_once_both_files_are_there_and_a_broken_one_is_refused() {
+    let (files, other) = (Files::valid(), Files::valid());
+    let (mut watched, _) = open(&files.certificate_path(), &files.key_path()).unwrap();
+    let mut look = || {
+        watched
+            .look()
+            .map(|looked| looked.map_err(|error| error.to_string()))
+    };
     std::fs::copy(other.certificate_path(), files.certificate_path()).unwrap();
+    assert!(look().is_none(), "the key may be on its way");
     std::fs::copy(other.key_path(), files.key_path()).unwrap();
-}
-
-fn open(files: &Files) -> CertificateFiles {
-    CertificateFiles::open(&files.certificate_path(), &files.key_path())
-        .unwrap()
-        .0
-}
-
-#[test]
-fn another_good_pair_is_taken_once_and_the_same_again_is_none() {
-    let (files, other) = (Files::valid(), Files::valid());
-    let mut watched = open(&files);
-    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
-    assert!(matches!(look(), Look::Unchanged));
-    put(&files, &files.same());
-    assert!(matches!(look(), Look::Unchanged), "written again");
-    put(&files, &other);
-    assert!(matches!(look(), Look::Unchanged), "seen once");
-    let Look::Changed(pair) = look() else {
-        panic!("another pair");
-    };
+    assert!(look().is_none(), "the same must be there twice");
+    let pair = look().unwrap().unwrap();
     assert_eq!(pair.chain(), other.load().unwrap().chain());
-    assert!(matches!(look(), Look::Unchanged));
+    std::fs::copy(Files::valid().key_path(), files.key_path()).unwrap();
+    assert!(look().is_none());
+    let refused = look().unwrap().unwrap_err();
+    assert!(
+        refused.contains("does not belong to the first certificate"),
+        "{refused}"
+    );
+    assert!(look().is_none(), "told already");
 }
 
 #[test]
-fn a_broken_pair_is_refused_once_and_only_when_it_stays() {
-    let (files, other) = (Files::valid(), Files::valid());
-    let mut watched = open(&files);
-    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
-    std::fs::copy(other.certificate_path(), files.certificate_path()).unwrap();
-    assert!(
-        matches!(look(), Look::Unchanged),
-        "the key may be on its way"
-    );
-    let Look::Refused(Refusal::Unusable(TlsError::Mismatch { .. })) = look() else {
-        panic!("the key did not come");
-    };
-    assert!(matches!(look(), Look::Unchanged), "told already");
-    std::fs::remove_file(files.key_path()).unwrap();
-    assert!(matches!(look(), Look::Unchanged));
-    let Look::Refused(Refusal::Unusable(TlsError::Unreadable { .. })) = look() else {
-        panic!("there is no key");
-    };
-    put(&files, &other);
-    assert!(matches!(look(), Look::Unchanged));
-    assert!(matches!(look(), Look::Changed(_)), "mended");
-}
-
-#[test]
-fn the_pair_in_use_put_back_is_nothing_new_and_the_next_fault_is_told_again() {
-    let (files, kept) = (Files::valid(), Files::valid());
-    put(&kept, &files);
-    let mut watched = open(&files);
-    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
-    for _ in 0..2 {
-        std::fs::write(files.key_path(), "").unwrap();
-        assert!(matches!(look(), Look::Unchanged));
-        assert!(matches!(look(), Look::Refused(_)));
-        put(&files, &kept);
-        assert!(matches!(look(), Look::Unchanged));
-    }
-}
-
-#[test]
-fn one_that_is_not_valid_now_waits_while_the_one_before_is() {
-    let of_2001 = || {
-        let files = Files::valid();
-        let pem = files.certificate_between(2001, 2002);
-        files.certificate(pem)
-    };
-    let (files, other) = (Files::valid(), of_2001());
-    let mut watched = open(&files);
-    put(&files, &other);
-    let mut look = |now| watched.look(now, Validity::Valid);
-    assert!(matches!(look(BEGIN_2001 - 2), Look::Unchanged));
-    let Look::Refused(refusal) = look(BEGIN_2001 - 2) else {
-        panic!("not yet valid");
-    };
-    assert!(
-        refusal
-            .to_string()
-            .ends_with("not valid before 2001-01-01T00:00:00Z")
-    );
-    assert!(
-        matches!(look(BEGIN_2001 - 1), Look::Unchanged),
-        "told already"
-    );
-    assert!(
-        matches!(look(BEGIN_2001), Look::Changed(_)),
-        "its time has come"
-    );
-
-    let (files, other) = (Files::valid(), of_2001());
-    let mut watched = open(&files);
-    put(&files, &other);
-    assert!(matches!(
-        watched.look(BEGIN_2002 + 1, Validity::Valid),
-        Look::Unchanged
-    ));
-    let Look::Refused(refusal) = watched.look(BEGIN_2002 + 1, Validity::Valid) else {
-        panic!("expired");
-    };
-    assert!(
-        refusal
-            .to_string()
-            .contains("expired at 2002-01-01T00:00:00Z")
-    );
-
+fn a_chain_that_is_still_being_written_is_not_taken_although_its_first_half_is_good() {
     let files = Files::valid();
-    let mut watched = open(&files);
-    put(&files, &other);
-    let mut look = || watched.look(BEGIN_2002 + 1, Validity::Expired);
-    assert!(matches!(look(), Look::Unchanged));
-    assert!(
-        matches!(look(), Look::Changed(_)),
-        "no worse than the one before"
-    );
-}
-
-#[test]
-fn the_links_of_a_mounted_secret_are_followed_when_their_folder_is_replaced() {
-    use std::os::unix::fs::symlink;
-    let (first, second) = (Files::valid(), Files::valid());
-    let volume = TempDir::new().unwrap();
-    let at = |name: &str| volume.path().join(name);
-    symlink(first.folder.path(), at("..data")).unwrap();
-    for name in ["tls.crt", "tls.key"] {
-        symlink(Path::new("..data").join(name), at(name)).unwrap();
-    }
-    let (mut watched, _) = CertificateFiles::open(&at("tls.crt"), &at("tls.key")).unwrap();
-    let mut look = || watched.look(BEGIN_2001, Validity::Valid);
-    assert!(matches!(look(), Look::Unchanged));
-    symlink(second.folder.path(), at("..data_tmp")).unwrap();
-    std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
-    assert!(matches!(look(), Look::Unchanged));
-    let Look::Changed(pair) = look() else {
-        panic!("the folder was replaced");
-    };
-    assert_eq!(pair.chain(), second.load().unwrap().chain());
+    let (mut watched, _) = open(&files.certificate_path(), &files.key_path()).unwrap();
+    let chain = [(1990, 4000), (1980, 4050)].map(|(from, to)| files.certificate_between(from, to));
+    std::fs::write(files.certificate_path(), &chain[0]).unwrap();
+    assert!(watched.look().is_none(), "half of it");
+    std::fs::write(files.certificate_path(), chain.concat()).unwrap();
+    assert!(watched.look().is_none(), "all of it, once");
+    let pair = watched.look().unwrap().unwrap();
+    assert_eq!(pair.chain().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Who may ask for reviews: a client with a certificate of a CA, and one of some names.
+//! Which clients may ask for reviews: those with a certificate of a CA, which has one of some names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,13 +21,12 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use crate::follow::watched_files::{Content, Refusal};
 use crate::telemetry::labels::ClientRefusal;
 
-/// From one line in the log about refused clients to the next: there may be any number of them.
+/// From one line in the log about refused clients to the next: a client may try as often as it likes.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The CA certificates that clients are verified with, which may be exchanged.
+/// The CA certificates that clients are verified with, which may be replaced.
 #[derive(Debug)]
 pub struct ClientCertificates {
     authorities: ArcSwap<Authorities>,
@@ -67,14 +66,12 @@ pub fn refusal(error: &io::Error) -> Option<ClientRefusal> {
     }
 }
 
-impl Refusal for ClientCaError {}
-
 impl Authorities {
     /// Makes them of what reading the PEM file at `path` came to.
     ///
     /// # Errors
     /// When it was not read, or holds no CA certificate, or something else beside them.
-    pub fn of_file(path: &Path, read: Content) -> Result<Authorities, ClientCaError> {
+    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Authorities, ClientCaError> {
         let pem = read.map_err(|source| ClientCaError::Unreadable {
             path: path.to_owned(),
             source,
@@ -92,8 +89,8 @@ impl Authorities {
 }
 
 impl ClientCertificates {
-    /// Lets in a client that has a certificate of `authorities` with one of `names` as its common name or DNS name; with any
-    /// name when there are none.
+    /// Accepts a client with a certificate of `authorities` that has one of `names` as its common name or DNS name; without
+    /// `names`, any name.
     pub fn new(authorities: Authorities, names: Vec<String>) -> ClientCertificates {
         ClientCertificates {
             authorities: ArcSwap::from_pointee(authorities),
@@ -107,7 +104,7 @@ impl ClientCertificates {
         self.authorities.store(Arc::new(authorities));
     }
 
-    /// Whether the certificate has a name that is let in; it is of the CA already.
+    /// Whether the certificate, which is of the CA, has one of the names.
     fn has_name(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         if self.names.is_empty() {
             return Ok(());
@@ -123,7 +120,7 @@ impl ClientCertificates {
         ))
     }
 
-    /// An operator who has misspelt a name must get to know it; the API server is told no more than "access denied".
+    /// A name that was misspelt has to be found; the API server is told no more than "access denied".
     fn log(&self, names: &[Name]) {
         let now = Instant::now();
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,15 +1,13 @@
-//! `--client-ca`: who may ask for reviews, and what keeps that up to date.
+//! `--client-ca`: which clients may ask for reviews, and what keeps that up to date.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::cli;
-use crate::clock;
 use crate::follow::follow;
-use crate::follow::watched_files::{Content, Look, WatchedFiles};
+use crate::follow::watched_files::WatchedFiles;
 use crate::telemetry::labels::Follower;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::client_certificates::{Authorities, ClientCaError, ClientCertificates};
@@ -21,8 +19,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Clients {
     /// What verifies them.
     pub certificates: Arc<ClientCertificates>,
-    path: PathBuf,
-    file: WatchedFiles,
+    file: WatchedFiles<1, Authorities, ClientCaError>,
 }
 
 /// Why clients cannot be verified.
@@ -50,41 +47,30 @@ impl Clients {
         if arguments.client_name.iter().any(String::is_empty) {
             return Err(ClientsError::EmptyName);
         }
-        let parse = |[read]: [Content; 1]| Authorities::of_file(path, read);
-        let (file, authorities) = WatchedFiles::open([path], parse)?;
+        let file = [path.clone()];
+        let (file, authorities) =
+            WatchedFiles::open(file, |[(path, read)]| Authorities::of_file(path, read))?;
         let names = arguments.client_name.clone();
         Ok(Some(Clients {
             certificates: Arc::new(ClientCertificates::new(authorities, names)),
-            path: path.clone(),
             file,
         }))
     }
 
     /// Looks at the file again and again, for ever, and verifies with other CAs once they are there.
     pub async fn follow(self, metrics: Arc<Metrics>) {
-        let Clients {
-            certificates,
-            path,
-            file,
-        } = self;
-        let file = Arc::new(Mutex::new(file));
-        let look = move || {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.look(clock::now(), |[read]: [Content; 1]| {
-                Authorities::of_file(&path, read)
-            })
-        };
-        let apply = |look| match look {
-            Look::Unchanged => {}
-            Look::Changed(authorities) => {
-                certificates.store(authorities);
+        let apply = |look: Option<Result<_, ClientCaError>>| match look {
+            None => {}
+            Some(Ok(authorities)) => {
+                self.certificates.store(authorities);
                 tracing::info!("clients are verified with other CA certificates");
             }
-            Look::Refused(error) => tracing::error!(
+            Some(Err(error)) => tracing::error!(
                 reason = %error,
                 "other CA certificates for clients are refused; those before stay"
             ),
         };
-        follow(Follower::ClientCa, &metrics, CHECK_INTERVAL, look, apply).await;
+        let follower = Follower::ClientCa;
+        follow(follower, &metrics, CHECK_INTERVAL, self.file, apply).await;
     }
 }

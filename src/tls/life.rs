@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use x509_parser::certificate::X509Certificate;
+
 /// How long before its end a certificate counts as ending, in seconds: probes and load balancers need as long to notice.
-const LONGEST_MARGIN: i64 = 60;
+const MAX_MARGIN: i64 = 60;
 /// How far back a certificate's life begins at most, in seconds: a machine whose clock is a day behind the one that made it
 /// must take it too.
-const LONGEST_BACKDATE: i64 = 86_400;
+const MAX_BACKDATE: i64 = 86_400;
 
 /// From when until when a certificate is valid, both ends included (RFC 5280, 4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +33,22 @@ pub enum Validity {
 }
 
 impl Life {
+    /// The life of a certificate.
+    pub fn of(certificate: &X509Certificate<'_>) -> Life {
+        let validity = certificate.validity();
+        Life {
+            from: validity.not_before.timestamp(),
+            to: validity.not_after.timestamp(),
+        }
+    }
+
     /// Whether a certificate of this life may be used at `now`.
     pub fn at(self, now: i64) -> Validity {
         if now < self.from {
             Validity::NotYet
         } else if now > self.to {
             Validity::Expired
-        } else if self.to.saturating_sub(now) < LONGEST_MARGIN.min(self.length() / 20) {
+        } else if self.to.saturating_sub(now) < MAX_MARGIN.min(self.length() / 20) {
             Validity::Ending
         } else {
             Validity::Valid
@@ -49,7 +60,7 @@ impl Life {
     pub fn issued(now: i64, lifetime: Duration) -> Life {
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         Life {
-            from: now.saturating_sub(LONGEST_BACKDATE.min(lifetime / 10)),
+            from: now.saturating_sub(MAX_BACKDATE.min(lifetime / 10)),
             to: now.saturating_add(lifetime),
         }
     }

@@ -1,4 +1,4 @@
-//! What TLS presents, and whom it lets in.
+//! What TLS presents, and which clients it accepts.
 
 pub mod certificate_files;
 pub mod client_certificates;

@@ -18,19 +18,17 @@ use zeroize::Zeroize;
 
 use crate::tls::life::Life;
 
-/// What is presented from now on, and the TLS settings that present it.
-///
-/// Debug shows the dates only.
+/// What is presented from now on. Debug shows the dates only.
+#[derive(Debug)]
 pub struct ServingCertificate {
     origin: Origin,
-    presented: Arc<Presented>,
-    config: Arc<ServerConfig>,
+    pair: ArcSwapOption<Pair>,
 }
 
 /// Where certificates come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Two files that somebody else keeps.
+    /// Two files, which keyguard only reads.
     Files,
     /// A Secret that keyguard itself keeps.
     Kept,
@@ -109,56 +107,48 @@ fn life(chain: &[CertificateDer<'_>]) -> Result<Life, PairError> {
     for (index, der) in chain.iter().enumerate() {
         let (_, certificate) =
             parse_x509_certificate(der).map_err(|_| PairError::NotX509(index + 1))?;
-        let validity = certificate.validity();
-        first.get_or_insert(Life {
-            from: validity.not_before.timestamp(),
-            to: validity.not_after.timestamp(),
-        });
+        first.get_or_insert(Life::of(&certificate));
     }
     first.ok_or(PairError::NoCertificate)
 }
 
 impl ServingCertificate {
     /// Presents a pair from two files.
-    ///
-    /// # Errors
-    /// When the TLS library refuses the settings.
-    pub fn of_files(pair: Pair) -> Result<ServingCertificate, rustls::Error> {
-        ServingCertificate::new(Origin::Files, Some(pair))
+    pub fn of_files(pair: Pair) -> ServingCertificate {
+        ServingCertificate {
+            origin: Origin::Files,
+            pair: ArcSwapOption::from_pointee(pair),
+        }
     }
 
     /// Presents nothing, so that no handshake succeeds until [`Self::store`].
-    ///
-    /// # Errors
-    /// When the TLS library refuses the settings.
-    pub fn to_be_kept() -> Result<ServingCertificate, rustls::Error> {
-        ServingCertificate::new(Origin::Kept, None)
+    pub fn to_be_kept() -> ServingCertificate {
+        ServingCertificate {
+            origin: Origin::Kept,
+            pair: ArcSwapOption::empty(),
+        }
     }
 
-    fn new(origin: Origin, pair: Option<Pair>) -> Result<ServingCertificate, rustls::Error> {
-        let presented = Arc::new(Presented(ArcSwapOption::from(pair.map(Arc::new))));
-        let config = settings(&presented, WebPkiClientVerifier::no_client_auth())?;
-        Ok(ServingCertificate {
-            origin,
-            presented,
-            config,
-        })
-    }
-
-    /// The settings of [`Self::server_config`], with `clients` saying who is let in.
+    /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::store`]. `clients` verifies
+    /// clients; without it, none is asked for a certificate.
     ///
     /// # Errors
     /// When the TLS library refuses them.
-    pub fn server_config_for(
-        &self,
-        clients: Arc<dyn ClientCertVerifier>,
+    pub fn server_config(
+        self: &Arc<Self>,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
-        settings(&self.presented, clients)
-    }
-
-    /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::store`].
-    pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+        let clients = clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth);
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_client_cert_verifier(clients)
+            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // kube-apiserver keeps connections and never resumes a session (client-go sets no session cache):
+        // without tickets there is no ticket key to rotate, and no session outlives its certificate.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
     }
 
     /// Where what is presented comes from.
@@ -168,55 +158,19 @@ impl ServingCertificate {
 
     /// What is presented, if there is anything yet.
     pub fn pair(&self) -> Option<Arc<Pair>> {
-        self.presented.0.load_full()
+        self.pair.load_full()
     }
 
-    /// Presents `fresh` from the next handshake on; connections that stand are not touched.
-    pub fn store(&self, fresh: Arc<Pair>) {
-        self.presented.0.store(Some(fresh));
-    }
-}
-
-fn settings(
-    presented: &Arc<Presented>,
-    clients: Arc<dyn ClientCertVerifier>,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_client_cert_verifier(clients)
-        .with_cert_resolver(Arc::clone(presented) as Arc<dyn ResolvesServerCert>);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // kube-apiserver keeps connections and never resumes a session (client-go sets no session cache):
-    // without tickets there is no ticket key to rotate, and no session outlives its certificate.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
-}
-
-impl fmt::Debug for ServingCertificate {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.presented.fmt(formatter)
+    /// Presents `pair` from the next handshake on; connections that stand are not touched.
+    pub fn store(&self, pair: Arc<Pair>) {
+        self.pair.store(Some(pair));
     }
 }
 
-/// The one place that says which certificate is presented.
-struct Presented(ArcSwapOption<Pair>);
-
-impl ResolvesServerCert for Presented {
+impl ResolvesServerCert for ServingCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .load()
-            .as_ref()
-            .map(|pair| Arc::clone(&pair.certified))
-    }
-}
-
-impl fmt::Debug for Presented {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("ServingCertificate")
-            .field(&self.0.load())
-            .finish()
+        let pair = self.pair.load();
+        pair.as_ref().map(|pair| Arc::clone(&pair.certified))
     }
 }
 
@@ -236,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_stay_when_the_pair_is_exchanged_so_that_listeners_need_not_know() {
-        let serving = ServingCertificate::to_be_kept().unwrap();
-        let config = serving.server_config();
+    fn what_is_stored_is_presented() {
+        let serving = Arc::new(ServingCertificate::to_be_kept());
+        let config = serving.server_config(None).unwrap();
         assert_eq!(
             config.alpn_protocols,
             [b"h2".to_vec(), b"http/1.1".to_vec()]
@@ -248,7 +202,6 @@ mod tests {
             serving.store(Arc::new(pair(from, to)));
             assert_eq!(serving.pair().map(|pair| pair.life().to), Some(not_after));
         }
-        assert!(Arc::ptr_eq(&config, &serving.server_config()));
     }
 
     #[test]

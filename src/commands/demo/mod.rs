@@ -16,6 +16,7 @@ use thiserror::Error;
 use self::client::{Answer, Client};
 use self::examples::{Example, Expected, examples};
 use crate::admission::configuration::Configuration;
+use crate::certificates::authority::SignError;
 use crate::cli;
 use crate::commands::serve::{ServeError, Server, Stopping};
 use crate::config::Config;
@@ -40,7 +41,7 @@ pub enum DemoError {
     },
     /// No certificate came about.
     #[error("the demonstration's certificate cannot be made")]
-    Certificate(#[from] rcgen::Error),
+    Certificate(#[from] SignError),
     /// The certificate that was made cannot be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -73,7 +74,8 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
     let folder = state::write(&arguments.directory)?;
     let source = AnySource::Manifests(Manifests::open(&folder)?);
     let pair = certificate_files::load(&files.certificate, &files.key)?;
-    let certificate = Arc::new(ServingCertificate::of_files(pair)?);
+    let certificate = Arc::new(ServingCertificate::of_files(pair));
+    let tls = certificate.server_config(None)?;
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,7 +84,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
         let server = Server::bind(
             loopback,
             loopback,
-            certificate.server_config(),
+            tls,
             certificate,
             Arc::default(),
         )

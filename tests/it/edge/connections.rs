@@ -130,7 +130,7 @@ async fn when_every_connection_is_at_work_the_next_one_waits_for_its_turn() {
 }
 
 #[tokio::test]
-async fn an_exchanged_certificate_is_presented_from_the_next_handshake_on() {
+async fn another_certificate_is_presented_from_the_next_handshake_on() {
     let mut server = start(patient()).await;
     let mut before = server.client(Protocol::Http1).await;
     let (fresh, root) = certificate();

@@ -68,7 +68,7 @@ impl Reviewer for Scripted {
 }
 
 /// A certificate for `localhost`, made now.
-pub(super) fn certificate() -> (ServingCertificate, CertificateDer<'static>) {
+pub(super) fn certificate() -> (Arc<ServingCertificate>, CertificateDer<'static>) {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key): (&Path, &Path) = (
         &folder.path().join("tls.crt"),
@@ -82,7 +82,7 @@ pub(super) fn certificate() -> (ServingCertificate, CertificateDer<'static>) {
     std::fs::write(certificate, issued.pem()).unwrap();
     std::fs::write(key, pair.serialize_pem()).unwrap();
     let pair = certificate_files::load(certificate, key).unwrap();
-    let certificate = ServingCertificate::of_files(pair).unwrap();
+    let certificate = Arc::new(ServingCertificate::of_files(pair));
     (certificate, issued.der().clone())
 }
 
@@ -122,13 +122,13 @@ impl Server {
             draining.clone(),
         );
         let transport = Transport::Tls {
-            config: certificate.server_config(),
+            config: certificate.server_config(None).unwrap(),
             metrics: Arc::clone(&metrics),
         };
         let (address, stop, served) = serve(transport, router, setup.limits, &draining).await;
         Server {
             address,
-            certificate: Arc::new(certificate),
+            certificate,
             root,
             reviewer,
             metrics,

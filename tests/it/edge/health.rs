@@ -33,7 +33,7 @@ async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draini
     let (cluster, draining) = (Arc::new(Cluster::default()), CancellationToken::new());
     let router = router(
         Arc::clone(&cluster),
-        Arc::new(certificate),
+        certificate,
         Arc::default(),
         Arc::new(Metrics::new()),
         draining.clone(),

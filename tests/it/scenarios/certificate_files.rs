@@ -225,8 +225,8 @@ fn with_a_webhook_configuration_to_look_at_it_is_ready_once_that_verifies_its_ce
         apply.run(["apply", "-f", "-"]).expect_ok();
     };
     let other = Workspace::new();
-    let stranger = Authority::new(&other);
-    apply(&std::fs::read(stranger.certificate).unwrap());
+    let foreign = Authority::new(&other);
+    apply(&std::fs::read(foreign.certificate).unwrap());
     says(
         "the caBundle of \"looked-at.keyguard.dev\" does not verify the certificate that is presented: another CA signed that",
     );

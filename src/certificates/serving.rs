@@ -1,8 +1,4 @@
-//! Where the certificate comes from, and what keeps it up to date.
-
-pub mod files;
-pub mod kept;
-pub mod registered;
+//! Where the serving certificate comes from, and what keeps it up to date.
 
 use std::sync::Arc;
 
@@ -10,20 +6,19 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-use self::kept::Keeper;
-use crate::certificates::store::{CertificateStore, RegistrationReader, SecretName};
+use crate::certificates::files;
+use crate::certificates::keeper::Keeper;
+use crate::certificates::store::{SecretName, Stored};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
-use crate::clock::rfc3339;
 use crate::config;
 use crate::sources::cluster::Cluster;
-use crate::telemetry::labels::ReloadOutcome;
 use crate::telemetry::metrics::Metrics;
-use crate::tls::certificate_files::{CertificateFiles, TlsError};
-use crate::tls::serving_certificate::{Pair, ServingCertificate};
+use crate::tls::certificate_files::{self, CertificateFiles, TlsError};
+use crate::tls::serving_certificate::ServingCertificate;
 use keyguard_core::policy::plan::is_object_name;
 
-/// The webhook configuration whose `caBundle` is kept unless another is named.
+/// The webhook configuration that is kept unless another is named.
 const REGISTRATION: &str = "keyguard";
 
 /// A certificate that can be served, or that will be.
@@ -37,11 +32,11 @@ pub struct Certificates {
     config: config::Certificates,
 }
 
-/// Who keeps the certificate.
+/// Where the certificate is kept.
 enum Source {
-    /// Somebody else, in files.
+    /// In files, which keyguard only reads.
     Files(CertificateFiles),
-    /// keyguard itself, for these names.
+    /// In a Secret, for these names.
     Kept(SecretName, Vec<ServerName<'static>>),
 }
 
@@ -93,11 +88,11 @@ impl Certificates {
                 let name = name.ok_or_else(|| CertificateError::Secret(secret.clone()))?;
                 let names = arguments.tls_dns_name.iter().map(|name| server_name(name));
                 let names = names.collect::<Result<_, _>>()?;
-                (Source::Kept(name, names), ServingCertificate::to_be_kept()?)
+                (Source::Kept(name, names), ServingCertificate::to_be_kept())
             }
             (None, Some(certificate), Some(key)) => {
-                let (files, pair) = CertificateFiles::open(certificate, key)?;
-                (Source::Files(files), ServingCertificate::of_files(pair)?)
+                let (files, pair) = certificate_files::open(certificate, key)?;
+                (Source::Files(files), ServingCertificate::of_files(pair))
             }
             _ => return Err(CertificateError::Nothing),
         };
@@ -121,14 +116,12 @@ impl Certificates {
             config,
         } = self;
         let (metrics, interval) = (Arc::clone(metrics), *config.check_interval);
-        let reader =
-            |name: &str| cluster.map(|cluster| (cluster, RegistrationReader::new(cluster, name)));
         let mut tasks = JoinSet::new();
         match source {
             Source::Files(files) => {
-                if let Some((_, reader)) = registration.as_deref().and_then(reader) {
-                    tasks.spawn(registered::watch(
-                        reader,
+                if let (Some(cluster), Some(name)) = (cluster, registration) {
+                    tasks.spawn(files::watch_registration(
+                        Stored::registration(cluster, &name, &metrics),
                         Arc::clone(&certificate),
                         report,
                         Arc::clone(&metrics),
@@ -138,12 +131,14 @@ impl Certificates {
                 tasks.spawn(files::keep(files, certificate, metrics, interval));
             }
             Source::Kept(secret, names) => {
-                let name = registration.as_deref().unwrap_or(REGISTRATION);
-                if let Some((cluster, reader)) = reader(name) {
-                    let store =
-                        CertificateStore::new(cluster, secret, reader, Arc::clone(&metrics));
+                if let Some(cluster) = cluster {
+                    let name = registration.as_deref().unwrap_or(REGISTRATION);
+                    let stored = (
+                        Stored::secret(cluster, &secret, &metrics),
+                        Stored::registration(cluster, name, &metrics),
+                    );
                     let keeper =
-                        Keeper::new(store, names, config.terms(), certificate, report, metrics);
+                        Keeper::new(stored, names, config.terms(), certificate, report, metrics);
                     tasks.spawn(keeper.keep(interval));
                 }
             }
@@ -154,16 +149,4 @@ impl Certificates {
 
 fn server_name(text: &str) -> Result<ServerName<'static>, CertificateError> {
     ServerName::try_from(text.to_owned()).map_err(|_| CertificateError::Name(text.to_owned()))
-}
-
-/// Presents a pair from the next handshake on, and puts that on record.
-fn present(certificate: &ServingCertificate, pair: Arc<Pair>, metrics: &Metrics) {
-    let life = pair.life();
-    let is_another = certificate.pair().is_some();
-    certificate.store(pair);
-    metrics.certificate_not_after.set(life.to);
-    if is_another {
-        metrics.certificate_reloads.inc(ReloadOutcome::Served);
-    }
-    tracing::info!(not_after = rfc3339(life.to), "a certificate is presented");
 }

@@ -1,0 +1,257 @@
+//! Keeps a CA and a serving certificate in a Secret, and the CA in the webhook configuration, beside other replicas.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rustls::pki_types::ServerName;
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+
+use crate::certificates::authority::{Issued, SignError, Signer};
+use crate::certificates::kept::Kept;
+use crate::certificates::observed::Observer;
+use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
+use crate::certificates::present::present;
+use crate::certificates::registration::{self, Registration};
+use crate::certificates::secret::{Holding, KeptSecret};
+use crate::certificates::store::{StoreError, Stored};
+use crate::certificates::trust_report::TrustReport;
+use crate::clock;
+use crate::telemetry::metrics::Metrics;
+use crate::tls::life::Life;
+use crate::tls::serving_certificate::ServingCertificate;
+
+/// The most looks, with a write each, in a row. What is not settled then waits for the next time.
+const MAX_ROUNDS: usize = 10;
+
+/// A replica that keeps the certificates.
+pub struct Keeper {
+    secret: Stored,
+    registration: Stored,
+    certificate: Arc<ServingCertificate>,
+    report: Arc<TrustReport>,
+    metrics: Arc<Metrics>,
+    terms: Terms,
+    names: Vec<ServerName<'static>>,
+    follows_names: bool,
+    observer: Observer,
+    started_at: Instant,
+    presented: Option<(Arc<Signer>, Arc<Issued>)>,
+    told: Option<String>,
+}
+
+/// Why the certificates are not as they should be. One line each.
+#[derive(Debug, Error)]
+enum KeeperError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error(
+        "the names for the certificate are not known; apply the webhook configuration, or name --tls-dns-name"
+    )]
+    NoName,
+    #[error("a fault in keyguard; the log says where")]
+    Fault,
+    #[error("other replicas write at the same time, again and again")]
+    Unsettled,
+}
+
+impl Keeper {
+    /// Certificates for `names`; when there are none, for those by which the webhook configuration calls keyguard.
+    pub fn new(
+        (secret, registration): (Stored, Stored),
+        names: Vec<ServerName<'static>>,
+        terms: Terms,
+        certificate: Arc<ServingCertificate>,
+        report: Arc<TrustReport>,
+        metrics: Arc<Metrics>,
+    ) -> Keeper {
+        report.set(Err(registration::line("it has not been looked at yet")));
+        Keeper {
+            secret,
+            registration,
+            certificate,
+            report,
+            metrics,
+            terms,
+            follows_names: names.is_empty(),
+            names,
+            observer: Observer::default(),
+            started_at: Instant::now(),
+            presented: None,
+            told: None,
+        }
+    }
+
+    /// Looks each `interval`, for ever, and writes when something is not as it should be.
+    pub async fn keep(mut self, interval: Duration) {
+        loop {
+            // A fault in one look must not be the end of all renewals.
+            let settled = AssertUnwindSafe(self.settle()).catch_unwind().await;
+            self.tell(settled.unwrap_or(Err(KeeperError::Fault)));
+            sleep(interval).await;
+        }
+    }
+
+    async fn settle(&mut self) -> Result<(), KeeperError> {
+        for _ in 0..MAX_ROUNDS {
+            if self.round().await? {
+                return Ok(());
+            }
+        }
+        Err(KeeperError::Unsettled)
+    }
+
+    /// One look, and at most one write; whether there was nothing to write.
+    async fn round(&mut self) -> Result<bool, KeeperError> {
+        let (secret, registration) = tokio::join!(
+            self.secret.read(KeptSecret::parse),
+            self.registration.read(Registration::parse)
+        );
+        let (secret, registration) = (secret?, registration?);
+        if self.follows_names
+            && let Some(registration) = &registration
+        {
+            self.names = registration.names();
+        }
+        if self.names.is_empty() {
+            return Err(KeeperError::NoName);
+        }
+        let mut seen = self.see(secret.as_ref(), registration.as_ref());
+        let holding = secret.as_ref().and_then(|secret| secret.holding.as_ref());
+        if plan::is_to_be_presented(&seen, &self.terms)
+            && let Some(Holding { signer, issued, .. }) = holding
+            && let Some(issued) = issued
+        {
+            present(&self.certificate, Arc::clone(issued.pair()), &self.metrics);
+            self.presented = Some((Arc::clone(signer), Arc::clone(issued)));
+            seen.presented = self.presented();
+        }
+        let (name, pair) = (self.registration.name(), self.certificate.pair());
+        let verified = registration::verify(registration.as_ref(), name, pair.as_deref(), seen.now);
+        self.report.set(verified);
+        if let Some(change) = plan::change(&seen, &self.terms) {
+            let fresh = self.changed(change, holding, seen.now)?;
+            let written = match &secret {
+                None => {
+                    self.secret
+                        .create(fresh.new_secret(self.secret.name()))
+                        .await?
+                }
+                Some(secret) => self.secret.patch(fresh.patch(&secret.version)).await?,
+            };
+            if written {
+                let change = change.name();
+                tracing::info!(change, "the Secret of the certificates is written");
+            }
+            return Ok(false);
+        }
+        if let Some(registration) = &registration
+            && let Some(bundle) = plan::bundle(&seen, &self.terms)
+        {
+            if self.registration.patch(registration.patch(&bundle)).await? {
+                tracing::info!(certificates = bundle.len(), "the caBundle is written");
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn see(&mut self, secret: Option<&KeptSecret>, registration: Option<&Registration>) -> Seen {
+        let kept = secret.map_or(Kept::Missing, |secret| secret.kept(&self.names));
+        let bundles = registration.map_or_else(Vec::new, Registration::bundles);
+        let at = self.started_at.elapsed();
+        Seen {
+            now: clock::now(),
+            observed: self.observer.look(at, &kept, &bundles),
+            kept,
+            bundles,
+            presented: self.presented(),
+        }
+    }
+
+    fn presented(&self) -> Option<Presented> {
+        let (signer, issued) = self.presented.as_ref()?;
+        Some(Presented {
+            authority: signer.certificate().clone(),
+            life: issued.pair().life(),
+        })
+    }
+
+    /// What the Secret is to hold in place of `before`.
+    fn changed(
+        &self,
+        change: Change,
+        before: Option<&Holding>,
+        now: i64,
+    ) -> Result<Holding, SignError> {
+        let authority = || Signer::generate(Life::issued(now, self.terms.authority)).map(Arc::new);
+        let leaf = |signer: &Signer, names: &[ServerName<'static>]| {
+            let issued = signer.issue(names, Life::issued(now, self.terms.leaf));
+            issued.map(|issued| Some(Arc::new(issued)))
+        };
+        let next = before.and_then(|before| before.next.as_ref());
+        Ok(match (change, before, next, &self.presented) {
+            (Change::Restore, _, _, Some((signer, issued))) => Holding {
+                signer: Arc::clone(signer),
+                issued: Some(Arc::clone(issued)),
+                next: Some(authority()?),
+            },
+            (Change::RenewLeaf, Some(before), _, _) => Holding {
+                issued: leaf(&before.signer, &self.names_beside(before))?,
+                ..before.clone()
+            },
+            (Change::StageNext, Some(before), _, _) => Holding {
+                next: Some(authority()?),
+                ..before.clone()
+            },
+            (Change::Promote, _, Some(next), _) => Holding {
+                signer: Arc::clone(next),
+                issued: leaf(next, &self.names)?,
+                next: None,
+            },
+            _ => {
+                let signer = authority()?;
+                Holding {
+                    issued: leaf(&signer, &self.names)?,
+                    signer,
+                    next: None,
+                }
+            }
+        })
+    }
+
+    /// This replica's names; while replicas are replaced and theirs differ, those of the others as well.
+    fn names_beside(&self, holding: &Holding) -> Vec<ServerName<'static>> {
+        let mut names = self.names.clone();
+        if let Some(issued) = &holding.issued
+            && !issued.covers(&self.names)
+        {
+            let others = issued.names().into_iter();
+            names.extend(others.filter(|other| !self.names.contains(other)));
+        }
+        names
+    }
+
+    /// Says what is wrong once, and when it no longer is. What cannot be written is no reason not to be ready: the
+    /// certificate that is there serves until it ends.
+    fn tell(&mut self, settled: Result<(), KeeperError>) {
+        let error = settled.err().map(|error| error.to_string());
+        match &error {
+            None if self.told.is_some() => tracing::info!("the certificates are kept again"),
+            None => {}
+            Some(why) => {
+                self.metrics.certificate_checks_failed.inc();
+                if self.told != error {
+                    tracing::error!(reason = %why, "the certificates cannot be kept");
+                }
+            }
+        }
+        let line = error.as_ref().map(|why| format!("certificates: {why}"));
+        self.report.set_keeper_error(line);
+        self.told = error;
+    }
+}
