@@ -6,12 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::sync::Semaphore;
+use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::sources::source::{Bound, Source, WorkloadsRead};
 use crate::telemetry::metrics::Metrics;
 
 /// Rounds at once: each may have some megabytes in memory.
 const AT_ONCE: usize = 2;
+
+/// After a round that others waited for, the next waits for as long as it took, so that more requests share that one, and at
+/// most for this long.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 type Round = BoxFuture<'static, Arc<WorkloadsRead>>;
 
@@ -28,8 +33,8 @@ pub struct Searches<S> {
 /// One namespace, or all of them.
 #[derive(Default)]
 struct Place {
-    /// Held by the round in progress.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the round in progress; says before when the next must not begin.
+    turn: Arc<tokio::sync::Mutex<Option<Instant>>>,
     /// The round that has not begun, as long as a request waits for it.
     next: Option<WeakShared<Round>>,
 }
@@ -61,15 +66,23 @@ impl<S: Source> Searches<S> {
         }
         let (searches, turn) = (Arc::clone(self), Arc::clone(&place.turn));
         let round: Round = Box::pin(async move {
-            let _turn = turn.lock().await;
+            let mut not_before = turn.lock().await;
+            if let Some(not_before) = *not_before {
+                sleep_until(not_before).await;
+            }
             let _permit = searches.at_once.acquire().await;
             // From here on a request needs another round.
             if let Some(place) = searches.places().get_mut(&key) {
                 place.next = None;
             }
             searches.metrics.workload_rounds.inc();
-            let read = searches.source.workloads(key.as_deref(), searches.bound);
-            Arc::new(read.await)
+            let began = Instant::now();
+            let read = searches
+                .source
+                .workloads(key.as_deref(), searches.bound)
+                .await;
+            *not_before = Some(Instant::now() + began.elapsed().min(MAX_PAUSE));
+            Arc::new(read)
         });
         let round = round.shared();
         place.next = round.downgrade();

@@ -18,6 +18,8 @@ use keyguard_core::record::Record;
 
 /// The most bytes that wait to be written: some 6,000 decisions.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// How long lines may gather before they are written: to wake the thread for each costs more than the review.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the program waits for the log to be written.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
@@ -130,6 +132,9 @@ impl LogWriter {
     fn write_out(&self, queue: &Receiver<Message>, output: impl Write) {
         let mut output = BufWriter::with_capacity(64 * 1024, output);
         while let Ok(first) = queue.recv() {
+            if matches!(first, Message::Line(_)) {
+                std::thread::sleep(GATHER);
+            }
             let (mut lines, mut ended, mut written) = (0, false, Ok(()));
             for message in std::iter::once(first).chain(queue.try_iter()) {
                 let Message::Line(line) = message else {

@@ -38,6 +38,7 @@ mod reload;
 pub(crate) mod reviews;
 pub(crate) mod said;
 mod secrets_in_use;
+mod secrets_in_use_burst;
 mod serving;
 mod token_values;
 pub(crate) mod tokens;
