@@ -10,6 +10,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use keyguard::config::Config;
 use keyguard::telemetry::metrics::Metrics;
@@ -23,6 +24,9 @@ use serde_json::{Map, Value};
 
 /// Compares the file at `path` with what `change` makes of it, or writes that.
 fn is_printed(path: &str, change: impl FnOnce(&str) -> String) {
+    // Two tables are in one file.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     let after = change(&before);
