@@ -2,7 +2,9 @@
 //!
 //! An expression that fails refuses the request. The API server has checked the types of its own kinds before it asks, and
 //! that a pod has containers; of a Rollout, whose schema may say nothing of its template, each step asks first whether it
-//! has what it expects.
+//! has what it expects. The metadata of every object is typed.
+
+use std::fmt::Display;
 
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::SECRET_NAME;
@@ -13,19 +15,17 @@ use keyguard_core::runtime::credential::VARIABLES;
 
 /// True for `argocd-cm` itself, by its own name: a collection's DELETE has no `request.name`.
 pub fn is_argocd_cm() -> String {
-    format!(
-        "(object != null ? object : oldObject).?metadata.?name.orValue('') == '{CONFIG_MAP_NAME}'"
-    )
+    format!("(object != null ? object : oldObject).metadata.name == '{CONFIG_MAP_NAME}'")
 }
 
 /// True for Argo CD's own Secret, which has a webhook of its own.
 pub fn is_argocd_secret() -> String {
-    format!("oldObject.?metadata.?name.orValue('') == '{SECRET_NAME}'")
+    format!("oldObject.metadata.name == '{SECRET_NAME}'")
 }
 
 /// True for every other Secret.
 pub fn is_not_argocd_secret() -> String {
-    format!("!({})", is_argocd_secret())
+    format!("oldObject.metadata.name != '{SECRET_NAME}'")
 }
 
 /// The types of Secrets that others make and read, none of which is a person's credential for Argo CD.
@@ -41,86 +41,70 @@ const OTHER_TYPES: [&str; 7] = [
 
 /// True unless the Secret's type, which never changes, says that it holds something else.
 pub fn may_hold_a_credential() -> String {
-    let types: Vec<String> = OTHER_TYPES.iter().map(|name| format!("'{name}'")).collect();
-    format!("!(oldObject.?type.orValue('') in [{}])", types.join(", "))
+    format!("!(oldObject.type in {})", list(OTHER_TYPES, ""))
 }
 
 /// True unless the Secret holds what it held.
 pub fn is_changed() -> String {
-    "request.operation != 'UPDATE' || object.?data.orValue({}) != oldObject.?data.orValue({})"
+    "\
+request.operation != 'UPDATE' ||
+object.?data.orValue({}) != oldObject.?data.orValue({})"
         .to_owned()
 }
 
 /// True unless Argo CD's own Secret holds what it held, and is as much its own as it was.
 pub fn is_changed_for_argocd() -> String {
-    let label = |object| format!("{object}.?metadata.?labels[?'{TYPE_LABEL}'].orValue('')");
-    format!(
-        "{} || {} != {}",
-        is_changed(),
-        label("object"),
-        label("oldObject")
-    )
+    let label = |object| format!("{object}.metadata.?labels[?'{TYPE_LABEL}'].orValue('')");
+    let (new, old) = (label("object"), label("oldObject"));
+    format!("{} ||\n{new} != {old}", is_changed())
 }
 
 /// True when a container or init container of a built-in workload has a variable that mentions a credential.
 pub fn mentions_a_credential() -> String {
     format!(
-        "[request.kind.kind == 'Pod' ? object.spec : \
-         request.kind.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec : object.spec.template.spec]\
-         .exists(pod, (pod.containers + pod.?initContainers.orValue([]))\
-         .exists(container, container.?env.orValue([])\
-         .exists(variable, variable.name in [{}])))",
-        variables()
+        "\
+[
+  request.kind.kind == 'Pod' ? object.spec :
+  request.kind.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec :
+  object.spec.template.spec
+].exists(pod,
+  (pod.containers + pod.?initContainers.orValue([])).exists(container,
+    container.?env.orValue([]).exists(variable,
+      variable.name in {})))",
+        list(VARIABLES, "      ")
     )
 }
 
-/// The same of a Rollout.
+/// The same of a Rollout. Where one side of an `&&` is false the other side may fail: nothing is asked of what has not
+/// the type.
 pub fn rollout_mentions_a_credential() -> String {
     format!(
-        "{}.exists(pod, {} && [pod.?containers, pod.?initContainers]\
-         .exists(containers, {} && containers.value()\
-         .exists(container, type(container) == type({{}}) && [container.?env]\
-         .exists(env, {} && env.value()\
-         .exists(variable, type(variable) == type({{}}) && variable.?name.orValue('') in [{}])))))",
-        descend("[object.?spec]", &["template", "spec"]),
-        holds("pod", "{}"),
-        holds("containers", "[]"),
-        holds("env", "[]"),
-        variables()
+        "\
+type(object.?spec.orValue(null)) == map &&
+type(object.spec.?template.orValue(null)) == map &&
+type(object.spec.template.?spec.orValue(null)) == map &&
+[
+  object.spec.template.spec.?containers.orValue(null),
+  object.spec.template.spec.?initContainers.orValue(null)
+].exists(containers, type(containers) == list &&
+  containers.exists(container, type(container) == map &&
+    type(container.?env.orValue(null)) == list &&
+    container.env.exists(variable, type(variable) == map &&
+      variable.?name.orValue('') in {})))",
+        list(VARIABLES, "      ")
     )
-}
-
-fn variables() -> String {
-    let names: Vec<String> = VARIABLES.iter().map(|name| format!("'{name}'")).collect();
-    names.join(", ")
-}
-
-/// A list of what is under `fields` of the optional values in `list`, one under the other: a field
-/// cannot be asked of anything but a map.
-fn descend(list: &str, fields: &[&str]) -> String {
-    fields.iter().fold(list.to_owned(), |list, field| {
-        format!(
-            "{list}.filter(found, {}).map(found, found.?{field})",
-            holds("found", "{}")
-        )
-    })
-}
-
-/// Whether an optional value is there and of the type of `example`.
-fn holds(optional: &str, example: &str) -> String {
-    format!("{optional}.hasValue() && type({optional}.value()) == type({example})")
 }
 
 /// True unless a controller owns the object whose own template was asked about instead. No controller owns Rollouts.
 pub fn is_not_controlled() -> String {
-    let judged: Vec<String> = JUDGED_IN
-        .into_iter()
-        .map(|(kind, group, owner)| format!("'{} {group}/{owner}'", kind.names().2))
-        .collect();
+    let judged =
+        JUDGED_IN.map(|(kind, group, owner)| format!("{} {group}/{owner}", kind.names().2));
     format!(
-        "!object.metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false) && \
-         request.kind.kind + ' ' + owner.apiVersion.split('/')[0] + '/' + owner.kind in [{}])",
-        judged.join(", ")
+        "\
+!object.metadata.?ownerReferences.orValue([]).exists(owner,
+  owner.?controller.orValue(false) &&
+  request.kind.kind + ' ' + owner.apiVersion.split('/')[0] + '/' + owner.kind in {})",
+        list(judged, "  ")
     )
 }
 
@@ -145,9 +129,15 @@ pub fn is_not_kept_in_order() -> String {
 }
 
 fn by_cluster_controller() -> String {
-    let users: Vec<String> = CLUSTER_CONTROLLERS
-        .iter()
-        .map(|user| format!("'{user}'"))
-        .collect();
-    format!("request.userInfo.username in [{}]", users.join(", "))
+    format!(
+        "request.userInfo.username in {}",
+        list(CLUSTER_CONTROLLERS, "")
+    )
+}
+
+/// A list of texts, each on a line of its own, in a line that begins with `indent`.
+fn list<T: Display>(texts: impl IntoIterator<Item = T>, indent: &str) -> String {
+    let texts = texts.into_iter();
+    let lines: Vec<String> = texts.map(|text| format!("\n{indent}  '{text}'")).collect();
+    format!("[{}\n{indent}]", lines.join(","))
 }

@@ -35,6 +35,11 @@ fn a_malformed_rollout_is_refused_with_its_place_and_never_kept_from_being_mende
     let text = refused_by(scene.send(["create"], &number), MALFORMED);
     let place = "(spec.template.spec.containers[0].env[1].value)";
     assert!(text.contains(place), "{text}");
+    assert!(text.contains("\"rollouts.keyguard.dev\""), "{text}");
+    let init_containers = [container("init", vec![token_from("token", "key")])];
+    let pod = json!({"containers": "text", "initContainers": init_containers});
+    let text = workload("Rollout", "text", &pod);
+    refused_by(scene.send(["create"], &text), MALFORMED);
 
     let admin = scene.admin().stdin(number.to_string());
     admin.run(["create", "-f", "-"]).expect_ok();

@@ -65,6 +65,12 @@ fn while_it_is_down_what_it_guards_is_refused_and_nothing_else_is_touched() {
         &["create", "-f", "-"],
         runtime("new").to_string(),
     );
+    let pod = json!({"containers": [container("main", vec![token_from("token", "key")])]});
+    refuses(
+        "rollouts",
+        &["create", "-f", "-"],
+        workload("Rollout", "new", &pod).to_string(),
+    );
 
     let mut other = argocd_cm(&json!({"accounts.admin": "login"}));
     other["metadata"]["name"] = "argocd-rbac-cm".into();
