@@ -221,7 +221,7 @@ struct Server {
 }
 
 impl Server {
-    /// Serves `stream` until it ends. What goes wrong with it is its peer's affair, and logged at debug only.
+    /// Serves `stream` until it ends. Its errors are logged at debug only: most of them are the client's.
     async fn serve(self, stream: TcpStream, limits: ConnectionLimits, usage: Arc<Usage>) {
         // An answer is one small write: held back for a next one it would only come late.
         if let Err(error) = stream.set_nodelay(true) {

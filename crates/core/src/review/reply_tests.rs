@@ -3,10 +3,9 @@ use crate::policy::break_glass::BreakGlass;
 use crate::policy::rules::Modes;
 use crate::policy::subject::{Case, Operation, Subject};
 use crate::policy::verdict::{Passage, Severity};
-use crate::review::request::UsedCredential;
 use crate::review::request::Webhook;
 use crate::review::secret::SecretChange;
-use crate::review::tool::Tool;
+use crate::review::tool::{Tool, UsedCredential};
 use serde_json::{Value, json};
 
 fn request() -> Request {

@@ -13,7 +13,7 @@ use crate::argocd::accounts::CONFIG_MAP_NAME;
 use crate::argocd::settings::SECRET_NAME;
 use crate::policy::accounts_change::AccountsConfigMap;
 use crate::policy::subject::{Case, Operation, Subject};
-use crate::review::tool::Tool;
+use crate::review::tool::{Tool, UsedCredential};
 use crate::runtime::credential::{References, may_be_mentioned_in, references};
 use crate::runtime::json_object::Object;
 use crate::runtime::malformed::Malformed;
@@ -48,15 +48,6 @@ pub struct Request {
     pub case: Case,
     /// What a Secret holds, to be looked at and never kept; nothing for anything else.
     pub secret: SecretChange,
-}
-
-/// What the API server knows of the credential that was used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UsedCredential {
-    /// The id of the credential, such as `JTI=…`.
-    pub id: Option<String>,
-    /// The pod that a ServiceAccount token was made for.
-    pub pod: Option<String>,
 }
 
 /// The webhooks that keyguard registers.
@@ -164,8 +155,8 @@ impl Request {
                 (group, version, _) => format!("{group}/{version}"),
             },
             kind: kind.2.to_owned(),
-            credential: credential(user),
-            tool: tool(&request, object.or(old_object)),
+            credential: UsedCredential::of(user),
+            tool: Tool::of(&request, metadata(object.or(old_object))),
             secret: match webhook {
                 Webhook::Secrets | Webhook::ArgocdSecret => {
                     SecretChange::decode(body).map_err(|error| Undecodable::from(&error))?
@@ -173,39 +164,6 @@ impl Request {
                 _ => SecretChange::default(),
             },
         })
-    }
-}
-
-fn credential(user: Option<&wire::UserInfo<'_>>) -> UsedCredential {
-    let extra = user.and_then(|user| user.extra.as_ref());
-    let first = |values: &Option<Vec<wire::Text<'_>>>| {
-        let value = values.as_ref()?.first()?;
-        Some((**value).to_owned())
-    };
-    UsedCredential {
-        id: extra.and_then(|extra| first(&extra.0.credential_id)),
-        pod: extra.and_then(|extra| first(&extra.0.pod)),
-    }
-}
-
-fn tool(request: &wire::Request<'_>, object: Option<&wire::Guarded<'_>>) -> Tool {
-    fn owned(text: Option<&wire::Text<'_>>) -> Option<String> {
-        Some((**text?).to_owned()).filter(|text| !text.is_empty())
-    }
-    let metadata = metadata(object);
-    let labels = metadata.and_then(|metadata| Some(&metadata.labels.as_ref()?.0));
-    let annotations = metadata.and_then(|metadata| Some(&metadata.annotations.as_ref()?.0));
-    let options = request.options.as_ref();
-    Tool {
-        field_manager: owned(options.and_then(|options| options.0.field_manager.as_ref())),
-        // The application, before the group, kind and name of the object.
-        argocd_application: annotations
-            .and_then(|annotations| annotations.argocd_tracking_id.as_ref())
-            .and_then(|id| id.split_once(':'))
-            .map(|(application, _)| application.to_owned()),
-        helm_release: owned(annotations.and_then(|it| it.helm_release.as_ref())),
-        flux_kustomization: owned(labels.and_then(|it| it.flux_kustomization.as_ref())),
-        flux_helm_release: owned(labels.and_then(|it| it.flux_helm_release.as_ref())),
     }
 }
 

@@ -1,8 +1,9 @@
-//! By what a change came: the field manager, and what stands behind the object.
+//! By what and with which credential a change came: the field manager, and what stands behind the object.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::wire;
 use crate::policy::cut::cut;
 
 /// By what the change came, as far as the review tells
@@ -28,6 +29,27 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Reads it from the options of a request and from the object.
+    pub(super) fn of(request: &wire::Request<'_>, metadata: Option<&wire::Metadata<'_>>) -> Tool {
+        fn owned(text: Option<&wire::Text<'_>>) -> Option<String> {
+            Some((**text?).to_owned()).filter(|text| !text.is_empty())
+        }
+        let labels = metadata.and_then(|metadata| Some(&metadata.labels.as_ref()?.0));
+        let annotations = metadata.and_then(|metadata| Some(&metadata.annotations.as_ref()?.0));
+        let options = request.options.as_ref();
+        Tool {
+            field_manager: owned(options.and_then(|options| options.0.field_manager.as_ref())),
+            // The application, before the group, kind and name of the object.
+            argocd_application: annotations
+                .and_then(|annotations| annotations.argocd_tracking_id.as_ref())
+                .and_then(|id| id.split_once(':'))
+                .map(|(application, _)| application.to_owned()),
+            helm_release: owned(annotations.and_then(|it| it.helm_release.as_ref())),
+            flux_kustomization: owned(labels.and_then(|it| it.flux_kustomization.as_ref())),
+            flux_helm_release: owned(labels.and_then(|it| it.flux_helm_release.as_ref())),
+        }
+    }
+
     /// Whether the review tells nothing of it.
     pub(crate) fn is_unknown(&self) -> bool {
         *self == Tool::default()
@@ -42,6 +64,30 @@ impl Tool {
             helm_release: name(&self.helm_release),
             flux_kustomization: name(&self.flux_kustomization),
             flux_helm_release: name(&self.flux_helm_release),
+        }
+    }
+}
+
+/// What the API server knows of the credential that was used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsedCredential {
+    /// The id of the credential, such as `JTI=…`.
+    pub id: Option<String>,
+    /// The pod that a ServiceAccount token was made for.
+    pub pod: Option<String>,
+}
+
+impl UsedCredential {
+    /// Reads it from what the API server says of a user.
+    pub(super) fn of(user: Option<&wire::UserInfo<'_>>) -> UsedCredential {
+        let extra = user.and_then(|user| user.extra.as_ref());
+        let first = |values: &Option<Vec<wire::Text<'_>>>| {
+            let value = values.as_ref()?.first()?;
+            Some((**value).to_owned())
+        };
+        UsedCredential {
+            id: extra.and_then(|extra| first(&extra.0.credential_id)),
+            pod: extra.and_then(|extra| first(&extra.0.pod)),
         }
     }
 }
