@@ -15,6 +15,7 @@ pub mod commands;
 pub mod config;
 pub mod follow;
 pub mod http;
+pub mod report;
 pub mod sources;
 pub mod telemetry;
 pub mod tls;

@@ -10,3 +10,4 @@ pub mod manifests;
 pub mod object;
 pub mod source;
 mod workload_list;
+pub mod yaml;

@@ -1,0 +1,48 @@
+//! Documents over one another, as Helm lays values: mappings are merged, everything else is replaced, and `null` deletes.
+
+use super::{Content, Entry, Node};
+
+/// `over` laid over `base`. Each part keeps the place where it was written.
+pub fn merge(base: Node, over: Node) -> Node {
+    match (base.content, over.content) {
+        (Content::Map(base_entries), Content::Map(over_entries)) => Node {
+            at: over.at,
+            content: Content::Map(merge_entries(base_entries, over_entries)),
+        },
+        (_, content) => Node {
+            at: over.at,
+            content,
+        },
+    }
+}
+
+fn merge_entries(base: Vec<Entry>, over: Vec<Entry>) -> Vec<Entry> {
+    let mut merged = base;
+    for entry in over {
+        let known = merged.iter().position(|known| known.key == entry.key);
+        match known {
+            // A null stays, so that what it deletes stays deleted in the chart's own values as well.
+            None => merged.push(entry),
+            Some(place) => {
+                let before = merged.remove(place);
+                let value = merge(before.value, entry.value);
+                merged.insert(place, Entry { value, ..entry });
+            }
+        }
+    }
+    merged
+}
+
+/// `value` at the end of `keys`, over whatever stands there; mappings on the way are made, at its place.
+pub fn set(base: Node, keys: &[&str], value: Node) -> Node {
+    let at = value.at.clone();
+    let nested = keys.iter().rev().fold(value, |value, key| Node {
+        at: at.clone(),
+        content: Content::Map(vec![Entry {
+            key: (*key).to_owned(),
+            at: at.clone(),
+            value,
+        }]),
+    });
+    merge(base, nested)
+}
