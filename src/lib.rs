@@ -9,6 +9,7 @@
 
 pub mod admission;
 pub mod certificates;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -14,7 +14,7 @@ use crate::follow::watched_files::WatchedFiles;
 use crate::http::limits::{ConnectionLimits, RequestLimits};
 use crate::http::reviews::Serving;
 use crate::sources::any_source::AnySource;
-use crate::sources::source::Bound;
+use crate::sources::source::{Bound, Source};
 use crate::telemetry::labels::ConfigOutcome;
 use crate::telemetry::labels::Follower;
 use crate::telemetry::log::LogWriter;
@@ -131,11 +131,32 @@ fn serving(
         limits, timeouts, ..
     } = config;
     let source = Arc::new(source.reading_up_to(*limits.max_secret_bytes));
+    let admission = admission(config, source, metrics, log, passwords);
+    let limits = RequestLimits {
+        max_body_bytes: *limits.max_body_bytes,
+        max_body_bytes_in_flight: *limits.max_body_bytes_in_flight,
+        body_timeout: *timeouts.body,
+        max_requests: *limits.max_concurrent_requests,
+    };
+    Serving::new(admission, limits)
+}
+
+/// What judges by `config` with facts from `source`.
+pub fn admission<S: Source>(
+    config: &Config,
+    source: Arc<S>,
+    metrics: &Arc<Metrics>,
+    log: &LogWriter,
+    passwords: &Arc<PasswordChecks>,
+) -> Admission<S> {
+    let Config {
+        limits, timeouts, ..
+    } = config;
     let bound = Bound {
         workloads: *limits.max_workloads,
         bytes: *limits.max_workload_bytes,
     };
-    let admission = Admission {
+    Admission {
         policy: config.policy(),
         searches: Searches::new(Arc::clone(&source), bound, Arc::clone(metrics)),
         source,
@@ -145,14 +166,7 @@ fn serving(
         passwords: Arc::clone(passwords),
         metrics: Arc::clone(metrics),
         log: log.clone(),
-    };
-    let limits = RequestLimits {
-        max_body_bytes: *limits.max_body_bytes,
-        max_body_bytes_in_flight: *limits.max_body_bytes_in_flight,
-        body_timeout: *timeouts.body,
-        max_requests: *limits.max_concurrent_requests,
-    };
-    Serving::new(admission, limits)
+    }
 }
 
 fn connections(config: &Config) -> ConnectionLimits {

@@ -112,3 +112,18 @@ pub struct RuleDescription {
     /// Why it matters, a clause without a full stop.
     pub why: &'static str,
 }
+
+/// From which severity on findings fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FailOn {
+    /// Errors
+    #[default]
+    Error,
+    /// Warnings too
+    Warning,
+    /// Notes too
+    Note,
+    /// Nothing
+    Never,
+}

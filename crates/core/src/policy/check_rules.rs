@@ -43,6 +43,10 @@ check_rules! {
         "the chart writes it without quotes, so that it becomes something else, or the Secret is refused"
     MadeTooLate "secrets/made-too-late"
         "Helm and Argo CD apply kinds that they do not know last, and the workload is refused before the Secret is there"
+    ObjectMalformed "objects/malformed"
+        "the API server refuses it"
+    IgnoreIncomplete "check/ignore-incomplete"
+        "a finding is ignored only for a rule that exists and a reason that others can read"
     KeysUnknown "secrets/keys-unknown"
         "it cannot be told from here whether the Secret will have the key"
 }

@@ -10,6 +10,7 @@ pub mod malformed;
 pub mod mode;
 pub mod name;
 pub mod secret_bytes;
+pub mod secret_maker;
 pub mod user;
 pub mod user_name;
 pub mod value;

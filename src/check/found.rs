@@ -1,0 +1,66 @@
+//! A finding before it is known whether it is to be told.
+
+use keyguard_core::document::Position;
+use keyguard_core::policy::rules::Rule;
+use keyguard_core::policy::verdict::{Effect, Judged};
+
+use crate::report::{Finding, ObjectReference, Severity};
+
+/// A finding with its place.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The id of its rule.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where a person mends it.
+    pub at: Position,
+    /// The object in which it is.
+    pub object: Option<ObjectReference>,
+    /// Where in the object or file.
+    pub field: String,
+    /// What is wrong, why it matters and how to mend it.
+    pub message: String,
+}
+
+impl Found {
+    /// What admission found, at no place yet.
+    pub fn of(object: Option<ObjectReference>, judged: &Judged, at: Position) -> Found {
+        let finding = &judged.finding;
+        Found {
+            rule: finding.rule.id(),
+            severity: severity(judged.effect, finding.rule),
+            at,
+            object,
+            field: finding.fields.first().cloned().unwrap_or_default(),
+            message: finding.message(),
+        }
+    }
+
+    /// As a report has it.
+    pub fn finding(self) -> Finding {
+        Finding {
+            file: self.at.file.to_string(),
+            line: self.at.line,
+            column: self.at.column,
+            end_line: self.at.end_line,
+            end_column: self.at.end_column,
+            rule: self.rule,
+            severity: self.severity,
+            object: self.object,
+            field: self.field,
+            message: self.message,
+            fingerprint: String::new(),
+        }
+    }
+}
+
+/// How bad it is what admission would do.
+fn severity(effect: Effect, rule: Rule) -> Severity {
+    match (effect, rule) {
+        (Effect::Deny, _) => Severity::Error,
+        // A fresh install has it, and nobody can change that.
+        (_, Rule::SecretNotYetMade) | (Effect::Record | Effect::Lifted, _) => Severity::Note,
+        (Effect::Warn, _) => Severity::Warning,
+    }
+}

@@ -1,0 +1,96 @@
+//! Kubernetes objects in files.
+
+use std::sync::Arc;
+
+use crate::report::ObjectReference;
+use keyguard_core::document::Node;
+use keyguard_core::document::Position;
+
+/// An object in a file.
+#[derive(Debug)]
+pub struct Object {
+    /// Its group and version.
+    pub api_version: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; `None` when whoever applies it decides.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What is written.
+    pub node: Node,
+    /// Whether findings in its file are to be told.
+    pub selected: bool,
+}
+
+impl Object {
+    /// The objects in `document`: itself, or the items of a list. `namespace` is theirs when they name none.
+    pub fn all(document: Node, selected: bool, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        let text = |keys: &[&str]| document.text_at(keys).unwrap_or_default().to_owned();
+        let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
+        if kind.is_empty() {
+            return Vec::new();
+        }
+        if kind.ends_with("List") && document.get("items").is_some() {
+            let items = document.get("items").map_or(&[][..], Node::items);
+            let items = items.iter().cloned();
+            return items
+                .flat_map(|item| Object::all(item, selected, namespace))
+                .collect();
+        }
+        let own = document.text_at(&["metadata", "namespace"]);
+        let own = own.filter(|own| !own.is_empty() && !own.contains("{{"));
+        let object = Object {
+            api_version,
+            kind,
+            namespace: own.or(namespace).map(str::to_owned),
+            name: text(&["metadata", "name"]),
+            selected,
+            node: document,
+        };
+        vec![Arc::new(object)]
+    }
+
+    /// Its file.
+    pub fn file(&self) -> &Arc<str> {
+        let Position { file, .. } = &self.node.at;
+        file
+    }
+
+    /// The folder of its file, without a `/` at the end.
+    pub fn folder(&self) -> &str {
+        self.file()
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder)
+    }
+
+    /// What a report calls it.
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone().unwrap_or_default(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// An annotation.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.node.text_at(&["metadata", "annotations", name])
+    }
+
+    /// The wave of Argo CD in which it is applied.
+    pub fn wave(&self) -> i64 {
+        let wave = self.annotation("argocd.argoproj.io/sync-wave");
+        wave.and_then(|wave| wave.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether it is applied before all that is no hook.
+    pub fn is_hook_before(&self) -> bool {
+        let before = |annotation, phase| {
+            self.annotation(annotation)
+                .is_some_and(|phases| phases.split(',').any(|it| it.trim() == phase))
+        };
+        before("argocd.argoproj.io/hook", "PreSync") || before("helm.sh/hook", "pre-install")
+    }
+}
