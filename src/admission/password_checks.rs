@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use keyguard_core::argocd::password::PasswordHash;
@@ -110,16 +109,27 @@ impl PasswordChecks {
         name: Option<[u8; 32]>,
         turns: [OwnedSemaphorePermit; 2],
     ) -> Result<bool, NotCompared> {
+        let (send, verdict) = oneshot::channel();
+        // A thread for each: its priority cannot be raised again.
+        let thread = std::thread::Builder::new().name("keyguard-compare".to_owned());
+        let started = thread.spawn(move || {
+            lower_priority();
+            let _ = send.send(hash.matches(&password));
+        });
+        started.map_err(|_| NotCompared::Broken)?;
         let verdicts = Arc::clone(&self.verdicts);
-        let compared = spawn_blocking(move || {
-            let matches = hash.matches(&password);
-            if let Some(name) = name {
-                lock(&verdicts).remember(name, matches);
+        let compared = tokio::spawn(async move {
+            let matches = verdict.await;
+            if let (Some(name), Ok(matches)) = (name, &matches) {
+                lock(&verdicts).remember(name, *matches);
             }
             drop(turns);
             matches
         });
-        compared.await.map_err(|_| NotCompared::Broken)
+        match compared.await {
+            Ok(Ok(matches)) => Ok(matches),
+            _ => Err(NotCompared::Broken),
+        }
     }
 
     fn known(&self, name: Option<&[u8; 32]>) -> Option<bool> {
@@ -181,6 +191,17 @@ impl Verdicts {
         self.0.push_back((name, matches));
     }
 }
+
+/// Lets the threads that answer reviews go first. What refuses it, such as a sandbox, costs them time and nothing else.
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    // On Linux without a process it is that of the calling thread.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
+/// Elsewhere it would be that of the whole process.
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
