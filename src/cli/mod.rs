@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use crate::telemetry::log::LogFormat;
+
 /// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.
 ///
 /// keyguard is a validating admission webhook. It makes the API server refuse changes of argocd-cm
@@ -39,8 +41,8 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Print the ValidatingWebhookConfiguration to apply
     ///
-    /// By it the API server calls keyguard: two narrow webhooks, for argocd-cm and for workloads that
-    /// mention a credential, and for nothing else.
+    /// By it the API server calls keyguard: for argocd-cm, for workloads that mention a credential, for
+    /// what guard names in the configuration, and for nothing else.
     WebhookConfig(WebhookConfig),
     /// About the configuration file
     Config(ConfigArguments),
@@ -170,15 +172,6 @@ pub struct Serve {
 const SERVE_EXAMPLE: &str = "Example, over a folder of manifests:
   keyguard serve --listen 127.0.0.1:8443 --health-listen 127.0.0.1:8080 \\
     --tls-cert certs/tls.crt --tls-key certs/tls.key --state manifests/";
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line
-    Json,
-    /// Text for people
-    Text,
-}
 
 /// Arguments of `keyguard webhook-config`.
 #[derive(Debug, Args)]

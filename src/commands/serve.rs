@@ -27,7 +27,7 @@ use crate::http::server::{BindError, Bound, Transport};
 use crate::sources::any_source::AnySource;
 use crate::sources::cluster::{Cluster, ClusterError};
 use crate::sources::manifests::{ManifestError, Manifests};
-use crate::telemetry::log::{Log, LogFormat};
+use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::clients::{Clients, ClientsError};
 use crate::tls::serving_certificate::ServingCertificate;
@@ -85,12 +85,8 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let tls = certificates.certificate.server_config(verifier);
     let tls = tls.map_err(CertificateError::Settings)?;
     let metrics = Arc::new(Metrics::new());
-    let format = match arguments.log_format {
-        cli::LogFormat::Json => LogFormat::Json,
-        cli::LogFormat::Text => LogFormat::Text,
-    };
     let log = Log::start(io::stdout(), Arc::clone(&metrics))?;
-    log.install(format);
+    log.install(arguments.log_format);
     reviews::install_panic_hook();
     // Two, so that one that is busy (a large review, a burst of handshakes) does not keep others waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread()
