@@ -1,4 +1,4 @@
-//! The API server: direct reads, bounded in size, and single writes. The only file that names the Kubernetes client.
+//! The API server: direct reads, bounded in size, and single writes.
 
 use std::path::Path;
 use std::sync::Arc;
