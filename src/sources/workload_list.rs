@@ -28,17 +28,16 @@ pub(crate) async fn read(
         users: Vec::new(),
         left: bound,
     };
+    let mut unread = None;
     for kind in KINDS {
-        if let Err(unread) = search.kind(cluster, namespace, kind).await {
-            return WorkloadsRead {
-                users: search.users,
-                unread: Some((kind, unread)),
-            };
+        if let Err(why) = search.kind(cluster, namespace, kind).await {
+            unread = Some((kind, why));
+            break;
         }
     }
     WorkloadsRead {
         users: search.users,
-        unread: None,
+        unread,
     }
 }
 
