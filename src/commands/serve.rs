@@ -26,7 +26,8 @@ use crate::http::reviews;
 use crate::http::server::{BindError, Bound, Transport};
 use crate::sources::any_source::AnySource;
 use crate::sources::cluster::{Cluster, ClusterError};
-use crate::sources::manifests::{ManifestError, Manifests};
+use crate::sources::manifest::ManifestError;
+use crate::sources::manifests::Manifests;
 use crate::telemetry::log::{Log, LogFormat};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::clients::{Clients, ClientsError};
@@ -54,7 +55,7 @@ pub enum ServeError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// No folder to read from.
-    #[error(transparent)]
+    #[error("--state")]
     Manifests(#[from] ManifestError),
     /// The system gives no thread, timer or signal handler.
     #[error("the system gives no thread, timer or signal handler")]

@@ -21,7 +21,8 @@ use crate::cli;
 use crate::commands::serve::{ServeError, Server, Stopping};
 use crate::config::Config;
 use crate::sources::any_source::AnySource;
-use crate::sources::manifests::{ManifestError, Manifests};
+use crate::sources::manifest::ManifestError;
+use crate::sources::manifests::Manifests;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files::{self, TlsError};
@@ -52,7 +53,7 @@ pub enum DemoError {
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// The examples cannot be read back.
-    #[error(transparent)]
+    #[error("--state")]
     Manifests(#[from] ManifestError),
     /// A review could not be sent or its answer not be read.
     #[error("{0}")]
