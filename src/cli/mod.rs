@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use strum::IntoStaticStr;
 
 /// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.
 ///
@@ -214,7 +215,7 @@ pub struct WebhookConfig {
 }
 
 /// What becomes of a guarded change when nobody answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, ValueEnum)]
 pub enum FailurePolicy {
     /// It is refused
     Fail,
