@@ -53,3 +53,10 @@ pub enum CommandError {
     #[error("{0}")]
     Said(String),
 }
+
+impl CommandError {
+    /// The system gives none of these.
+    fn no(what: &'static str) -> impl Fn(io::Error) -> CommandError + Copy {
+        move |error| CommandError::Failed(format!("the system gives no {what}"), error.into())
+    }
+}
