@@ -14,6 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::metrics::Metrics;
+use crate::cli::LogFormat;
 use keyguard_core::record::Record;
 
 /// The most bytes that wait to be written: some 6,000 decisions.
@@ -22,15 +23,6 @@ const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the program waits for the log to be written.
 const LAST_WRITE: Duration = Duration::from_secs(1);
-
-/// How diagnostics look; records are JSON always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Text for people.
-    Text,
-}
 
 /// The log of the program; what waits is written out when it is dropped.
 pub struct Log {
