@@ -15,7 +15,7 @@ use keyguard_core::argocd::claims::Capability;
 use keyguard_core::argocd::settings::SIGNING_KEY;
 use keyguard_core::argocd::shown::Shown;
 use keyguard_core::credential::{Credential, account_of_token, works};
-use keyguard_core::policy::accounts_in_use::{AccountsUse, argocd_namespace};
+use keyguard_core::policy::accounts_in_use::AccountsUse;
 use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Lost};
 use keyguard_core::policy::argocd_secret_change::{Change, lost, lost_login};
 use keyguard_core::policy::facts::{ModeFact, Unread, Unverified};
@@ -88,10 +88,7 @@ impl<S: Source> Admission<S> {
             async { Some(self.argocd(configured?, deadline).await) }
         );
         let now = unix_now();
-        let argocd = argocd.filter(|it| {
-            let theirs = argocd_namespace(namespace, &mode, Some(&it.namespace));
-            theirs == Some(it.namespace.as_str())
-        });
+        let argocd = argocd.filter(|it| it.is_of(namespace, &mode));
         let (old, new) = (change.old.unwrap_or_default(), change.new.as_ref());
         let states = argocd.as_ref().map(|argocd| {
             let state = || argocd.state().map_err(|why| unasked(argocd, why));

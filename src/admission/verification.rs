@@ -14,7 +14,6 @@ use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::is_settings_key;
 use keyguard_core::argocd::verification::State;
 use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
-use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, ModeFact, Unread};
 use keyguard_core::policy::facts::{Untold, Unverified, Verification, Verified, VerifiedKey};
 use keyguard_core::policy::plan::Lookups;
@@ -43,19 +42,14 @@ impl<S: Source> Admission<S> {
             let _turn = self.reads.acquire().await;
             self.source.argocd_secret(namespace, is_settings_key).await
         };
-        let (secret, config_map) = tokio::join!(
-            within(left, namespace, secret),
-            self.config_map(namespace, CONFIG_MAP_NAME, left)
-        );
-        self.count_secret(&secret);
-        let mut read = ArgocdRead {
-            namespace: namespace.to_owned(),
-            secret,
-            config_map,
+        let secret = async {
+            let read = within(left, namespace, secret).await;
+            self.count_secret(&read);
+            read
         };
-        read.override_certificate(self.server_tls(namespace, deadline))
-            .await;
-        read
+        let config_map = self.config_map(namespace, CONFIG_MAP_NAME, left);
+        let server_tls = self.server_tls(namespace, deadline);
+        ArgocdRead::read(namespace, secret, config_map, server_tls).await
     }
 
     /// Reads the Secret whose certificate argocd-server takes first.
@@ -116,14 +110,9 @@ impl<S: Source> Admission<S> {
         reads: &Reads<'_>,
         deadline: Instant,
     ) -> Verification {
-        let Some(argocd) = argocd else {
+        let Some(argocd) = argocd.filter(|it| it.is_of(reads.namespace, reads.mode)) else {
             return Verification::NotAsked;
         };
-        // A Runtime with an Argo CD of its own has it in its own namespace, and no other knows its credentials.
-        let theirs = argocd_namespace(reads.namespace, reads.mode, Some(&argocd.namespace));
-        if theirs != Some(argocd.namespace.as_str()) {
-            return Verification::NotAsked;
-        }
         let state = match argocd.state() {
             Ok(state) => state,
             Err((_, None)) => return Verification::NotFound(argocd.namespace.clone()),

@@ -123,8 +123,10 @@ pub(crate) async fn source(
 
 /// Both addresses bound and the certificate proved; nobody is served yet.
 pub struct Server {
-    reviews: Bound,
-    health: Bound,
+    /// Where reviews are answered.
+    pub reviews: Bound,
+    /// Where health and metrics are.
+    pub health: Bound,
     tls: Arc<ServerConfig>,
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
@@ -149,16 +151,6 @@ impl Server {
             certificate,
             trust,
         })
-    }
-
-    /// Where reviews are answered.
-    pub fn address(&self) -> SocketAddr {
-        self.reviews.address()
-    }
-
-    /// Where health and metrics are.
-    pub fn health_address(&self) -> SocketAddr {
-        self.health.address()
     }
 
     /// Serves until `stopping` is requested, then drains and returns.

@@ -106,7 +106,12 @@ async fn inspect(arguments: &Inspect) -> Result<Inspection, CommandError> {
         _ => whole("standard input", Ok(io::stdin().lock()))?,
     };
     let argocd = match (namespace, &source) {
-        (Some(namespace), Some(source)) => Some(argocd(source, namespace).await),
+        (Some(namespace), Some(source)) => {
+            let secret = source.argocd_secret(namespace, is_settings_key);
+            let config_map = source.config_map(namespace, CONFIG_MAP_NAME);
+            let server_tls = source.secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS);
+            Some(ArgocdRead::read(namespace, secret, config_map, server_tls).await)
+        }
         _ => None,
     };
     Ok(report(&value, argocd.as_ref(), unix_now()))
@@ -145,21 +150,6 @@ fn whole(what: &str, opened: io::Result<impl Read>) -> Result<SecretBytes, Comma
         return Err(CommandError::Said(what));
     }
     Ok(SecretBytes::new(bytes))
-}
-
-async fn argocd(source: &AnySource, namespace: &str) -> ArgocdRead {
-    let (secret, config_map) = tokio::join!(
-        source.argocd_secret(namespace, is_settings_key),
-        source.config_map(namespace, CONFIG_MAP_NAME),
-    );
-    let mut read = ArgocdRead {
-        namespace: namespace.to_owned(),
-        secret,
-        config_map,
-    };
-    read.override_certificate(source.secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS))
-        .await;
-    read
 }
 
 fn report(value: &SecretBytes, argocd: Option<&ArgocdRead>, now: f64) -> Inspection {

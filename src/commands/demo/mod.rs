@@ -49,7 +49,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), CommandError> {
     runtime.block_on(async {
         let server =
             Server::bind(loopback, loopback, tls, certificate, Arc::default()).await?;
-        let (address, health_address) = (server.address(), server.health_address());
+        let (address, health_address) = (server.reviews.address(), server.health.address());
         let metrics = Arc::new(Metrics::new());
         // The table shows what was decided.
         let log = Log::start(io::sink(), Arc::clone(&metrics)).map_err(system)?;
