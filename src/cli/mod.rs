@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use strum::IntoStaticStr;
 
 use crate::telemetry::log::LogFormat;
 
@@ -45,7 +46,8 @@ pub enum Command {
     /// what guard names in the configuration, and for nothing else.
     WebhookConfig(WebhookConfig),
     /// About the configuration file
-    Config(ConfigArguments),
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Prove through the API server that a bad change is refused and a good one is not
     ///
     /// Tries both as dry runs, under the account of the pod or the kubeconfig, which must have the right
@@ -53,7 +55,8 @@ pub enum Command {
     /// are answered as they should be or --timeout has passed; then ends with 1.
     SelfTest(SelfTest),
     /// Look at a token without risk
-    Token(token::Token),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Show, on a machine with no cluster, what is refused and what is not
     ///
     /// Makes a CA and a certificate under certs/, starts the real server on loopback over a folder of
@@ -148,6 +151,22 @@ pub struct Serve {
     /// The settings, YAML or JSON; without it, the defaults
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
+    /// What is read.
+    #[command(flatten)]
+    pub read: ReadFrom,
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "KEYGUARD_LOG_FORMAT",
+        default_value = "json"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// What is read as the cluster: the one that keyguard runs in, unless something else is named.
+#[derive(Debug, Args)]
+pub struct ReadFrom {
     /// The cluster to read, instead of the one keyguard runs in
     #[arg(
         long,
@@ -159,14 +178,6 @@ pub struct Serve {
     /// A folder of Kubernetes manifests, YAML or JSON, that is the cluster to read
     #[arg(long, value_name = "DIR", env = "KEYGUARD_STATE")]
     pub state: Option<PathBuf>,
-    /// How log lines look
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "KEYGUARD_LOG_FORMAT",
-        default_value = "json"
-    )]
-    pub log_format: LogFormat,
 }
 
 const SERVE_EXAMPLE: &str = "Example, over a folder of manifests:
@@ -207,7 +218,7 @@ pub struct WebhookConfig {
 }
 
 /// What becomes of a guarded change when nobody answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, ValueEnum)]
 pub enum FailurePolicy {
     /// It is refused
     Fail,
@@ -228,14 +239,6 @@ pub struct Target {
     /// A Service, with its port when that is not 443
     #[arg(long, value_name = "NAMESPACE/NAME[:PORT]", env = "KEYGUARD_SERVICE")]
     pub service: Option<String>,
-}
-
-/// Arguments of `keyguard config`.
-#[derive(Debug, Args)]
-pub struct ConfigArguments {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: ConfigCommand,
 }
 
 /// What `keyguard config` can do.
