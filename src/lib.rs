@@ -1,11 +1,7 @@
 //! keyguard keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.
 //!
-//! ```text
-//! bytes → review → plan → [gather] → decide → reply + record          [ ] = the only I/O
-//! commands → admission → http, tls, sources, telemetry → keyguard-core     imports point right, never back
-//! ```
-//!
-//! What is decided is in the crate `keyguard-core`; this one owns sockets, TLS, files and the cluster.
+//! The crate `keyguard-core` decides; this one owns sockets, TLS, files and the cluster. docs/architecture.md shows how they
+//! are put together.
 
 pub mod admission;
 pub mod certificates;

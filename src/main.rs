@@ -1,11 +1,14 @@
 //! Dispatch and exit codes.
 
+use std::error::Error;
+use std::io::Write;
+use std::iter::successors;
 use std::process::ExitCode;
 
 use clap::Parser;
 use keyguard::cli::token::{self, TokenCommand};
 use keyguard::cli::{Cli, Command, ConfigCommand};
-use keyguard::commands;
+use keyguard::commands::{self, CommandError};
 use keyguard::config::Config;
 
 /// glibc keeps what a burst freed for the next one; this gives it back within seconds (`.cargo/config.toml` says when).
@@ -31,22 +34,16 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let result = match cli.command {
-        Command::Token(token) => {
-            let TokenCommand::Inspect(arguments) = token.command;
-            return inspect(&arguments);
+        Command::Token(TokenCommand::Inspect(arguments)) => return inspect(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::WebhookConfig(arguments) => {
+            commands::webhook_config::render(&arguments).and_then(|yaml| print(&yaml))
         }
-        Command::Serve(arguments) => commands::serve::run(&arguments).map_err(anyhow::Error::from),
-        Command::WebhookConfig(arguments) => commands::webhook_config::render(&arguments)
-            .map_err(anyhow::Error::from)
-            .and_then(|yaml| Ok(print(&yaml)?)),
-        Command::Config(config) => {
-            let ConfigCommand::Schema = config.command;
-            print(&format!("{:#}\n", Config::schema())).map_err(anyhow::Error::from)
+        Command::Config(ConfigCommand::Schema) => print(&format!("{:#}\n", Config::schema())),
+        Command::SelfTest(arguments) => {
+            commands::self_test::run(&arguments).and_then(|report| print(&report))
         }
-        Command::SelfTest(arguments) => commands::self_test::run(&arguments)
-            .map_err(anyhow::Error::from)
-            .and_then(|report| Ok(print(&report)?)),
-        Command::Demo(arguments) => commands::demo::run(&arguments).map_err(anyhow::Error::from),
+        Command::Demo(arguments) => commands::demo::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,8 +61,7 @@ fn refuse(problem: &str) -> ExitCode {
 
 /// 0: good, 1: defective, 2: could not tell.
 fn inspect(arguments: &token::Inspect) -> ExitCode {
-    let inspected = commands::token_inspect::run(arguments).map_err(anyhow::Error::from);
-    let printed = inspected.and_then(|inspection| {
+    let printed = commands::token_inspect::run(arguments).and_then(|inspection| {
         print(&inspection.report)?;
         Ok(inspection.outcome)
     });
@@ -79,13 +75,14 @@ fn inspect(arguments: &token::Inspect) -> ExitCode {
 }
 
 /// Writes to standard output; a reader that went away is an error like any other, not a panic.
-fn print(text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    std::io::stdout().write_all(text.as_bytes())
+fn print(text: &str) -> Result<(), CommandError> {
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.map_err(CommandError::Output)
 }
 
-fn complain_of(error: &anyhow::Error) {
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+fn complain_of(error: &CommandError) {
+    let chain = successors(Some::<&dyn Error>(error), |&error| error.source());
+    let chain: Vec<String> = chain.map(ToString::to_string).collect();
     complain(&format!("keyguard: {}", chain.join(": ")));
 }
 

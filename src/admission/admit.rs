@@ -14,6 +14,7 @@ use crate::admission::verification::Reads;
 use crate::http::reviews::{Answer, ReviewMode, Reviewer};
 use crate::sources::source::{SecretRead, Source};
 use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
+use keyguard_core::policy::cut::cut;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
 use keyguard_core::policy::plan::Lookups;
 use keyguard_core::record::{Circumstances, Record};
@@ -22,6 +23,9 @@ use keyguard_core::review::request::Request;
 use keyguard_core::runtime::mode::{self, Maker};
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::value::{Role, examine};
+
+/// The most of a review's uid in diagnostics; the API server's have 36 bytes.
+const UID_BYTES: usize = 256;
 
 impl<S: Source> Admission<S> {
     /// Decides on a request; after `answer_by`, if it says so, the API server waits no more.
@@ -151,7 +155,7 @@ impl<S: Source> Admission<S> {
         }
     }
 
-    fn record(&self, outcome: &Outcome, id: Uuid, duration: Duration) {
+    fn record(&self, outcome: &Outcome, id: String, duration: Duration) {
         let Outcome {
             request,
             secrets,
@@ -169,7 +173,7 @@ impl<S: Source> Admission<S> {
                 .decided(webhook, operation, verdict.decision, Some(*rule));
         }
         let circumstances = Circumstances {
-            id: id.to_string(),
+            id,
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             duration_seconds: duration.as_secs_f64(),
         };
@@ -187,10 +191,11 @@ impl<S: Source> Reviewer for Admission<S> {
         };
         drop(body);
         request.case.for_the_record = mode == ReviewMode::Exempt;
-        let span = tracing::info_span!("review", uid = request.uid);
+        // A span is kept in memory for as long as its review takes.
+        let span = tracing::info_span!("review", uid = &*cut(&request.uid, UID_BYTES));
         let outcome = self.admit(request, answer_by).instrument(span).await;
-        let id = Uuid::now_v7();
-        let reply = reply::encode(&outcome.request, &outcome.verdict, &id.to_string());
+        let id = Uuid::now_v7().to_string();
+        let reply = reply::encode(&outcome.request, &outcome.verdict, &id);
         self.record(&outcome, id, started.elapsed());
         Answer::Review(reply.into())
     }

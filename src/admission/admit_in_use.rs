@@ -15,11 +15,10 @@ use keyguard_core::argocd::claims::Capability;
 use keyguard_core::argocd::settings::SIGNING_KEY;
 use keyguard_core::argocd::shown::Shown;
 use keyguard_core::credential::{Credential, account_of_token, works};
-use keyguard_core::policy::accounts_in_use::{AccountsUse, argocd_namespace};
+use keyguard_core::policy::accounts_in_use::AccountsUse;
 use keyguard_core::policy::argocd_secret::{ArgocdSecretUse, Lost};
 use keyguard_core::policy::argocd_secret_change::{Change, lost, lost_login};
-use keyguard_core::policy::facts::ModeFact;
-use keyguard_core::policy::facts::Unverified;
+use keyguard_core::policy::facts::{ModeFact, Unread, Unverified};
 use keyguard_core::policy::in_use::{InUse, Search};
 use keyguard_core::policy::plan::is_object_name;
 use keyguard_core::policy::secret_values::{Compared, compare, suspects};
@@ -89,26 +88,15 @@ impl<S: Source> Admission<S> {
             async { Some(self.argocd(configured?, deadline).await) }
         );
         let now = unix_now();
-        let argocd = argocd.filter(|it| {
-            let theirs = argocd_namespace(namespace, &mode, Some(&it.namespace));
-            theirs == Some(it.namespace.as_str())
+        let argocd = argocd.filter(|it| it.is_of(namespace, &mode));
+        let (old, new) = (change.old.unwrap_or_default(), change.new.as_ref());
+        let states = argocd.as_ref().map(|argocd| {
+            let state = || argocd.state().map_err(|why| unasked(argocd, why));
+            Ok([state()?, state()?.after_start(now)])
         });
-        let old = change.old.unwrap_or_default();
-        let new = change.new.as_ref();
-        let mut unverified = None;
-        let state = || argocd.as_ref().map(ArgocdRead::state);
-        let states = match state().zip(state()) {
-            None => None,
-            Some((Ok(as_is), Ok(later))) => Some([as_is, later.after_start(now)]),
-            Some((Err((object, cause)), _) | (_, Err((object, cause)))) => {
-                let namespace = argocd.as_ref().map(|argocd| argocd.namespace.clone());
-                let namespace = namespace.unwrap_or_default();
-                unverified = Some(match cause {
-                    None => Unasked::NotFound(namespace),
-                    Some(cause) => Unasked::Argocd(object, namespace, cause.clone()),
-                });
-                None
-            }
+        let (states, mut unverified) = match states.transpose() {
+            Ok(states) => (states, None),
+            Err(unasked) => (None, Some(unasked)),
         };
         let mut compared = Compared::new();
         if let Some([state, _]) = &states {
@@ -277,10 +265,10 @@ impl<S: Source> Admission<S> {
             unread: tokens.unread,
             ..ArgocdSecretUse::default()
         };
-        let config_map = match config_map {
-            ConfigMapRead::Found(found) => found.labelled.then_some(found.data),
-            ConfigMapRead::Missing => None,
-            ConfigMapRead::Unread(unread) => {
+        let config_map = match config_map.found() {
+            // Argo CD finds it by its label only.
+            Ok(found) => found.filter(|it| it.labelled).map(|it| it.data),
+            Err(unread) => {
                 known.config_map = Some(unread);
                 return known;
             }
@@ -349,6 +337,15 @@ impl<S: Source> Admission<S> {
             && timeout(limit, self.source.namespace_ends(namespace))
                 .await
                 .unwrap_or(false)
+    }
+}
+
+/// Why Argo CD's own state cannot be asked.
+fn unasked(argocd: &ArgocdRead, (object, cause): (&'static str, Option<&Unread>)) -> Unasked {
+    let namespace = argocd.namespace.clone();
+    match cause {
+        None => Unasked::NotFound(namespace),
+        Some(cause) => Unasked::Argocd(object, namespace, cause.clone()),
     }
 }
 

@@ -4,7 +4,8 @@ use crate::sources::source::{ConfigMapRead, SecretRead};
 use keyguard_core::argocd::certificate::{CERTIFICATE, PRIVATE_KEY};
 use keyguard_core::argocd::settings::has_readable_certificate;
 use keyguard_core::argocd::verification::State;
-use keyguard_core::policy::facts::Unread;
+use keyguard_core::policy::accounts_in_use::argocd_namespace;
+use keyguard_core::policy::facts::{ModeFact, Unread};
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 
 /// The Secret whose certificate argocd-server takes before that of `argocd-secret`.
@@ -23,6 +24,35 @@ pub(crate) struct ArgocdRead {
 }
 
 impl ArgocdRead {
+    /// Reads `argocd-secret` and `argocd-cm` at once, and `argocd-server-tls` when its certificate is the one that counts.
+    pub(crate) async fn read(
+        namespace: &str,
+        secret: impl Future<Output = SecretRead>,
+        config_map: impl Future<Output = ConfigMapRead>,
+        server_tls: impl Future<Output = SecretRead>,
+    ) -> ArgocdRead {
+        let (mut secret, config_map) = tokio::join!(secret, config_map);
+        if let SecretRead::Found(found) = &mut secret
+            && !has_readable_certificate(&found.iter().map(entry).collect())
+            && has_certificate(&server_tls.await)
+        {
+            // It is passed over.
+            found.remove(CERTIFICATE);
+            found.remove(PRIVATE_KEY);
+        }
+        ArgocdRead {
+            namespace: namespace.to_owned(),
+            secret,
+            config_map,
+        }
+    }
+
+    /// Whether it is the Argo CD of a Runtime in `namespace`. A Runtime with an Argo CD of its own has it in its own
+    /// namespace, and no other knows its credentials.
+    pub(crate) fn is_of(&self, namespace: &str, mode: &ModeFact) -> bool {
+        argocd_namespace(namespace, mode, Some(&self.namespace)) == Some(&self.namespace)
+    }
+
     /// The state, or what could not be read, and why; `None` for the why when there is no `argocd-secret`.
     pub(crate) fn state(&self) -> Result<State<'_>, (&'static str, Option<&Unread>)> {
         let secret = match &self.secret {
@@ -38,29 +68,8 @@ impl ArgocdRead {
             ConfigMapRead::Found(found) => found.labelled.then_some(&found.data),
             ConfigMapRead::Missing => None,
         };
-        Ok(State::read(
-            secret
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.expose())),
-            config_map.map(|data| {
-                data.iter()
-                    .map(|(key, value)| (key.as_str(), value.as_str()))
-            }),
-        ))
-    }
-
-    /// Leaves out a serving certificate that cannot be read, where `argocd-server-tls` has another.
-    pub(crate) async fn override_certificate(
-        &mut self,
-        server_tls: impl Future<Output = SecretRead>,
-    ) {
-        if let SecretRead::Found(found) = &mut self.secret
-            && !has_readable_certificate(&found.iter().map(entry).collect())
-            && has_certificate(&server_tls.await)
-        {
-            found.remove(CERTIFICATE);
-            found.remove(PRIVATE_KEY);
-        }
+        let data = config_map.map(|data| data.iter().map(|(key, value)| (&**key, &**value)));
+        Ok(State::read(secret.iter().map(entry), data))
     }
 }
 

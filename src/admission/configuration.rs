@@ -49,10 +49,9 @@ impl Configuration {
         log: LogWriter,
     ) -> Configuration {
         let passwords = Arc::default();
+        let serving = serving(&config, &source, &metrics, &log, &passwords);
         Configuration {
-            serving: Arc::new(ArcSwap::from_pointee(serving(
-                &config, &source, &metrics, &log, &passwords,
-            ))),
+            serving: Arc::new(ArcSwap::from_pointee(serving)),
             connections: Arc::new(ArcSwap::from_pointee(connections(&config))),
             config: Arc::new(ArcSwap::from_pointee(config)),
             source: Arc::new(source),
@@ -60,20 +59,6 @@ impl Configuration {
             log,
             passwords,
         }
-    }
-
-    /// Puts `config` in force for requests and connections from now on.
-    pub fn store(&self, config: Config) {
-        let serving = serving(
-            &config,
-            &self.source,
-            &self.metrics,
-            &self.log,
-            &self.passwords,
-        );
-        self.serving.store(Arc::new(serving));
-        self.connections.store(Arc::new(connections(&config)));
-        self.config.store(Arc::new(config));
     }
 
     /// Looks at `file` again and again, for ever, and puts another good configuration in force once it is there.
@@ -88,11 +73,14 @@ impl Configuration {
     }
 
     fn apply(&self, config: Config) {
-        let before = self.config.load_full();
-        self.store(config);
-        self.metrics.config_reloads.inc(ConfigOutcome::Applied);
+        let (metrics, log, passwords) = (&self.metrics, &self.log, &self.passwords);
+        let serving = serving(&config, &self.source, metrics, log, passwords);
+        self.serving.store(Arc::new(serving));
+        self.connections.store(Arc::new(connections(&config)));
+        let after = Arc::new(config);
+        let before = self.config.swap(Arc::clone(&after));
+        metrics.config_reloads.inc(ConfigOutcome::Applied);
         tracing::info!("another configuration is in force");
-        let after = self.config.load_full();
         if before.exempt_namespaces != after.exempt_namespaces
             || before.exempt_namespace_labels != after.exempt_namespace_labels
         {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::password_checks::PasswordChecks;
 use crate::admission::searches::Searches;
-use crate::sources::source::{ConfigMapRead, SecretRead, Source};
+use crate::sources::source::{ConfigMapRead, Read, SecretRead, Source};
 use crate::telemetry::labels::ReadOutcome;
 use crate::telemetry::log::LogWriter;
 use crate::telemetry::metrics::Metrics;
@@ -72,53 +72,35 @@ impl<S: Source> Admission<S> {
         keys: &[&str],
         limit: Duration,
     ) -> SecretRead {
-        let read = if is_object_name(namespace) {
-            let read = async {
-                let _turn = self.reads.acquire().await;
-                self.source.secret(namespace, name, keys).await
-            };
-            timeout(limit, read)
-                .await
-                .unwrap_or(SecretRead::Unread(Unread::Timeout))
-        } else {
-            SecretRead::Unread(Unread::Garbled)
+        let read = async {
+            let _turn = self.reads.acquire().await;
+            self.source.secret(namespace, name, keys).await
         };
+        let read = within(limit, namespace, read).await;
         self.count_secret(&read);
         read
     }
 
     pub(crate) fn count_secret(&self, read: &SecretRead) {
-        self.metrics.secret_reads.inc(match read {
-            SecretRead::Found(_) => ReadOutcome::Found,
-            SecretRead::Missing => ReadOutcome::Missing,
-            SecretRead::Unread(unread) => outcome(unread),
-        });
+        self.metrics.secret_reads.inc(outcome_of(read));
     }
 
     pub(crate) fn count_config_map(&self, read: &ConfigMapRead) {
-        self.metrics.config_map_reads.inc(match read {
-            ConfigMapRead::Found(_) => ReadOutcome::Found,
-            ConfigMapRead::Missing => ReadOutcome::Missing,
-            ConfigMapRead::Unread(unread) => outcome(unread),
-        });
+        self.metrics.config_map_reads.inc(outcome_of(read));
     }
 
     pub(crate) async fn mode(&self, namespace: &str, needed: bool, limit: Duration) -> ModeFact {
         if !needed || !is_object_name(namespace) {
             return ModeFact::NotNeeded;
         }
-        match self
-            .config_map(namespace, mode::CONFIG_MAP_NAME, limit)
-            .await
-        {
-            ConfigMapRead::Missing => ModeFact::Missing,
-            ConfigMapRead::Unread(unread) => ModeFact::Unread(unread),
-            ConfigMapRead::Found(found) => {
+        let read = self.config_map(namespace, mode::CONFIG_MAP_NAME, limit);
+        match read.await {
+            Read::Missing => ModeFact::Missing,
+            Read::Unread(unread) => ModeFact::Unread(unread),
+            Read::Found(found) => {
                 let text = |key| found.data.get(key).map(String::as_str);
-                ModeFact::Known(Mode::read(
-                    text(mode::IS_EXTERNAL_KEY),
-                    text(mode::USERNAME_KEY),
-                ))
+                let (external, user) = (text(mode::IS_EXTERNAL_KEY), text(mode::USERNAME_KEY));
+                ModeFact::Known(Mode::read(external, user))
             }
         }
     }
@@ -129,14 +111,30 @@ impl<S: Source> Admission<S> {
         name: &str,
         limit: Duration,
     ) -> ConfigMapRead {
-        let read = match is_object_name(namespace) {
-            true => timeout(limit, self.source.config_map(namespace, name))
-                .await
-                .unwrap_or(ConfigMapRead::Unread(Unread::Timeout)),
-            false => ConfigMapRead::Unread(Unread::Garbled),
-        };
+        let read = within(limit, namespace, self.source.config_map(namespace, name)).await;
         self.count_config_map(&read);
         read
+    }
+}
+
+/// A read in a namespace, which it is not begun in when no namespace can have such a name.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    namespace: &str,
+    read: impl Future<Output = Read<T>>,
+) -> Read<T> {
+    if !is_object_name(namespace) {
+        return Read::Unread(Unread::Garbled);
+    }
+    let read = timeout(limit, read).await;
+    read.unwrap_or(Read::Unread(Unread::Timeout))
+}
+
+fn outcome_of<T>(read: &Read<T>) -> ReadOutcome {
+    match read {
+        Read::Found(_) => ReadOutcome::Found,
+        Read::Missing => ReadOutcome::Missing,
+        Read::Unread(unread) => outcome(unread),
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use keyguard_core::argocd::password::PasswordHash;
+use keyguard_core::policy::facts::Unverified;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 
 /// Comparisons at once: the other thread of a small machine is for the reviews.
@@ -33,7 +33,7 @@ pub struct PasswordChecks {
     turns: Arc<Semaphore>,
     namespaces: Mutex<BTreeMap<String, Weak<Semaphore>>>,
     verdicts: Arc<Mutex<Verdicts>>,
-    key: [u64; 4],
+    key: [[u8; 8]; 4],
 }
 
 /// A password that is to be compared.
@@ -46,24 +46,13 @@ pub struct Candidate<'a> {
     pub password: &'a SecretBytes,
 }
 
-/// Why a password was not compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotCompared {
-    /// The hash has a cost that would take too long.
-    Cost(u32),
-    /// Too many wait for it.
-    Busy,
-    /// The comparison broke off.
-    Broken,
-}
-
 impl Default for PasswordChecks {
     fn default() -> PasswordChecks {
         PasswordChecks {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             namespaces: Mutex::default(),
             verdicts: Arc::default(),
-            key: [(); 4].map(|()| RandomState::new().hash_one(0)),
+            key: [(); 4].map(|()| RandomState::new().hash_one(0).to_be_bytes()),
         }
     }
 }
@@ -77,9 +66,9 @@ impl PasswordChecks {
         &self,
         hash: PasswordHash,
         candidate: &Candidate<'_>,
-    ) -> Result<bool, NotCompared> {
+    ) -> Result<bool, Unverified> {
         if hash.cost() > MOST_COST {
-            return Err(NotCompared::Cost(hash.cost()));
+            return Err(Unverified::Cost(hash.cost()));
         }
         let name = self.name(&hash, candidate);
         if let Some(matches) = self.known(name.as_ref()) {
@@ -88,14 +77,14 @@ impl PasswordChecks {
         // Who has many to compare waits for themselves first, and then for one of everybody else's.
         let in_namespace = self
             .namespace(candidate.namespace)
-            .ok_or(NotCompared::Busy)?;
+            .ok_or(Unverified::Busy)?;
         let in_namespace = in_namespace.acquire_owned().await;
-        let in_namespace = in_namespace.map_err(|_| NotCompared::Broken)?;
+        let in_namespace = in_namespace.map_err(|_| Unverified::Time)?;
         if let Some(matches) = self.known(name.as_ref()) {
             return Ok(matches);
         }
         let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turns = [turn.map_err(|_| NotCompared::Broken)?, in_namespace];
+        let turns = [turn.map_err(|_| Unverified::Time)?, in_namespace];
         let password = candidate.password.expose();
         let counts = password.get(..MOST_PASSWORD).unwrap_or(password);
         let password = Zeroizing::new(counts.to_vec());
@@ -109,17 +98,28 @@ impl PasswordChecks {
         password: Zeroizing<Vec<u8>>,
         name: Option<[u8; 32]>,
         turns: [OwnedSemaphorePermit; 2],
-    ) -> Result<bool, NotCompared> {
+    ) -> Result<bool, Unverified> {
+        let (send, verdict) = oneshot::channel();
+        // A thread for each: its priority cannot be raised again.
+        let thread = std::thread::Builder::new().name("keyguard-compare".to_owned());
+        let started = thread.spawn(move || {
+            lower_priority();
+            let _ = send.send(hash.matches(&password));
+        });
+        started.map_err(|_| Unverified::Time)?;
         let verdicts = Arc::clone(&self.verdicts);
-        let compared = spawn_blocking(move || {
-            let matches = hash.matches(&password);
-            if let Some(name) = name {
-                lock(&verdicts).remember(name, matches);
+        let compared = tokio::spawn(async move {
+            let matches = verdict.await;
+            if let (Some(name), Ok(matches)) = (name, &matches) {
+                lock(&verdicts).remember(name, *matches);
             }
             drop(turns);
             matches
         });
-        compared.await.map_err(|_| NotCompared::Broken)
+        match compared.await {
+            Ok(Ok(matches)) => Ok(matches),
+            _ => Err(Unverified::Time),
+        }
     }
 
     fn known(&self, name: Option<&[u8; 32]>) -> Option<bool> {
@@ -148,12 +148,8 @@ impl PasswordChecks {
     /// key of this process. Neither hash nor password can be told from it. `None` when the version is not known.
     fn name(&self, hash: &PasswordHash, candidate: &Candidate<'_>) -> Option<[u8; 32]> {
         let version = candidate.password.version()?;
-        let key: Vec<u8> = self
-            .key
-            .iter()
-            .flat_map(|part| part.to_be_bytes())
-            .collect();
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).ok()?;
+        let key = self.key.as_flattened();
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).ok()?;
         let hash: Zeroizing<Vec<u8>> = Zeroizing::new(hash.identity().collect());
         mac.update(&hash);
         for text in [&version.uid, &version.resource_version, candidate.key] {
@@ -181,6 +177,17 @@ impl Verdicts {
         self.0.push_back((name, matches));
     }
 }
+
+/// Lets the threads that answer reviews go first. What refuses it, such as a sandbox, costs them time and nothing else.
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    // On Linux without a process it is that of the calling thread.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
+/// Elsewhere it would be that of the whole process.
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -100,7 +100,7 @@ async fn the_same_wrong_password_at_once_is_compared_once() {
     let verdicts = futures_util::future::join_all(all).await;
     let turned_away = verdicts
         .iter()
-        .filter(|verdict| **verdict == Err(NotCompared::Busy));
+        .filter(|verdict| **verdict == Err(Unverified::Busy));
     let turned_away = turned_away.count();
     let compared = verdicts.iter().filter(|verdict| **verdict == Ok(false));
     assert_eq!(compared.count() + turned_away, 200);
@@ -198,6 +198,6 @@ async fn a_hash_that_costs_too_much_is_not_compared() {
     let good = password("correct horse", Some("1"));
     assert_eq!(
         checks.matches(dear, &candidate(&good, "a")).await,
-        Err(NotCompared::Cost(16))
+        Err(Unverified::Cost(16))
     );
 }

@@ -52,11 +52,7 @@ impl<S: Source> Searches<S> {
     }
 
     /// The workloads of one namespace, or of all, as they are after now.
-    pub(crate) async fn workloads(self: &Arc<Self>, namespace: Option<&str>) -> Arc<WorkloadsRead> {
-        self.next_round(namespace).await
-    }
-
-    fn next_round(self: &Arc<Self>, namespace: Option<&str>) -> Shared<Round> {
+    pub(crate) fn workloads(self: &Arc<Self>, namespace: Option<&str>) -> Shared<Round> {
         let mut places = self.places();
         places.retain(|_, place| place.next.is_some() || Arc::strong_count(&place.turn) > 1);
         let key = namespace.map(str::to_owned);

@@ -88,7 +88,7 @@ async fn a_round_that_has_begun_serves_nobody_who_comes_later() {
 #[tokio::test(start_paused = true)]
 async fn one_that_gives_up_ends_no_round_that_another_waits_for() {
     let (searches, source) = searches();
-    let [gives_up, waits] = [(); 2].map(|()| searches.next_round(Some("gitops")));
+    let [gives_up, waits] = [(); 2].map(|()| searches.workloads(Some("gitops")));
     let (gives_up, _) = tokio::join!(timeout(ROUND / 2, gives_up), waits);
     assert!(gives_up.is_err());
     assert_eq!(source.begun.load(Ordering::Relaxed), 1);

@@ -1,13 +1,14 @@
 //! The tokens that workloads use: found in the namespaces of the Runtimes, and read, within bounds.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::admission::lookups::{Admission, outcome};
-use crate::sources::source::{SecretRead, Source};
+use crate::sources::source::Source;
 use crate::telemetry::labels::ReadOutcome;
 use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::Unread;
@@ -17,7 +18,7 @@ use keyguard_core::runtime::credential::Reference;
 use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::User;
-use keyguard_core::runtime::user_name::UserName;
+use keyguard_core::runtime::user_name::{Holder, UserName};
 use keyguard_core::runtime::value::Role;
 
 /// The tokens that workloads use, as far as they could be found and read.
@@ -50,19 +51,22 @@ pub(crate) struct TokenInUse {
     pub(crate) users: Vec<(User, Reference)>,
 }
 
+/// The names of accounts that were read, by namespace, object and key.
+type Names<'a> =
+    BTreeMap<(&'a str, Holder, &'a str, &'a str), Result<Option<Zeroizing<String>>, Unread>>;
+
 impl<S: Source> Admission<S> {
     /// Looks for them in the namespaces of the Runtimes, or in every one when none is named.
     pub(crate) async fn tokens_in_use(&self, limit: Duration) -> TokensInUse {
         let deadline = Instant::now() + limit;
         let left = || deadline.saturating_duration_since(Instant::now());
-        let namespaces = &self.policy.guard.runtime_namespaces;
-        let mut tokens = TokensInUse::default();
-        let mut users = Vec::new();
-        let mut places: Vec<Option<&str>> =
-            namespaces.iter().map(|name| Some(name.as_str())).collect();
+        let namespaces = self.policy.guard.runtime_namespaces.iter();
+        let mut places: Vec<Option<&str>> = namespaces.map(|name| Some(name.as_str())).collect();
         if places.is_empty() {
             places.push(None);
         }
+        let mut tokens = TokensInUse::default();
+        let mut users = Vec::new();
         for namespace in places {
             let in_one = self.users(namespace, left()).await;
             users.extend(in_one.found);
@@ -81,21 +85,19 @@ impl<S: Source> Admission<S> {
         }));
         for (((_, secret), keys), read) in wanted.iter().zip(reads.await) {
             tokens.secrets.push((*secret).clone());
-            let mut values = match read {
-                SecretRead::Missing => continue,
-                SecretRead::Unread(unread) => {
+            let mut values = match read.found() {
+                Ok(values) => values.unwrap_or_default(),
+                Err(unread) => {
                     tokens.unread = tokens.unread.or(Some(unread));
                     continue;
                 }
-                SecretRead::Found(values) => values,
             };
             let found = keys.iter().filter_map(|(key, users)| {
                 let users = users.iter();
+                let owned = users.map(|(user, reference)| ((*user).clone(), (*reference).clone()));
                 Some(TokenInUse {
                     value: values.remove(key.as_str())?,
-                    users: users
-                        .map(|(user, reference)| ((*user).clone(), (*reference).clone()))
-                        .collect(),
+                    users: owned.collect(),
                 })
             });
             tokens.found.extend(found);
@@ -107,44 +109,54 @@ impl<S: Source> Admission<S> {
     /// The accounts that these workloads log in as with a password, as far as they can be told.
     pub(crate) async fn logins(&self, users: &[User], deadline: Instant) -> Logins {
         let mut logins = Logins::default();
-        let mut names: BTreeMap<_, Result<Option<Zeroizing<String>>, Unread>> = BTreeMap::new();
+        let mut names = Names::new();
         for user in users {
             let references = user.references.iter();
             // What is read as the token too is no password.
             for reference in references.filter(|it| !it.made_by_a_person) {
-                let account = match &reference.user_name {
-                    Some(UserName::Plain(name)) => Some(name.as_str().to_owned()),
-                    Some(UserName::From(holder, object, key))
-                        if is_object_name(object.as_str()) =>
-                    {
-                        let place = (user.namespace.as_str(), *holder, object, key);
-                        if !names.contains_key(&place) {
-                            if names.len() >= self.policy.max_secret_reads {
-                                logins.unread = Some(Unread::TooMany);
-                                continue;
-                            }
-                            let (object, key) = (object.as_str(), key.as_str());
-                            let read = self.user_name(&user.namespace, *holder, object, key);
-                            let read = timeout_at(deadline, read).await;
-                            names.insert(place, read.unwrap_or(Err(Unread::Timeout)));
-                        }
-                        match names.get(&place) {
-                            Some(Ok(name)) => name.as_ref().map(|name| name.to_string()),
-                            Some(Err(unread)) => {
-                                logins.unread = Some(unread.clone());
-                                None
-                            }
-                            None => None,
-                        }
-                    }
-                    _ => None,
+                let Some(user_name) = &reference.user_name else {
+                    continue;
                 };
-                let account = account.filter(|account| !account.is_empty());
-                let login = account.map(|account| (user.clone(), reference.clone(), account));
-                logins.found.extend(login);
+                let account = self.account(&user.namespace, user_name, &mut names, deadline);
+                match account.await {
+                    Ok(Some(account)) if !account.is_empty() => {
+                        let login = (user.clone(), reference.clone(), account.to_string());
+                        logins.found.push(login);
+                    }
+                    Ok(_) => {}
+                    Err(unread) => logins.unread = Some(unread),
+                }
             }
         }
         logins
+    }
+
+    /// The account of this name, read once for all that refer to it.
+    async fn account<'a>(
+        &self,
+        namespace: &'a str,
+        user_name: &'a UserName,
+        names: &mut Names<'a>,
+        deadline: Instant,
+    ) -> Result<Option<Zeroizing<String>>, Unread> {
+        let (holder, object, key) = match user_name {
+            UserName::Plain(name) => return Ok(Some(Zeroizing::new(name.as_str().to_owned()))),
+            UserName::From(holder, object, key) => (*holder, object.as_str(), key.as_str()),
+            UserName::Untold => return Ok(None),
+        };
+        if !is_object_name(object) {
+            return Ok(None);
+        }
+        let is_full = names.len() >= self.policy.max_secret_reads;
+        match names.entry((namespace, holder, object, key)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(_) if is_full => Err(Unread::TooMany),
+            Entry::Vacant(place) => {
+                let read = self.user_name(namespace, holder, object, key);
+                let read = timeout_at(deadline, read).await;
+                place.insert(read.unwrap_or(Err(Unread::Timeout))).clone()
+            }
+        }
     }
 
     /// Whether these workloads talk to the Argo CD in `namespace`, by the namespace of each; `None` where it cannot be told.
@@ -176,22 +188,21 @@ impl<S: Source> Admission<S> {
             namespace: namespace.map(str::to_owned),
             why,
         };
-        let users = if namespace.is_none_or(is_object_name) {
-            match timeout(limit, self.searches.workloads(namespace)).await {
-                Ok(read) => Users {
-                    found: read.users.clone(),
-                    unlisted: (read.unread.clone()).map(|(kind, why)| unlisted(Some(kind), why)),
-                },
-                Err(_) => Users {
-                    found: Vec::new(),
-                    unlisted: Some(unlisted(None, Unread::Timeout)),
-                },
-            }
-        } else {
-            Users {
+        let found = match namespace.is_none_or(is_object_name) {
+            true => timeout(limit, self.searches.workloads(namespace))
+                .await
+                .map_err(|_| Unread::Timeout),
+            false => Err(Unread::Garbled),
+        };
+        let users = match found {
+            Ok(read) => Users {
+                found: read.users.clone(),
+                unlisted: (read.unread.clone()).map(|(kind, why)| unlisted(Some(kind), why)),
+            },
+            Err(why) => Users {
                 found: Vec::new(),
-                unlisted: Some(unlisted(None, Unread::Garbled)),
-            }
+                unlisted: Some(unlisted(None, why)),
+            },
         };
         self.metrics.workload_searches.inc(match &users.unlisted {
             Some(Unlisted {

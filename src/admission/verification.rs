@@ -7,15 +7,13 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::admission::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
-use crate::admission::lookups::Admission;
-use crate::admission::password_checks::{Candidate, NotCompared};
-use crate::sources::source::{ConfigMapRead, SecretRead, Source};
+use crate::admission::lookups::{Admission, within};
+use crate::admission::password_checks::Candidate;
+use crate::sources::source::{SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
-use keyguard_core::argocd::password::PasswordHash;
 use keyguard_core::argocd::settings::is_settings_key;
 use keyguard_core::argocd::verification::State;
 use keyguard_core::credential::{Credential, is_to_be_asked_about, rejections, to_compare};
-use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, ModeFact, Unread};
 use keyguard_core::policy::facts::{Untold, Unverified, Verification, Verified, VerifiedKey};
 use keyguard_core::policy::plan::Lookups;
@@ -39,27 +37,19 @@ pub(crate) struct Reads<'a> {
 impl<S: Source> Admission<S> {
     /// Reads Argo CD's own state in this namespace.
     pub(crate) async fn argocd(&self, namespace: &str, deadline: Instant) -> ArgocdRead {
+        let left = deadline.saturating_duration_since(Instant::now());
         let secret = async {
             let _turn = self.reads.acquire().await;
             self.source.argocd_secret(namespace, is_settings_key).await
         };
-        let config_map = self.source.config_map(namespace, CONFIG_MAP_NAME);
-        let (secret, config_map) = tokio::join!(
-            timeout_at(deadline, secret),
-            timeout_at(deadline, config_map)
-        );
-        let secret = secret.unwrap_or(SecretRead::Unread(Unread::Timeout));
-        let config_map = config_map.unwrap_or(ConfigMapRead::Unread(Unread::Timeout));
-        self.count_secret(&secret);
-        self.count_config_map(&config_map);
-        let mut read = ArgocdRead {
-            namespace: namespace.to_owned(),
-            secret,
-            config_map,
+        let secret = async {
+            let read = within(left, namespace, secret).await;
+            self.count_secret(&read);
+            read
         };
-        read.override_certificate(self.server_tls(namespace, deadline))
-            .await;
-        read
+        let config_map = self.config_map(namespace, CONFIG_MAP_NAME, left);
+        let server_tls = self.server_tls(namespace, deadline);
+        ArgocdRead::read(namespace, secret, config_map, server_tls).await
     }
 
     /// Reads the Secret whose certificate argocd-server takes first.
@@ -96,26 +86,18 @@ impl<S: Source> Admission<S> {
             Holder::ConfigMap => {
                 let read = self.source.config_map(namespace, object).await;
                 self.count_config_map(&read);
-                match read {
-                    ConfigMapRead::Missing => Ok(None),
-                    ConfigMapRead::Unread(unread) => Err(unread),
-                    ConfigMapRead::Found(mut found) => {
-                        Ok(found.data.remove(key).map(Zeroizing::new))
-                    }
-                }
+                let found = read.found()?;
+                let name = found.and_then(|mut found| found.data.remove(key));
+                Ok(name.map(Zeroizing::new))
             }
             Holder::Secret => {
                 let _turn = self.reads.acquire().await;
                 let read = self.source.secret(namespace, object, &[key]).await;
                 self.count_secret(&read);
-                match read {
-                    SecretRead::Missing => Ok(None),
-                    SecretRead::Unread(unread) => Err(unread),
-                    SecretRead::Found(found) => Ok(found.get(key).and_then(|value| {
-                        let text = std::str::from_utf8(value.expose()).ok()?;
-                        Some(Zeroizing::new(text.to_owned()))
-                    })),
-                }
+                let found = read.found()?;
+                let value = found.as_ref().and_then(|found| found.get(key));
+                let text = value.and_then(|value| std::str::from_utf8(value.expose()).ok());
+                Ok(text.map(|text| Zeroizing::new(text.to_owned())))
             }
         }
     }
@@ -128,14 +110,9 @@ impl<S: Source> Admission<S> {
         reads: &Reads<'_>,
         deadline: Instant,
     ) -> Verification {
-        let Some(argocd) = argocd else {
+        let Some(argocd) = argocd.filter(|it| it.is_of(reads.namespace, reads.mode)) else {
             return Verification::NotAsked;
         };
-        // A Runtime with an Argo CD of its own has it in its own namespace, and no other knows its credentials.
-        let theirs = argocd_namespace(reads.namespace, reads.mode, Some(&argocd.namespace));
-        if theirs != Some(argocd.namespace.as_str()) {
-            return Verification::NotAsked;
-        }
         let state = match argocd.state() {
             Ok(state) => state,
             Err((_, None)) => return Verification::NotFound(argocd.namespace.clone()),
@@ -165,10 +142,8 @@ impl<S: Source> Admission<S> {
             return None;
         };
         let value = found.get(data_key.as_str())?;
-        let known = reads
-            .credentials
-            .get(&(name.clone(), data_key.clone(), *role));
-        let CredentialFact::Value(values) = known? else {
+        let named = (name.clone(), data_key.clone(), *role);
+        let CredentialFact::Value(values) = reads.credentials.get(&named)? else {
             return None;
         };
         if *role == Role::Token {
@@ -187,10 +162,9 @@ impl<S: Source> Admission<S> {
             key: data_key.as_str(),
             password: value,
         };
-        match self
-            .matches(user, values, state, &candidate, deadline)
-            .await
-        {
+        let matches = self.matches(user, values, state, &candidate, deadline);
+        match matches.await {
+            Err(unverified) => Some(Verified::Unread(unverified)),
             Ok(matches) => {
                 let password = Credential::Password {
                     user,
@@ -199,7 +173,6 @@ impl<S: Source> Admission<S> {
                 };
                 rejections(&password, values, state).map(Verified::Judged)
             }
-            Err(unverified) => Some(Verified::Unread(unverified)),
         }
     }
 
@@ -212,40 +185,25 @@ impl<S: Source> Admission<S> {
         candidate: &Candidate<'_>,
         deadline: Instant,
     ) -> Result<Option<bool>, Unverified> {
-        match to_compare(user, values, state) {
-            None => Ok(None),
-            Some(hash) => self.compared(hash, candidate, deadline).await.map(Some),
-        }
-    }
-
-    async fn compared(
-        &self,
-        hash: PasswordHash,
-        candidate: &Candidate<'_>,
-        deadline: Instant,
-    ) -> Result<bool, Unverified> {
-        match timeout_at(deadline, self.passwords.matches(hash, candidate)).await {
-            Ok(Ok(matches)) => Ok(matches),
-            Ok(Err(NotCompared::Cost(cost))) => Err(Unverified::Cost(cost)),
-            Ok(Err(NotCompared::Busy)) => Err(Unverified::Busy),
-            Ok(Err(NotCompared::Broken)) | Err(_) => Err(Unverified::Time),
-        }
+        let Some(hash) = to_compare(user, values, state) else {
+            return Ok(None);
+        };
+        let compared = timeout_at(deadline, self.passwords.matches(hash, candidate)).await;
+        compared.unwrap_or(Err(Unverified::Time)).map(Some)
     }
 }
 
 /// Whose password it is.
 fn user<'a>(user_name: Option<&'a UserName>, known: &'a UserNames) -> Result<&'a str, Verified> {
-    let missing = Verified::UserNameUntold(Untold::Missing);
-    match user_name {
-        None | Some(UserName::Untold) => Err(Verified::UserNameUntold(Untold::Template)),
-        Some(UserName::Plain(name)) => Ok(name.as_str()),
-        Some(UserName::From(holder, object, key)) => {
-            match known.get(&(*holder, object.clone(), key.clone())) {
-                Some(Ok(Some(name))) if !name.is_empty() => Ok(name.as_str()),
-                Some(Ok(_)) | None => Err(missing),
-                Some(Err(unread)) => Err(Verified::Unread(Unverified::UserName(unread.clone()))),
-            }
-        }
+    let (holder, object, key) = match user_name {
+        None | Some(UserName::Untold) => return Err(Verified::UserNameUntold(Untold::Template)),
+        Some(UserName::Plain(name)) => return Ok(name.as_str()),
+        Some(UserName::From(holder, object, key)) => (*holder, object.clone(), key.clone()),
+    };
+    match known.get(&(holder, object, key)) {
+        Some(Ok(Some(name))) if !name.is_empty() => Ok(name.as_str()),
+        Some(Err(unread)) => Err(Verified::Unread(Unverified::UserName(unread.clone()))),
+        Some(Ok(_)) | None => Err(Verified::UserNameUntold(Untold::Missing)),
     }
 }
 

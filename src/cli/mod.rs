@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use strum::IntoStaticStr;
+
+use crate::telemetry::log::LogFormat;
 
 /// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.
 ///
@@ -39,11 +42,12 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Print the ValidatingWebhookConfiguration to apply
     ///
-    /// By it the API server calls keyguard: two narrow webhooks, for argocd-cm and for workloads that
-    /// mention a credential, and for nothing else.
+    /// By it the API server calls keyguard: for argocd-cm, for workloads that mention a credential, for
+    /// what guard names in the configuration, and for nothing else.
     WebhookConfig(WebhookConfig),
     /// About the configuration file
-    Config(ConfigArguments),
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Prove through the API server that a bad change is refused and a good one is not
     ///
     /// Tries both as dry runs, under the account of the pod or the kubeconfig, which must have the right
@@ -51,7 +55,8 @@ pub enum Command {
     /// are answered as they should be or --timeout has passed; then ends with 1.
     SelfTest(SelfTest),
     /// Look at a token without risk
-    Token(token::Token),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Show, on a machine with no cluster, what is refused and what is not
     ///
     /// Makes a CA and a certificate under certs/, starts the real server on loopback over a folder of
@@ -146,6 +151,22 @@ pub struct Serve {
     /// The settings, YAML or JSON; without it, the defaults
     #[arg(long, value_name = "FILE", env = "KEYGUARD_CONFIG")]
     pub config: Option<PathBuf>,
+    /// What is read.
+    #[command(flatten)]
+    pub read: ReadFrom,
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "KEYGUARD_LOG_FORMAT",
+        default_value = "json"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// What is read as the cluster: the one that keyguard runs in, unless something else is named.
+#[derive(Debug, Args)]
+pub struct ReadFrom {
     /// The cluster to read, instead of the one keyguard runs in
     #[arg(
         long,
@@ -157,28 +178,11 @@ pub struct Serve {
     /// A folder of Kubernetes manifests, YAML or JSON, that is the cluster to read
     #[arg(long, value_name = "DIR", env = "KEYGUARD_STATE")]
     pub state: Option<PathBuf>,
-    /// How log lines look
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "KEYGUARD_LOG_FORMAT",
-        default_value = "json"
-    )]
-    pub log_format: LogFormat,
 }
 
 const SERVE_EXAMPLE: &str = "Example, over a folder of manifests:
   keyguard serve --listen 127.0.0.1:8443 --health-listen 127.0.0.1:8080 \\
     --tls-cert certs/tls.crt --tls-key certs/tls.key --state manifests/";
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line
-    Json,
-    /// Text for people
-    Text,
-}
 
 /// Arguments of `keyguard webhook-config`.
 #[derive(Debug, Args)]
@@ -214,7 +218,7 @@ pub struct WebhookConfig {
 }
 
 /// What becomes of a guarded change when nobody answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, ValueEnum)]
 pub enum FailurePolicy {
     /// It is refused
     Fail,
@@ -235,14 +239,6 @@ pub struct Target {
     /// A Service, with its port when that is not 443
     #[arg(long, value_name = "NAMESPACE/NAME[:PORT]", env = "KEYGUARD_SERVICE")]
     pub service: Option<String>,
-}
-
-/// Arguments of `keyguard config`.
-#[derive(Debug, Args)]
-pub struct ConfigArguments {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: ConfigCommand,
 }
 
 /// What `keyguard config` can do.

@@ -8,13 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{ArgGroup, Args, Subcommand};
 use zeroize::Zeroizing;
 
-/// Arguments of `keyguard token`.
-#[derive(Debug, Args)]
-pub struct Token {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: TokenCommand,
-}
+use crate::cli::ReadFrom;
 
 /// What keyguard can do with a token.
 #[derive(Debug, Subcommand)]
@@ -44,17 +38,9 @@ pub struct Inspect {
     /// The namespace of the Argo CD that the token is for, whose own state is to tell whether it is accepted
     #[arg(long, value_name = "NAMESPACE", env = "KEYGUARD_ARGOCD_NAMESPACE")]
     pub argocd_namespace: Option<String>,
-    /// The cluster to read, instead of the one keyguard runs in
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "KEYGUARD_KUBECONFIG",
-        conflicts_with = "state"
-    )]
-    pub kubeconfig: Option<PathBuf>,
-    /// A folder of Kubernetes manifests, YAML or JSON, that is the cluster to read
-    #[arg(long, value_name = "DIR", env = "KEYGUARD_STATE")]
-    pub state: Option<PathBuf>,
+    /// What is read.
+    #[command(flatten)]
+    pub read: ReadFrom,
 }
 
 const EXAMPLE: &str = "Example:
@@ -117,9 +103,7 @@ mod tests {
     fn inspect(line: &[&str]) -> Result<Inspect, clap::Error> {
         let line = ["keyguard", "token", "inspect"].iter().chain(line);
         match Cli::try_parse_from(line)?.command {
-            Command::Token(Token {
-                command: TokenCommand::Inspect(inspect),
-            }) => Ok(inspect),
+            Command::Token(TokenCommand::Inspect(inspect)) => Ok(inspect),
             other => panic!("{other:?}"),
         }
     }

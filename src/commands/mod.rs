@@ -1,7 +1,62 @@
 //! Each command, from what was typed to what it does.
 
+use std::error::Error;
+use std::io;
+
+use thiserror::Error;
+
+use crate::certificates::ca_bundle::CaBundleError;
+use crate::certificates::serving::CertificateError;
+use crate::config::ConfigError;
+use crate::http::server::BindError;
+use crate::sources::cluster::ClusterError;
+use crate::sources::manifest::ManifestError;
+use crate::tls::clients::ClientsError;
+
 pub mod demo;
 pub mod self_test;
 pub mod serve;
 pub mod token_inspect;
 pub mod webhook_config;
+
+/// Why a command ends early. `main` prints it with its sources, and nobody asks which it is.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// Bad settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate that cannot be served.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Clients that cannot be verified.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// No CA certificates.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleError),
+    /// An address that cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// No API server to read from.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// No folder to read from.
+    #[error("--state")]
+    Manifests(#[from] ManifestError),
+    /// Something that is needed failed: what, and why.
+    #[error("{0}")]
+    Failed(String, #[source] Box<dyn Error + Send + Sync>),
+    /// Nobody reads what is printed.
+    #[error(transparent)]
+    Output(io::Error),
+    /// Anything else, said in full.
+    #[error("{0}")]
+    Said(String),
+}
+
+impl CommandError {
+    /// The system gives none of these.
+    fn no(what: &'static str) -> impl Fn(io::Error) -> CommandError + Copy {
+        move |error| CommandError::Failed(format!("the system gives no {what}"), error.into())
+    }
+}

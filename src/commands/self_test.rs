@@ -1,16 +1,15 @@
 //! `keyguard self-test`: whether the API server refuses a bad change and not a good one.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cli;
-use crate::config::{Config, ConfigError};
-use crate::sources::cluster::{Cluster, ClusterError};
+use crate::commands::CommandError;
+use crate::config::Config;
+use crate::sources::cluster::Cluster;
 use crate::sources::dry_run::Answer;
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
@@ -26,59 +25,32 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// More than the API server waits for a webhook.
 const MOST_FOR_ONE: Duration = Duration::from_secs(15);
 
-/// Why the proof failed.
-#[derive(Debug, Error)]
-pub enum SelfTestError {
-    /// Bad settings.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// No API server.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The system gives no thread or timer.
-    #[error("the system gives no thread or timer")]
-    System(#[from] std::io::Error),
-    /// Nothing is refused there.
-    #[error(
-        "--namespace {0:?} cannot be a guarded namespace; name one that is there and not exempt"
-    )]
-    Namespace(String),
-    /// The API server answered otherwise.
-    #[error("{0}")]
-    Failed(String),
-}
-
 /// Tries both changes until they are answered as they should be; a line for each.
 ///
 /// # Errors
 /// When they are not before the time is over: the last reason.
-pub fn run(arguments: &cli::SelfTest) -> Result<String, SelfTestError> {
+pub fn run(arguments: &cli::SelfTest) -> Result<String, CommandError> {
     let config = Config::load(arguments.config.as_deref())?;
     let namespace = &arguments.namespace;
-    if !is_object_name(namespace)
-        || config
-            .exempt_namespaces
-            .iter()
-            .any(|exempt| **exempt == **namespace)
-    {
-        return Err(SelfTestError::Namespace(namespace.clone()));
+    let exempt = &config.exempt_namespaces;
+    if !is_object_name(namespace) || exempt.iter().any(|exempt| **exempt == **namespace) {
+        return Err(CommandError::Said(format!(
+            "--namespace {namespace:?} cannot be a guarded namespace; name one that is there and not exempt"
+        )));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()
+        .map_err(CommandError::no("thread or timer"))?;
     runtime.block_on(async {
         let most = *config.limits.max_secret_bytes;
-        let kubeconfig: Option<&Path> = arguments.kubeconfig.as_deref();
-        let cluster = match kubeconfig {
-            Some(path) => Cluster::from_kubeconfig(path, most, Arc::default()).await?,
-            None => Cluster::in_cluster(most, Arc::default())?,
-        };
+        let cluster = Cluster::open(arguments.kubeconfig.as_deref(), most, Arc::default()).await?;
         let deadline = Instant::now() + arguments.timeout;
         loop {
             match attempt(&cluster, namespace, &config).await {
                 Ok(report) => return Ok(report),
                 Err(reason) if Instant::now() >= deadline => {
-                    return Err(SelfTestError::Failed(reason));
+                    return Err(CommandError::Said(reason));
                 }
                 Err(_) => sleep(PAUSE).await,
             }

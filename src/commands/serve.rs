@@ -3,13 +3,11 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -18,48 +16,23 @@ use crate::admission::configuration::Configuration;
 use crate::certificates::serving::{CertificateError, Certificates};
 use crate::certificates::trust_report::TrustReport;
 use crate::cli;
-use crate::config::{Config, ConfigError};
+use crate::commands::CommandError;
+use crate::config::Config;
 use crate::follow::watched_files::WatchedFiles;
 use crate::http::health;
 use crate::http::limits::ConnectionLimits;
 use crate::http::reviews;
 use crate::http::server::{BindError, Bound, Transport};
 use crate::sources::any_source::AnySource;
-use crate::sources::cluster::{Cluster, ClusterError};
-use crate::sources::manifests::{ManifestError, Manifests};
-use crate::telemetry::log::{Log, LogFormat};
+use crate::sources::cluster::Cluster;
+use crate::sources::manifests::Manifests;
+use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
-use crate::tls::clients::{Clients, ClientsError};
+use crate::tls::clients::Clients;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// The most connections to the health address; probes and a scraper need a handful.
 const HEALTH_CONNECTIONS: usize = 64;
-
-/// Why nothing is served.
-#[derive(Debug, Error)]
-pub enum ServeError {
-    /// Bad settings.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A certificate that cannot be served.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// Clients that cannot be verified.
-    #[error(transparent)]
-    Clients(#[from] ClientsError),
-    /// An address that cannot be listened on.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// No API server to read from.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// No folder to read from.
-    #[error(transparent)]
-    Manifests(#[from] ManifestError),
-    /// The system gives no thread, timer or signal handler.
-    #[error("the system gives no thread, timer or signal handler")]
-    System(#[from] std::io::Error),
-}
 
 /// How long the end of the program waits for files that are being read.
 const LAST_LOOK: Duration = Duration::from_secs(1);
@@ -68,7 +41,8 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// At once, when anything that was typed or configured cannot be used.
-pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
+pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
+    let system = CommandError::no("thread, timer or signal handler");
     let (file, config) = match &arguments.config {
         Some(path) => {
             let file = [path.clone()];
@@ -85,18 +59,15 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
     let tls = certificates.certificate.server_config(verifier);
     let tls = tls.map_err(CertificateError::Settings)?;
     let metrics = Arc::new(Metrics::new());
-    let format = match arguments.log_format {
-        cli::LogFormat::Json => LogFormat::Json,
-        cli::LogFormat::Text => LogFormat::Text,
-    };
-    let log = Log::start(io::stdout(), Arc::clone(&metrics))?;
-    log.install(format);
+    let log = Log::start(io::stdout(), Arc::clone(&metrics)).map_err(system)?;
+    log.install(arguments.log_format);
     reviews::install_panic_hook();
     // Two, so that one that is busy (a large review, a burst of handshakes) does not keep others waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build()?;
+        .build()
+        .map_err(system)?;
     let ended = runtime.block_on(async {
         let server = Server::bind(
             arguments.listen,
@@ -106,12 +77,10 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             Arc::clone(&certificates.report),
         )
         .await?;
-        let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
-        let source = source(kubeconfig, state, *config.limits.max_secret_bytes, &metrics).await?;
-        let (terminate, interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let most = *config.limits.max_secret_bytes;
+        let source = source(&arguments.read, most, &metrics).await?;
+        let terminate = signal(SignalKind::terminate()).map_err(system)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(system)?;
         let stopping = Stopping::default();
         let mut kept = certificates.keep(source.cluster(), &metrics);
         if let Some(clients) = clients {
@@ -139,25 +108,25 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
 
 /// The cluster that was typed, or the one that keyguard runs in.
 pub(crate) async fn source(
-    kubeconfig: Option<&Path>,
-    state: Option<&Path>,
+    read: &cli::ReadFrom,
     max_object_bytes: usize,
     metrics: &Arc<Metrics>,
-) -> Result<AnySource, ServeError> {
-    let metrics = Arc::clone(metrics);
-    Ok(match (kubeconfig, state) {
-        (_, Some(folder)) => AnySource::Manifests(Manifests::open(folder)?),
-        (Some(path), None) => {
-            AnySource::Cluster(Cluster::from_kubeconfig(path, max_object_bytes, metrics).await?)
+) -> Result<AnySource, CommandError> {
+    Ok(match &read.state {
+        Some(folder) => AnySource::Manifests(Manifests::open(folder)?),
+        None => {
+            let (file, metrics) = (read.kubeconfig.as_deref(), Arc::clone(metrics));
+            AnySource::Cluster(Cluster::open(file, max_object_bytes, metrics).await?)
         }
-        (None, None) => AnySource::Cluster(Cluster::in_cluster(max_object_bytes, metrics)?),
     })
 }
 
 /// Both addresses bound and the certificate proved; nobody is served yet.
 pub struct Server {
-    reviews: Bound,
-    health: Bound,
+    /// Where reviews are answered.
+    pub reviews: Bound,
+    /// Where health and metrics are.
+    pub health: Bound,
     tls: Arc<ServerConfig>,
     certificate: Arc<ServingCertificate>,
     trust: Arc<TrustReport>,
@@ -182,16 +151,6 @@ impl Server {
             certificate,
             trust,
         })
-    }
-
-    /// Where reviews are answered.
-    pub fn address(&self) -> SocketAddr {
-        self.reviews.address()
-    }
-
-    /// Where health and metrics are.
-    pub fn health_address(&self) -> SocketAddr {
-        self.health.address()
     }
 
     /// Serves until `stopping` is requested, then drains and returns.

@@ -1,17 +1,20 @@
 //! `keyguard token inspect`: what a token says of itself, and everything that is wrong with it.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::admission::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
+use crate::admission::lookups::unix_now;
+use crate::cli::ReadFrom;
 use crate::cli::token::{Inspect, TYPED, holds_one};
-use crate::commands::serve::{ServeError, source};
+use crate::commands::CommandError;
+use crate::commands::serve::source;
 use crate::sources::any_source::AnySource;
 use crate::sources::source::{SecretRead, Source};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
@@ -51,61 +54,31 @@ pub enum Outcome {
     Untold = 2,
 }
 
-/// Why there is nothing to look at. Never says what may be the token.
-#[derive(Debug, Error)]
-pub enum InspectError {
-    /// A token was typed.
-    #[error("{TYPED}")]
-    Typed,
-    /// What was typed is no place.
-    #[error("--secret must be NAMESPACE/NAME/KEY")]
-    Place,
-    /// What was typed is no namespace.
-    #[error("--argocd-namespace cannot be a namespace")]
-    Namespace,
-    /// A file or standard input cannot be read.
-    #[error("{0} cannot be read")]
-    Unreadable(&'static str, #[source] io::Error),
-    /// There is more than a token has.
-    #[error("{0} has more than {MOST_BYTES} bytes, which no token has")]
-    TooLong(&'static str),
-    /// The Secret, or the key in it, is not there.
-    #[error("--secret: {0}")]
-    Missing(&'static str),
-    /// The Secret could not be read.
-    #[error("--secret: the Secret could not be read: {0}")]
-    Unread(String),
-    /// No cluster to read from.
-    #[error(transparent)]
-    Source(#[from] Box<ServeError>),
-    /// The system gives no timer or socket.
-    #[error("the system gives no timer or socket")]
-    System(#[source] io::Error),
-}
-
 /// Looks at the token that was named.
 ///
 /// # Errors
 /// When there is no token to look at.
-pub fn run(arguments: &Inspect) -> Result<Inspection, InspectError> {
+pub fn run(arguments: &Inspect) -> Result<Inspection, CommandError> {
     refuse_typed(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(InspectError::System)?;
+        .map_err(CommandError::no("timer or socket"))?;
     runtime.block_on(inspect(arguments))
 }
 
-fn refuse_typed(arguments: &Inspect) -> Result<(), InspectError> {
-    let paths = [&arguments.file, &arguments.kubeconfig, &arguments.state];
-    let paths = paths.map(|path| path.as_deref().map(Path::to_string_lossy));
-    let texts = [&arguments.secret, &arguments.argocd_namespace].map(|text| text.as_deref());
-    let typed = paths.iter().map(|path| path.as_deref()).chain(texts);
+fn refuse_typed(arguments: &Inspect) -> Result<(), CommandError> {
+    let ReadFrom { kubeconfig, state } = &arguments.read;
+    let paths = [&arguments.file, kubeconfig, state].into_iter().flatten();
+    let texts = [&arguments.secret, &arguments.argocd_namespace];
+    let texts = texts.into_iter().flatten().map(OsStr::new);
+    let mut named = texts.chain(paths.map(|path| path.as_os_str()));
+    let is_token = named.any(|named| is_typed_token(&named.to_string_lossy()));
     let other_than_standard_input = arguments.typed.iter().any(|typed| typed != "-");
-    if other_than_standard_input || typed.flatten().any(is_typed_token) {
-        return Err(InspectError::Typed);
+    match is_token || other_than_standard_input {
+        true => Err(said(TYPED)),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// A path may look like anything; what begins a segment as tokens do is none.
@@ -113,89 +86,78 @@ fn is_typed_token(text: &str) -> bool {
     holds_one(text) || (text.contains("eyJ") && looks_like_a_token(text))
 }
 
-async fn inspect(arguments: &Inspect) -> Result<Inspection, InspectError> {
+/// An error that says this and nothing of what was typed, which may be a token.
+fn said(what: &'static str) -> CommandError {
+    CommandError::Said(what.to_owned())
+}
+
+async fn inspect(arguments: &Inspect) -> Result<Inspection, CommandError> {
     let namespace = arguments.argocd_namespace.as_deref();
     if namespace.is_some_and(|namespace| !is_object_name(namespace)) {
-        return Err(InspectError::Namespace);
+        return Err(said("--argocd-namespace cannot be a namespace"));
     }
-    let source = if arguments.secret.is_some() || namespace.is_some() {
-        let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
-        let source = source(kubeconfig, state, MOST_OBJECT_BYTES, &Arc::default()).await;
-        Some(source.map_err(Box::new)?)
-    } else {
-        None
+    let source = match arguments.secret.is_some() || namespace.is_some() {
+        true => Some(source(&arguments.read, MOST_OBJECT_BYTES, &Arc::default()).await?),
+        false => None,
     };
     let value = match (&arguments.secret, &source, &arguments.file) {
         (Some(place), Some(source), _) => of_secret(source, place).await?,
-        (_, _, Some(path)) => of_file(path)?,
-        _ => whole("standard input", io::stdin().lock())?,
+        (_, _, Some(path)) => whole("--file", File::open(path))?,
+        _ => whole("standard input", Ok(io::stdin().lock()))?,
     };
     let argocd = match (namespace, &source) {
-        (Some(namespace), Some(source)) => Some(argocd(source, namespace).await),
+        (Some(namespace), Some(source)) => {
+            let secret = source.argocd_secret(namespace, is_settings_key);
+            let config_map = source.config_map(namespace, CONFIG_MAP_NAME);
+            let server_tls = source.secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS);
+            Some(ArgocdRead::read(namespace, secret, config_map, server_tls).await)
+        }
         _ => None,
     };
     Ok(report(&value, argocd.as_ref(), unix_now()))
 }
 
-async fn of_secret(source: &AnySource, place: &str) -> Result<SecretBytes, InspectError> {
+async fn of_secret(source: &AnySource, place: &str) -> Result<SecretBytes, CommandError> {
     let parts: Vec<&str> = place.split('/').collect();
-    let [namespace, name, key] = parts[..] else {
-        return Err(InspectError::Place);
+    let (namespace, name, key) = match parts[..] {
+        [namespace, name, key] if is_object_name(namespace) && is_object_name(name) => {
+            (namespace, name, key)
+        }
+        _ => return Err(said("--secret must be NAMESPACE/NAME/KEY")),
     };
-    if !is_object_name(namespace) || !is_object_name(name) {
-        return Err(InspectError::Place);
-    }
     match source.secret(namespace, name, &[key]).await {
-        SecretRead::Missing => Err(InspectError::Missing("the Secret does not exist")),
-        SecretRead::Unread(unread) => Err(InspectError::Unread(unread.what())),
+        SecretRead::Missing => Err(said("--secret: the Secret does not exist")),
+        SecretRead::Unread(unread) => {
+            let what = unread.what();
+            let what = format!("--secret: the Secret could not be read: {what}");
+            Err(CommandError::Said(what))
+        }
         SecretRead::Found(mut found) => found
             .remove(key)
-            .ok_or(InspectError::Missing("the Secret has no such key")),
+            .ok_or_else(|| said("--secret: the Secret has no such key")),
     }
 }
 
-fn of_file(path: &Path) -> Result<SecretBytes, InspectError> {
-    let file = std::fs::File::open(path);
-    whole(
-        "--file",
-        file.map_err(|error| InspectError::Unreadable("--file", error))?,
-    )
-}
-
-fn whole(what: &'static str, reader: impl Read) -> Result<SecretBytes, InspectError> {
+fn whole(what: &str, opened: io::Result<impl Read>) -> Result<SecretBytes, CommandError> {
     // Room for all of it: growing would leave copies behind that nothing zeroes.
     let room = usize::try_from(MOST_BYTES + 1).unwrap_or(usize::MAX);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    reader
-        .take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| InspectError::Unreadable(what, error))?;
+    opened
+        .and_then(|reader| reader.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| CommandError::Failed(format!("{what} cannot be read"), error.into()))?;
     if bytes.len() == room {
-        return Err(InspectError::TooLong(what));
+        let what = format!("{what} has more than {MOST_BYTES} bytes, which no token has");
+        return Err(CommandError::Said(what));
     }
     Ok(SecretBytes::new(bytes))
 }
 
-async fn argocd(source: &AnySource, namespace: &str) -> ArgocdRead {
-    let (secret, config_map) = tokio::join!(
-        source.argocd_secret(namespace, is_settings_key),
-        source.config_map(namespace, CONFIG_MAP_NAME),
-    );
-    let mut read = ArgocdRead {
-        namespace: namespace.to_owned(),
-        secret,
-        config_map,
-    };
-    read.override_certificate(source.secret(namespace, SERVER_TLS, &SERVER_TLS_KEYS))
-        .await;
-    read
-}
-
 fn report(value: &SecretBytes, argocd: Option<&ArgocdRead>, now: f64) -> Inspection {
     let mut report = String::new();
-    let text = std::str::from_utf8(value.expose()).unwrap_or_default();
-    describe(&mut report, text);
-    let mut defects = Vec::new();
+    describe(
+        &mut report,
+        std::str::from_utf8(value.expose()).unwrap_or_default(),
+    );
     let (state, untold) = match argocd.map(|argocd| (argocd, argocd.state())) {
         None => (None, None),
         Some((_, Ok(state))) => (Some(state), None),
@@ -208,92 +170,67 @@ fn report(value: &SecretBytes, argocd: Option<&ArgocdRead>, now: f64) -> Inspect
             (None, Some(why))
         }
     };
-    for defect in credential::defects(&Credential::Token(value), state.as_ref(), now) {
-        defects.push(match &defect {
-            Defect::Value(defect) => (
-                defect.to_string(),
-                defect.mend().to_owned(),
-                rule_of_value(defect),
-            ),
-            Defect::Rejected(rejection) => (
-                rejection.to_string(),
-                mend(Role::Token, rejection),
-                rule_of(rejection),
-            ),
-        });
+    let defects = credential::defects(&Credential::Token(value), state.as_ref(), now);
+    if defects.is_empty() {
+        line(&mut report, "defects", "none");
+    }
+    for defect in &defects {
+        let (what, mend, rule) = match defect {
+            Defect::Value(defect) => {
+                let mend = defect.mend().to_owned();
+                (defect.to_string(), mend, rule_of_value(defect))
+            }
+            Defect::Rejected(rejection) => {
+                let mend = mend(Role::Token, rejection);
+                (rejection.to_string(), mend, rule_of(rejection))
+            }
+        };
+        let told = format!("the token {what}. {mend} [{}]", rule.id());
+        line(&mut report, "defect", &told);
     }
     let outcome = match (defects.is_empty(), &untold) {
         (false, _) => Outcome::Defective,
         (true, None) => Outcome::Good,
         (true, Some(_)) => Outcome::Untold,
     };
-    if defects.is_empty() {
-        line(&mut report, "defects", "none");
-    }
-    for (what, mend, rule) in defects {
-        line(
-            &mut report,
-            "defect",
-            &format!("the token {what}. {mend} [{}]", rule.id()),
-        );
-    }
     if let Some(why) = untold {
-        line(
-            &mut report,
-            "untold",
-            &format!("whether Argo CD accepts it: {why}"),
-        );
+        let told = format!("whether Argo CD accepts it: {why}");
+        line(&mut report, "untold", &told);
     }
     Inspection { report, outcome }
 }
 
 /// What the token says of itself, as far as it can be read and shown.
 fn describe(report: &mut String, text: &str) {
+    const UNREADABLE: &str = "cannot be read";
     let token = Token::read(text).ok();
     let claims = token.as_ref().and_then(Token::claims);
-    let shown = |name: &str| {
-        let shown = Shown::of(name, &[text.as_bytes()]);
-        shown
-            .name()
-            .map_or_else(|| "cannot be shown".to_owned(), str::to_owned)
+    let shown = |name: &str| match Shown::of(name, &[text.as_bytes()]).name() {
+        _ if name.is_empty() => "none".to_owned(),
+        Some(name) => name.to_owned(),
+        None => "cannot be shown".to_owned(),
     };
     let (account, capability) = match claims.map(Claims::subject) {
-        None => ("cannot be read".to_owned(), "cannot be read"),
+        None => (UNREADABLE.to_owned(), UNREADABLE),
         Some(Subject::ProjectRole) => ("none: a project role".to_owned(), "none"),
-        Some(Subject::Account("", capability)) => ("none".to_owned(), capability.name()),
         Some(Subject::Account(name, capability)) => (shown(name), capability.name()),
     };
-    let id = claims.map_or_else(
-        || "cannot be read".to_owned(),
-        |claims| match claims.id() {
-            "" => "none".to_owned(),
-            id => shown(id),
-        },
-    );
-    let issued = claims
-        .and_then(Claims::issued_at)
-        .map(|time| time.unix_seconds() as f64);
-    let expires = match claims.map(Claims::expiry) {
-        None => "cannot be read".to_owned(),
-        Some(Date::None) => "never".to_owned(),
-        Some(Date::At(seconds)) => date(seconds),
-        Some(Date::Other) => "no date".to_owned(),
-    };
+    let id = claims.map(|claims| shown(claims.id()));
+    let issued = claims.and_then(Claims::issued_at);
+    let issued = issued.map(|time| date(time.unix_seconds() as f64));
+    let expires = claims.map(|claims| match claims.expiry() {
+        Date::None => "never".to_owned(),
+        Date::At(seconds) => date(seconds),
+        Date::Other => "no date".to_owned(),
+    });
     let algorithm = token.as_ref().and_then(Token::algorithm);
+    let algorithm = algorithm.map_or("none that Argo CD accepts", |it| it.name());
     line(report, "account", &account);
     line(report, "capability", capability);
-    line(report, "id", &id);
-    line(
-        report,
-        "issued",
-        &issued.map_or_else(|| "cannot be read".to_owned(), date),
-    );
-    line(report, "expires", &expires);
-    line(
-        report,
-        "algorithm",
-        algorithm.map_or("none that Argo CD accepts", |it| it.name()),
-    );
+    line(report, "id", id.as_deref().unwrap_or(UNREADABLE));
+    line(report, "issued", issued.as_deref().unwrap_or(UNREADABLE));
+    line(report, "expires", expires.as_deref().unwrap_or(UNREADABLE));
+    line(report, "algorithm", algorithm);
 }
 
 /// A date of the years that have four digits; the seconds of any other.
@@ -310,9 +247,4 @@ fn date(seconds: f64) -> String {
 fn line(report: &mut String, name: &str, value: &str) {
     // Writing to a String does not fail.
     let _ = writeln!(report, "{:<12}{value}", format!("{name}:"));
-}
-
-fn unix_now() -> f64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
 }

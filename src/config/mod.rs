@@ -141,11 +141,13 @@ fn faults(value: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
     use crate::certificates::plan::Terms;
     use keyguard_core::policy::credentials::OnError;
+    use keyguard_core::policy::decide::DryRun;
     use keyguard_core::policy::guard::Guard;
     use keyguard_core::policy::rules::{Mode, Rule};
 
@@ -156,11 +158,28 @@ mod tests {
         }
     }
 
+    /// Each setting with its value.
+    fn plain(config: &Config) -> BTreeSet<String> {
+        let config = serde_json::to_value(config).unwrap();
+        let mut settings = BTreeSet::new();
+        for (name, value) in config.as_object().unwrap() {
+            match value.as_object().filter(|_| name != "rules") {
+                Some(section) => {
+                    let inner = section.iter();
+                    settings.extend(inner.map(|(key, value)| format!("{name}.{key}={value}")));
+                }
+                None => drop(settings.insert(format!("{name}={value}"))),
+            }
+        }
+        settings
+    }
+
     #[test]
     fn every_setting_can_be_set_in_yaml_and_in_json() {
         let yaml = "
 protectedAccounts: [admin, bot]
 onError: allow
+dryRun: enforce
 rules: {credentials/secret-missing: warn, accounts/api-key-removed: audit}
 exemptUsers: [root]
 exemptGroups: [platform]
@@ -174,8 +193,12 @@ timeouts: {tlsHandshake: 1s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, 
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
         let config = Config::parse("test", yaml).unwrap();
+        let (set, default) = (plain(&config), plain(&Config::default()));
+        let untouched: Vec<_> = set.intersection(&default).collect();
+        assert!(untouched.is_empty(), "{untouched:?}");
         let policy = config.policy();
         assert_eq!(policy.protected_accounts, ["admin", "bot"]);
+        assert_eq!(policy.dry_run, DryRun::Enforce);
         assert_eq!(policy.on_error, OnError::Allow);
         assert_eq!(policy.modes.of(Rule::SecretMissing), Mode::Warn);
         assert_eq!(policy.modes.of(Rule::ApiKeyRemoved), Mode::Audit);

@@ -12,14 +12,7 @@ use super::rejection::Rejection;
 /// a socket with unread bytes resets it. Twice the default limit.
 const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// A whole body, and its part of the budget until it is dropped.
-#[derive(Debug)]
-pub(super) struct Whole<'a> {
-    pub(super) bytes: Bytes,
-    _held: SemaphorePermit<'a>,
-}
-
-/// Reads the whole of `body` within `limits`. `budget` has a permit for each byte that all bodies may take together;
+/// Reads the whole of `body` within `limits`, and holds its part of the budget. `budget` has a permit for each byte that all bodies may take together;
 /// bytes are taken as they arrive, so that what is announced and not sent keeps nobody out.
 ///
 /// # Errors
@@ -28,7 +21,7 @@ pub(super) async fn read<'a>(
     mut body: Body,
     limits: &RequestLimits,
     budget: &'a Semaphore,
-) -> Result<Whole<'a>, Rejection> {
+) -> Result<(Bytes, SemaphorePermit<'a>), Rejection> {
     let deadline = Instant::now() + limits.body_timeout;
     let limit = limits.max_body_bytes;
     if body.size_hint().lower() > limit as u64 {
@@ -57,10 +50,7 @@ pub(super) async fn read<'a>(
     });
     read.await
         .unwrap_or(Err(Rejection::BodyTimeout(limits.body_timeout)))?;
-    Ok(Whole {
-        bytes: parts.into_bytes(),
-        _held: held,
-    })
+    Ok((parts.into_bytes(), held))
 }
 
 /// Reads what is left of `body`, within bounds, and forgets it.
@@ -151,9 +141,7 @@ mod tests {
     }
 
     async fn bytes(body: Body, budget: &Semaphore) -> Result<Bytes, Rejection> {
-        read(body, &limits(8), budget)
-            .await
-            .map(|whole| whole.bytes)
+        read(body, &limits(8), budget).await.map(|(bytes, _)| bytes)
     }
 
     #[tokio::test]

@@ -153,16 +153,12 @@ impl<R: Reviewer> Serving<R> {
         mode: ReviewMode,
         answer_by: Option<Instant>,
     ) -> Result<Bytes, Rejection> {
-        let body = body::read(body, &self.limits, &self.body_bytes).await?;
+        let (body, _held) = body::read(body, &self.limits, &self.body_bytes).await?;
         // Only now: bodies that are slow to arrive must not keep others out.
         let Ok(_permit) = self.reviews.try_acquire() else {
             return Err(Rejection::Overload(self.limits.max_requests));
         };
-        match self
-            .reviewer
-            .review(body.bytes.clone(), mode, answer_by)
-            .await
-        {
+        match self.reviewer.review(body, mode, answer_by).await {
             Answer::Review(review) => Ok(review),
             Answer::Undecodable(line) => Err(Rejection::Undecodable(line)),
         }

@@ -1,4 +1,4 @@
-//! The API server: direct reads, bounded in size, and single writes. The only file that names the Kubernetes client.
+//! The API server: direct reads, bounded in size, and single writes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
@@ -44,14 +44,14 @@ pub enum ClusterError {
     #[error(
         "there is no in-cluster service account; run in a pod, or name --kubeconfig FILE or --state DIR"
     )]
-    InCluster(#[source] Box<dyn std::error::Error + Send + Sync>),
+    InCluster(#[source] InClusterError),
     /// The kubeconfig cannot be used.
     #[error("--kubeconfig {path} cannot be used")]
     Kubeconfig {
         /// The file.
         path: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: KubeconfigError,
     },
     /// The configuration makes no client.
     #[error("the connection to the API server cannot be set up")]
@@ -59,44 +59,25 @@ pub enum ClusterError {
 }
 
 impl Cluster {
-    /// A client with the account of the pod that keyguard runs in.
+    /// A client with the current context of a kubeconfig, or with the account of the pod that keyguard runs in.
     ///
     /// # Errors
-    /// When keyguard runs in no pod.
-    pub fn in_cluster(
+    /// When the file cannot be read or has no usable context, or keyguard runs in no pod.
+    pub async fn open(
+        kubeconfig: Option<&Path>,
         max_object_bytes: usize,
         metrics: Arc<Metrics>,
     ) -> Result<Cluster, ClusterError> {
-        let config =
-            Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?;
-        Cluster::new(config, max_object_bytes, metrics)
-    }
-
-    /// A client with the current context of a kubeconfig.
-    ///
-    /// # Errors
-    /// When the file cannot be read or has no usable context.
-    pub async fn from_kubeconfig(
-        path: &Path,
-        max_object_bytes: usize,
-        metrics: Arc<Metrics>,
-    ) -> Result<Cluster, ClusterError> {
-        let fail = |source| ClusterError::Kubeconfig {
-            path: path.display().to_string(),
-            source,
+        let mut config = match kubeconfig {
+            None => Config::incluster().map_err(ClusterError::InCluster)?,
+            Some(path) => {
+                let read = of_file(path).await;
+                read.map_err(|source| ClusterError::Kubeconfig {
+                    path: path.display().to_string(),
+                    source,
+                })?
+            }
         };
-        let kubeconfig = Kubeconfig::read_from(path).map_err(|error| fail(Box::new(error)))?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .map_err(|error| fail(Box::new(error)))?;
-        Cluster::new(config, max_object_bytes, metrics)
-    }
-
-    fn new(
-        mut config: Config,
-        max_object_bytes: usize,
-        metrics: Arc<Metrics>,
-    ) -> Result<Cluster, ClusterError> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         // The deadline of the review bounds every read, retries included.
         config.default_retry = false;
@@ -110,9 +91,8 @@ impl Cluster {
     /// The same API server, of which objects of up to this size are read.
     pub(crate) fn reading_up_to(&self, max_object_bytes: usize) -> Cluster {
         Cluster {
-            client: self.client.clone(),
-            clock_skew: self.clock_skew.clone(),
             max_object_bytes,
+            ..self.clone()
         }
     }
 
@@ -141,34 +121,34 @@ impl Cluster {
         media_type: &str,
         json: Zeroizing<Vec<u8>>,
     ) -> Result<bool, Unread> {
-        let response = self.send(request, media_type, json).await?;
+        let response = self.send_json(request, media_type, json).await?;
         let status = response.status();
         // Read to its end, so that the connection can be used again; what it says may hold a key.
         let _ = self.bounded(response.into_body()).await;
         match status {
             StatusCode::OK | StatusCode::CREATED => Ok(true),
             StatusCode::CONFLICT => Ok(false),
-            StatusCode::FORBIDDEN => Err(Unread::Forbidden),
-            status => Err(Unread::Status(status.as_u16())),
+            status => Err(refused(status)),
         }
     }
 
     /// Sends a body. The HTTP client's own copy of `json` is not zeroed.
-    pub(crate) async fn send(
+    pub(crate) async fn send_json(
         &self,
         request: Builder,
         media_type: &str,
         mut json: Zeroizing<Vec<u8>>,
     ) -> Result<Response<Body>, Unread> {
-        let request = request
-            .header("accept", "application/json")
-            .header("content-type", media_type)
-            .body(Body::from(std::mem::take(&mut *json)))
-            .map_err(|_| Unread::Garbled)?;
-        self.client
-            .send(request)
-            .await
-            .map_err(|_| Unread::Unreachable)
+        let request = request.header("content-type", media_type);
+        let body = Body::from(std::mem::take(&mut *json));
+        self.send(request, body).await
+    }
+
+    async fn send(&self, request: Builder, body: Body) -> Result<Response<Body>, Unread> {
+        let request = request.header("accept", "application/json").body(body);
+        let request = request.map_err(|_| Unread::Garbled)?;
+        let response = self.client.send(request).await;
+        response.map_err(|_| Unread::Unreachable)
     }
 
     /// One GET. A connection that broke before an answer came is tried once more: a kept-alive
@@ -181,23 +161,13 @@ impl Cluster {
     }
 
     async fn get_once(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
-        let request = Request::get(path)
-            .header("accept", "application/json")
-            .body(Body::empty())
-            .map_err(|_| Unread::Garbled)?;
-        let response = self
-            .client
-            .send(request)
-            .await
-            .map_err(|_| Unread::Unreachable)?;
+        let response = self.send(Request::get(path), Body::empty()).await?;
         self.clock_skew.note(response.headers(), SystemTime::now());
         match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::FORBIDDEN => return Err(Unread::Forbidden),
-            status => return Err(Unread::Status(status.as_u16())),
+            StatusCode::OK => self.bounded(response.into_body()).await.map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(refused(status)),
         }
-        self.bounded(response.into_body()).await.map(Some)
     }
 
     pub(crate) async fn bounded(&self, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Unread> {
@@ -213,6 +183,18 @@ impl Cluster {
         }
         Ok(bytes)
     }
+}
+
+fn refused(status: StatusCode) -> Unread {
+    match status {
+        StatusCode::FORBIDDEN => Unread::Forbidden,
+        status => Unread::Status(status.as_u16()),
+    }
+}
+
+async fn of_file(kubeconfig: &Path) -> Result<Config, KubeconfigError> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
 }
 
 /// As the Kubernetes client makes its own, on connections that send at once: after a TLS handshake a request is the

@@ -4,32 +4,25 @@ use keyguard_core::argocd::settings::SECRET_NAME;
 
 use crate::sources::cluster::Cluster;
 use crate::sources::object;
-use crate::sources::source::{Bound, ConfigMapRead, Readiness, SecretRead, Source, WorkloadsRead};
+use crate::sources::source::{
+    Bound, ConfigMapRead, Read, Readiness, SecretRead, Source, WorkloadsRead,
+};
 use crate::sources::workload_list;
 
 impl Source for Cluster {
     async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
-        match self.get(&path(namespace, "secrets", name)).await {
-            Ok(None) => SecretRead::Missing,
-            Ok(Some(json)) => object::secret(&json, keys),
-            Err(unread) => SecretRead::Unread(unread),
-        }
+        let json = self.get(&path(namespace, "secrets", name)).await;
+        Read::of(json, |json| object::secret(&json, keys))
     }
 
     async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
-        match self.get(&path(namespace, "secrets", SECRET_NAME)).await {
-            Ok(None) => SecretRead::Missing,
-            Ok(Some(json)) => object::argocd_secret(&json, wanted),
-            Err(unread) => SecretRead::Unread(unread),
-        }
+        let json = self.get(&path(namespace, "secrets", SECRET_NAME)).await;
+        Read::of(json, |json| object::argocd_secret(&json, wanted))
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
-        match self.get(&path(namespace, "configmaps", name)).await {
-            Ok(None) => ConfigMapRead::Missing,
-            Ok(Some(json)) => object::config_map(&json),
-            Err(unread) => ConfigMapRead::Unread(unread),
-        }
+        let json = self.get(&path(namespace, "configmaps", name)).await;
+        Read::of(json, |json| object::config_map(&json))
     }
 
     async fn workloads(&self, namespace: Option<&str>, bound: Bound) -> WorkloadsRead {
@@ -37,11 +30,9 @@ impl Source for Cluster {
     }
 
     async fn namespace_ends(&self, namespace: &str) -> bool {
-        match self.get(&format!("/api/v1/namespaces/{namespace}")).await {
-            Ok(Some(json)) => object::is_being_deleted(&json),
-            // Not knowing is no reason to let anything go.
-            Ok(None) | Err(_) => false,
-        }
+        let json = self.get(&format!("/api/v1/namespaces/{namespace}")).await;
+        // Not knowing is no reason to let anything go.
+        matches!(json, Ok(Some(json)) if object::is_being_deleted(&json))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Objects that the API server is asked to create and does not store.
 
 use hyper::Request;
-use serde::Deserialize;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -19,13 +19,6 @@ pub struct Answer {
     pub warnings: Vec<String>,
 }
 
-/// Of a `Status`, what is shown.
-#[derive(Deserialize)]
-struct Status {
-    #[serde(default)]
-    message: String,
-}
-
 impl Cluster {
     /// Lets the API server admit `object` to the collection at `path`, and store nothing.
     ///
@@ -34,7 +27,7 @@ impl Cluster {
     pub async fn dry_run_create(&self, path: &str, object: &Value) -> Result<Answer, Unread> {
         let request = Request::post(format!("{path}?dryRun=All"));
         let json = Zeroizing::new(object.to_string().into_bytes());
-        let response = self.send(request, "application/json", json).await?;
+        let response = self.send_json(request, "application/json", json).await?;
         let status = response.status();
         let warnings = response.headers().get_all("warning").iter();
         // A header need not be ASCII, and a warning that was cut ends in an ellipsis.
@@ -42,15 +35,15 @@ impl Cluster {
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect();
         let body = self.bounded(response.into_body()).await?;
-        let message = if status.is_success() {
-            String::new()
-        } else {
-            serde_json::from_slice::<Status>(&body)
-                .map_or_else(|_| String::new(), |body| body.message)
+        let refusal = match status.is_success() {
+            true => None,
+            false => serde_json::from_slice::<Status>(&body).ok(),
         };
         Ok(Answer {
             status: status.as_u16(),
-            message,
+            message: refusal
+                .and_then(|refusal| refusal.message)
+                .unwrap_or_default(),
             warnings,
         })
     }

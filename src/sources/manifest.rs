@@ -1,158 +1,143 @@
-//! One Kubernetes manifest, of which only what a Secret, ConfigMap or workload has is kept.
+//! Kubernetes manifests as files have them: several documents in one, and lists of objects.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::io;
+use std::path::Path;
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// A manifest of any kind. `data` means something else in each: it is judged once the kind is known.
+/// Why a file, or a folder of them, cannot be used. It says where, but never quotes anything: it may be a Secret's.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// The folder, or a file in it, cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// The folder or file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is no manifest.
+    #[error("{path} is not a Kubernetes manifest in YAML or JSON{place}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// Where in it.
+        place: String,
+    },
+    /// An object has what the API server would refuse too.
+    #[error("{path}: {fault}")]
+    Object {
+        /// The file.
+        path: String,
+        /// What is wrong with which object.
+        fault: String,
+    },
+}
+
+/// A manifest of any kind, of which only what a Secret, ConfigMap or workload has is kept. `data` means something else
+/// in each: it is judged once the kind is known. There is no Debug: it may be a Secret.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest {
     pub(crate) kind: String,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub(crate) metadata: Metadata,
     #[serde(default)]
-    pub(crate) metadata: Option<Metadata>,
+    pub(crate) data: Value,
     #[serde(default)]
-    pub(crate) data: Data,
-    #[serde(default)]
-    pub(crate) string_data: Data,
+    pub(crate) string_data: Value,
     /// No text of a workload's is kept longer than until its references are read.
     #[serde(default)]
-    pub(crate) spec: Option<Value>,
-    #[serde(default)]
-    pub(crate) items: Option<Vec<Manifest>>,
+    pub(crate) spec: Value,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    items: Vec<Manifest>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
-    #[serde(default)]
-    pub(crate) name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub(crate) name: String,
     pub(crate) namespace: Option<String>,
-    #[serde(default)]
-    pub(crate) labels: Option<BTreeMap<String, Value>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
+    labels: BTreeMap<String, Value>,
     pub(crate) deletion_timestamp: Option<IgnoredAny>,
 }
 
-/// What stands under `data` or `stringData`. It has no Debug: it may be a Secret's.
-pub(crate) enum Data {
-    /// Keys and texts, as a Secret and a ConfigMap have them.
-    Texts(BTreeMap<String, Zeroizing<String>>),
-    /// The value of this key is no text, such as `1` without quotes, or a map.
-    NotText(String),
-    /// No map.
-    NotMap,
+fn null_is_empty<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    value: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
-impl Default for Data {
-    fn default() -> Data {
-        Data::Texts(BTreeMap::new())
+/// Reads every object of a file in its order, those in lists among them.
+pub(crate) fn read(path: &Path) -> Result<Vec<Manifest>, ManifestError> {
+    let shown = || path.display().to_string();
+    let text = std::fs::read(path).map_err(|source| ManifestError::Unreadable {
+        path: shown(),
+        source,
+    })?;
+    let text = Zeroizing::new(text);
+    let documents: Vec<Option<Manifest>> =
+        serde_saphyr::from_slice_multiple(&text).map_err(|error| ManifestError::Malformed {
+            path: shown(),
+            place: error
+                .location()
+                .map(|at| format!(" (line {})", at.line()))
+                .unwrap_or_default(),
+        })?;
+    let mut objects = Vec::new();
+    for document in documents.into_iter().flatten() {
+        document.flatten(&mut objects);
     }
+    Ok(objects)
 }
 
-impl<'de> Deserialize<'de> for Data {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
-        deserializer
-            .deserialize_any(Shape)
-            .map(|found| match found {
-                Found::Null => Data::default(),
-                Found::Map(data) => data,
-                Found::Text(_) | Found::Other => Data::NotMap,
-            })
-    }
-}
-
-/// What is found where anything may be.
-enum Found {
-    Null,
-    Text(Zeroizing<String>),
-    Map(Data),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Found {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(Shape)
-    }
-}
-
-struct Shape;
-
-impl<'de> Visitor<'de> for Shape {
-    type Value = Found;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("anything")
-    }
-
-    fn visit_unit<E>(self) -> Result<Found, E> {
-        Ok(Found::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Found, E> {
-        Ok(Found::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Found, E> {
-        Ok(Found::Text(Zeroizing::new(text.to_owned())))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Found, E> {
-        Ok(Found::Text(Zeroizing::new(text)))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Found, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
-        let mut texts = BTreeMap::new();
-        let mut not_text = None;
-        while let Some((key, value)) = map.next_entry::<String, Found>()? {
-            match value {
-                Found::Text(text) => drop(texts.insert(key, text)),
-                Found::Null => drop(texts.insert(key, Zeroizing::default())),
-                Found::Map(_) | Found::Other => not_text = not_text.or(Some(key)),
-            }
+impl Manifest {
+    fn flatten(mut self, objects: &mut Vec<Manifest>) {
+        for item in std::mem::take(&mut self.items) {
+            item.flatten(objects);
         }
-        Ok(Found::Map(match not_text {
-            None => Data::Texts(texts),
-            Some(key) => Data::NotText(key),
-        }))
+        objects.push(self);
+    }
+
+    /// Whether it has a label of this value.
+    pub(crate) fn has(&self, label: &str, value: &str) -> bool {
+        let found = self.metadata.labels.get(label);
+        found.is_some_and(|found| found == value)
+    }
+
+    /// The keys and texts that `data`, the `field` of a Secret or ConfigMap, must be; or what is wrong with it.
+    pub(crate) fn texts(
+        &self,
+        field: &str,
+        data: Value,
+    ) -> Result<BTreeMap<String, Zeroizing<String>>, String> {
+        let object = || format!("of {} {}", self.kind, self.metadata.name);
+        let data = match data {
+            Value::Null => Map::new(),
+            Value::Object(data) => data,
+            _ => {
+                return Err(format!(
+                    "{field} {} is not a map of keys and texts",
+                    object()
+                ));
+            }
+        };
+        let texts = data.into_iter().map(|(key, value)| match value {
+            Value::Null => Ok((key, Zeroizing::default())),
+            Value::String(text) => Ok((key, Zeroizing::new(text))),
+            _ => Err(format!(
+                "{field}.{key} {} is not text; put it in quotes",
+                object()
+            )),
+        });
+        texts.collect()
     }
 }
 
@@ -162,18 +147,19 @@ mod tests {
 
     fn data(yaml: &str) -> String {
         let manifest: Manifest = serde_saphyr::from_str(&format!("kind: K\n{yaml}")).unwrap();
-        match manifest.data {
-            Data::Texts(texts) => {
+        match manifest.texts("data", manifest.data.clone()) {
+            Ok(texts) => {
                 let texts = texts.iter().map(|(key, text)| format!("{key}={}", **text));
                 texts.collect::<Vec<_>>().join(",")
             }
-            Data::NotText(key) => format!("{key} is no text"),
-            Data::NotMap => "no map".to_owned(),
+            Err(fault) => fault,
         }
     }
 
     #[test]
     fn data_is_read_whatever_it_is_and_told_from_texts() {
+        let not_text = |key| format!("data.{key} of K  is not text; put it in quotes");
+        let no_map = "data of K  is not a map of keys and texts";
         let table = [
             ("", ""),
             ("data:", ""),
@@ -183,17 +169,17 @@ mod tests {
                 "a=b,c=1,d=,e=true",
             ),
             ("data:\n  a: |\n    b\n    c\n", "a=b\nc\n"),
-            ("data: {a: b, c: 1}", "c is no text"),
-            ("data: {c: true}", "c is no text"),
-            ("data: {c: 1.5}", "c is no text"),
+            ("data: {a: b, c: 1}", &not_text("c")),
+            ("data: {c: true}", &not_text("c")),
+            ("data: {c: 1.5}", &not_text("c")),
             (
                 "data: {spec: {template: {spec: [1, {}]}}, z: []}",
-                "spec is no text",
+                &not_text("spec"),
             ),
             ("data: {1: a}", "1=a"),
-            ("data: [a]", "no map"),
-            ("data: a", "no map"),
-            ("data: 18446744073709551615", "no map"),
+            ("data: [a]", no_map),
+            ("data: a", no_map),
+            ("data: 18446744073709551615", no_map),
         ];
         for (yaml, expected) in table {
             assert_eq!(data(yaml), expected, "{yaml}");

@@ -5,7 +5,7 @@ mod clock_skew;
 pub mod cluster;
 mod cluster_source;
 pub mod dry_run;
-mod manifest;
+pub mod manifest;
 pub mod manifests;
 pub mod object;
 pub mod source;

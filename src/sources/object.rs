@@ -13,101 +13,63 @@ use zeroize::Zeroizing;
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use keyguard_core::policy::facts::Unread;
+use keyguard_core::runtime::json_object::Object;
 use keyguard_core::runtime::secret_bytes::{SecretBytes, Version};
 
-use crate::sources::source::{ConfigMap, ConfigMapRead, SecretRead};
+use crate::sources::source::{ConfigMap, ConfigMapRead, Read, SecretRead};
 
 /// Decodes the wanted `keys` of a Secret; the others stay base64 and are not kept.
 pub(crate) fn secret(json: &[u8], keys: &[&str]) -> SecretRead {
-    secret_where(json, |key| keys.contains(&key))
-}
-
-/// The same for the keys that are `wanted`.
-fn secret_where(json: &[u8], wanted: impl Fn(&str) -> bool) -> SecretRead {
-    // serde takes an array for a struct, field by field; the API server never sends one.
-    let is_object = json.trim_ascii_start().starts_with(b"{");
-    let Some(object) = is_object
-        .then(|| serde_json::from_slice::<Object<'_>>(json).ok())
-        .flatten()
-    else {
-        return SecretRead::Unread(Unread::Garbled);
-    };
-    let metadata = object.metadata.unwrap_or_default();
-    let version = metadata.version();
-    let data = object.data.unwrap_or_default();
-    let mut found = BTreeMap::new();
-    for (key, raw) in data.iter().filter(|(key, _)| wanted(key)) {
-        match decode(raw) {
-            Some(bytes) => found.insert(key.to_string(), bytes.at(version.clone())),
-            None => return SecretRead::Unread(Unread::Garbled),
-        };
-    }
-    SecretRead::Found(found)
+    let secret = parse(json).map(Some);
+    Read::of(secret, |secret| decoded(secret, |key| keys.contains(&key)))
 }
 
 /// The same of `argocd-secret`, which is missing to Argo CD when a label makes it a cluster's.
 pub(crate) fn argocd_secret(json: &[u8], wanted: impl Fn(&str) -> bool) -> SecretRead {
-    let object = serde_json::from_slice::<Object<'_>>(json).ok();
-    let metadata = object.and_then(|object| object.metadata);
-    match metadata.is_some_and(|metadata| metadata.has(TYPE_LABEL, CLUSTER_TYPE)) {
-        true => SecretRead::Missing,
-        false => secret_where(json, wanted),
-    }
+    let is_its_own = |secret: &Stored<_>| !secret.0.has(TYPE_LABEL, CLUSTER_TYPE);
+    let secret = parse(json).map(|secret| Some(secret).filter(is_its_own));
+    Read::of(secret, |secret| decoded(secret, wanted))
 }
 
 /// Decodes a ConfigMap's `data`.
 pub(crate) fn config_map(json: &[u8]) -> ConfigMapRead {
-    #[derive(Deserialize)]
-    struct Read {
-        #[serde(default)]
-        data: Option<BTreeMap<String, String>>,
-        #[serde(default)]
-        metadata: Option<Metadata>,
-    }
-    match serde_json::from_slice::<Read>(json) {
-        Ok(read) => ConfigMapRead::Found(ConfigMap {
-            data: read.data.unwrap_or_default(),
-            labelled: read
-                .metadata
-                .is_some_and(|metadata| metadata.has(PART_OF_LABEL, PART_OF_VALUE)),
-        }),
-        Err(_) => ConfigMapRead::Unread(Unread::Garbled),
-    }
+    Read::of(parse(json).map(Some), |(metadata, data)| {
+        Read::Found(ConfigMap {
+            data: data.unwrap_or_default(),
+            labelled: metadata.has(PART_OF_LABEL, PART_OF_VALUE),
+        })
+    })
 }
 
 /// Whether an object has been asked to go.
 pub(crate) fn is_being_deleted(json: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Object {
-        metadata: Metadata,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Metadata {
-        #[serde(default)]
-        deletion_timestamp: Option<IgnoredAny>,
-    }
-    serde_json::from_slice::<Object>(json)
-        .is_ok_and(|object| object.metadata.deletion_timestamp.is_some())
+    let object = parse::<IgnoredAny>(json);
+    object.is_ok_and(|(metadata, _)| metadata.deletion_timestamp.is_some())
 }
 
-#[derive(Deserialize)]
-struct Object<'a> {
-    #[serde(borrow, default)]
-    data: Option<BTreeMap<Cow<'a, str>, &'a RawValue>>,
-    #[serde(default)]
-    metadata: Option<Metadata>,
+/// What an object has in common with others, and its data.
+type Stored<D> = (Metadata, Option<D>);
+
+fn parse<'a, D: Deserialize<'a>>(json: &'a [u8]) -> Result<Stored<D>, Unread> {
+    #[derive(Deserialize)]
+    struct Fields<D> {
+        metadata: Option<Metadata>,
+        data: Option<D>,
+    }
+    let fields: Object<Fields<D>> = serde_json::from_slice(json).map_err(|_| Unread::Garbled)?;
+    Ok((fields.0.metadata.unwrap_or_default(), fields.0.data))
 }
+
+/// The data of a Secret.
+type Encoded<'a> = BTreeMap<String, &'a RawValue>;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
-    #[serde(default)]
     uid: Option<String>,
-    #[serde(default)]
     resource_version: Option<String>,
-    #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
+    deletion_timestamp: Option<IgnoredAny>,
 }
 
 impl Metadata {
@@ -122,9 +84,22 @@ impl Metadata {
         let labels = self.labels.as_ref();
         labels
             .and_then(|labels| labels.get(label))
-            .map(String::as_str)
-            == Some(value)
+            .is_some_and(|it| it == value)
     }
+}
+
+fn decoded((metadata, data): Stored<Encoded<'_>>, wanted: impl Fn(&str) -> bool) -> SecretRead {
+    let version = metadata.version();
+    let mut found = BTreeMap::new();
+    for (key, raw) in data.unwrap_or_default() {
+        if wanted(&key) {
+            match decode(raw) {
+                Some(bytes) => found.insert(key, bytes.at(version.clone())),
+                None => return SecretRead::Unread(Unread::Garbled),
+            };
+        }
+    }
+    SecretRead::Found(found)
 }
 
 fn decode(raw: &RawValue) -> Option<SecretBytes> {
@@ -177,8 +152,7 @@ mod tests {
         let read = |metadata: &str| {
             let json =
                 format!(r#"{{"metadata":{metadata},"data":{{"token":"YWJj","other":"YWJj"}}}}"#);
-            let SecretRead::Found(found) = secret_where(json.as_bytes(), |key| key == "token")
-            else {
+            let SecretRead::Found(found) = secret(json.as_bytes(), &["token"]) else {
                 panic!("not found")
             };
             assert_eq!(found.len(), 1);

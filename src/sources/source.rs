@@ -8,26 +8,47 @@ use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::User;
 use keyguard_core::runtime::workload::WorkloadKind;
 
-/// What reading a Secret came to.
+/// What reading an object came to.
 #[derive(Debug)]
-pub enum SecretRead {
-    /// It does not exist.
-    Missing,
-    /// It could not be read.
-    Unread(Unread),
-    /// It exists; the wanted keys that it has.
-    Found(BTreeMap<String, SecretBytes>),
-}
-
-/// What reading a ConfigMap came to.
-#[derive(Debug)]
-pub enum ConfigMapRead {
+pub enum Read<T> {
     /// It does not exist.
     Missing,
     /// It could not be read.
     Unread(Unread),
     /// It exists.
-    Found(ConfigMap),
+    Found(T),
+}
+
+/// What reading a Secret came to: the wanted keys that it has.
+pub type SecretRead = Read<BTreeMap<String, SecretBytes>>;
+
+/// What reading a ConfigMap came to.
+pub type ConfigMapRead = Read<ConfigMap>;
+
+impl<T> Read<T> {
+    /// What `decode` makes of an object, if there is one.
+    pub(crate) fn of<O>(
+        object: Result<Option<O>, Unread>,
+        decode: impl FnOnce(O) -> Read<T>,
+    ) -> Read<T> {
+        match object {
+            Ok(None) => Read::Missing,
+            Ok(Some(object)) => decode(object),
+            Err(unread) => Read::Unread(unread),
+        }
+    }
+
+    /// What is there, if anything is.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub(crate) fn found(self) -> Result<Option<T>, Unread> {
+        match self {
+            Read::Missing => Ok(None),
+            Read::Unread(unread) => Err(unread),
+            Read::Found(found) => Ok(Some(found)),
+        }
+    }
 }
 
 /// A ConfigMap.

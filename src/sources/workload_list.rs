@@ -28,17 +28,16 @@ pub(crate) async fn read(
         users: Vec::new(),
         left: bound,
     };
+    let mut unread = None;
     for kind in KINDS {
-        if let Err(unread) = search.kind(cluster, namespace, kind).await {
-            return WorkloadsRead {
-                users: search.users,
-                unread: Some((kind, unread)),
-            };
+        if let Err(why) = search.kind(cluster, namespace, kind).await {
+            unread = Some((kind, why));
+            break;
         }
     }
     WorkloadsRead {
         users: search.users,
-        unread: None,
+        unread,
     }
 }
 
@@ -107,15 +106,14 @@ fn is_url_safe(text: &str) -> bool {
 
 #[derive(Deserialize)]
 struct List<'a> {
-    #[serde(default)]
     metadata: Option<ListMetadata>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     items: Option<Vec<Item<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct ListMetadata {
-    #[serde(rename = "continue", default)]
+    #[serde(rename = "continue")]
     next: Option<String>,
 }
 
@@ -123,7 +121,7 @@ struct ListMetadata {
 struct Item<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     spec: Option<&'a RawValue>,
 }
 
@@ -134,19 +132,16 @@ struct Metadata<'a> {
     name: Cow<'a, str>,
     #[serde(borrow, default)]
     namespace: Cow<'a, str>,
-    #[serde(default)]
     deletion_timestamp: Option<IgnoredAny>,
 }
 
 impl Item<'_> {
     fn user(&self, kind: WorkloadKind) -> Option<User> {
-        if self.metadata.deletion_timestamp.is_some() {
-            return None;
+        let metadata = &self.metadata;
+        match metadata.deletion_timestamp {
+            Some(_) => None,
+            None => User::of(kind, &metadata.namespace, &metadata.name, self.spec?.get()),
         }
-        let Metadata {
-            name, namespace, ..
-        } = &self.metadata;
-        User::of(kind, namespace, name, self.spec?.get())
     }
 }
 

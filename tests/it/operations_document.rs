@@ -24,6 +24,23 @@ fn every_flag_and_its_variable_are_there() {
     assert_documented(wanted);
 }
 
+#[test]
+fn every_command_is_there() {
+    let cli = Cli::command();
+    let commands = cli.get_subcommands().flat_map(|command| {
+        let name = format!("keyguard {}", command.get_name());
+        let nested: Vec<_> = command
+            .get_subcommands()
+            .map(|nested| format!("{name} {}", nested.get_name()))
+            .collect();
+        match nested.is_empty() {
+            true => vec![name],
+            false => nested,
+        }
+    });
+    assert_documented(commands);
+}
+
 /// Asserts that each name stands in the document as code.
 fn assert_documented(names: impl IntoIterator<Item = String>) {
     let documented: BTreeSet<&str> = DOCUMENT.split('`').skip(1).step_by(2).collect();

@@ -2,11 +2,10 @@
 //!
 //! ```text
 //! bytes → review → plan → [gather] → decide → reply + record          [ ] = the only I/O
-//! review → policy → credential → runtime → argocd                     imports point right, never back
+//! record → review → policy → credential → runtime → argocd            imports point right, never back
 //! ```
 //!
-//! No clock, file, socket, environment or runtime is among the dependencies of this crate, so that the compiler keeps
-//! the seam between deciding and doing.
+//! No clock, file, socket, environment or runtime: see docs/architecture.md.
 
 pub mod argocd;
 pub mod credential;

@@ -1,4 +1,4 @@
-//! The record of a decision: the one type that log, audit store, exporters and page share.
+//! The record of a decision.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use crate::certificates::authority::Signer;
+use crate::certificates::authority::{SignError, Signer};
 use crate::clock;
-use crate::commands::demo::DemoError;
+use crate::commands::CommandError;
 use crate::commands::demo::state::write_file;
 use crate::tls::life::Life;
 
@@ -24,19 +24,19 @@ pub(crate) struct Files {
 }
 
 /// Makes the CA and the certificate and writes them into `directory`.
-pub(crate) fn write(directory: &Path) -> Result<Files, DemoError> {
+pub(crate) fn write(directory: &Path) -> Result<Files, CommandError> {
+    let fail = |error: SignError| {
+        let what = "the demonstration's certificate cannot be made";
+        CommandError::Failed(what.to_owned(), error.into())
+    };
     let life = Life::issued(clock::now(), LIFETIME);
-    let signer = Signer::generate(life)?;
+    let signer = Signer::generate(life).map_err(fail)?;
     let names = ["127.0.0.1", "localhost"].into_iter();
     let names: Vec<_> = names.flat_map(ServerName::try_from).collect();
-    let issued = signer.issue(&names, life)?;
-    let files = Files {
-        authority: directory.join("ca.crt"),
-        certificate: directory.join("tls.crt"),
-        key: directory.join("tls.key"),
-    };
-    write_file(&files.authority, signer.certificate_pem().as_bytes())?;
-    write_file(&files.certificate, issued.certificate_pem().as_bytes())?;
-    write_file(&files.key, issued.key_pem().as_bytes())?;
-    Ok(files)
+    let issued = signer.issue(&names, life).map_err(fail)?;
+    Ok(Files {
+        authority: write_file(directory, "ca.crt", signer.certificate_pem().as_bytes())?,
+        certificate: write_file(directory, "tls.crt", issued.certificate_pem().as_bytes())?,
+        key: write_file(directory, "tls.key", issued.key_pem().as_bytes())?,
+    })
 }

@@ -28,156 +28,160 @@ pub(crate) enum Expected {
     Refused(Rule),
 }
 
+impl Expected {
+    /// Whether this verdict with this message is the expected one.
+    pub(crate) fn is_met(self, verdict: &str, message: &str) -> bool {
+        let names = |rule: Rule| message.contains(&format!("[{}]", rule.id()));
+        match self {
+            Expected::Allowed => verdict == "allowed",
+            Expected::Warned(rule) => verdict == "warned" && names(rule),
+            Expected::Refused(rule) => verdict == "refused" && names(rule),
+        }
+    }
+}
+
 /// Every example, in the order of the table.
 pub(crate) fn examples() -> Vec<Example> {
     use Expected::{Allowed, Refused, Warned};
-    let good = json!({"accounts.admin": "apiKey, login", "url": "https://argocd.example.com"});
-    let update = |new: Value| argocd_cm("UPDATE", "alice", &good, &new);
-    let null = Value::Null;
-    let mut examples = vec![
-        Example {
-            asked: "patch argocd-cm: drop apiKey from admin",
-            expected: Refused(Rule::ApiKeyRemoved),
-            review: update(json!({"accounts.admin": "login"})),
-        },
-        Example {
-            asked: "patch argocd-cm: switch admin off",
-            expected: Refused(Rule::AccountDisabled),
-            review: update(json!({"accounts.admin": "apiKey, login", "admin.enabled": "false"})),
-        },
-        Example {
-            asked: "patch argocd-cm: a switch of bob that Argo CD cannot parse",
-            expected: Refused(Rule::Unreadable),
-            review: update(
-                json!({"accounts.admin": "apiKey, login", "accounts.bob.enabled": "maybe"}),
-            ),
-        },
-        Example {
-            asked: "patch argocd-cm: change the URL only",
-            expected: Allowed,
-            review: update(
-                json!({"accounts.admin": "login,apiKey", "url": "https://cd.example.com"}),
-            ),
-        },
-        Example {
-            asked: "delete argocd-cm",
-            expected: Refused(Rule::ConfigMapDeleted),
-            review: argocd_cm("DELETE", "alice", &good, &null),
-        },
-        Example {
-            asked: "delete argocd-cm with its namespace",
-            expected: Allowed,
-            review: argocd_cm("DELETE", CLUSTER_CONTROLLERS[0], &good, &null),
-        },
-        Example {
-            asked: "create argocd-cm without apiKey",
-            expected: Warned(Rule::ApiKeyMissing),
-            review: argocd_cm(
-                "CREATE",
-                "alice",
-                &null,
-                &json!({"accounts.admin": "login"}),
-            ),
-        },
-    ];
-    let deployments = [
+    let null = &Value::Null;
+    let good = &json!({"accounts.admin": "apiKey, login", "url": "https://argocd.example.com"});
+    let login = &json!({"accounts.admin": "login"});
+    let off = &json!({"accounts.admin": "apiKey, login", "admin.enabled": "false"});
+    let unparsed = &json!({"accounts.admin": "apiKey, login", "accounts.bob.enabled": "maybe"});
+    let url = &json!({"accounts.admin": "login,apiKey", "url": "https://cd.example.com"});
+    let create = |secret| deployment("CREATE", EXTERNAL, null, &spec(secret, 1));
+    let examples = [
+        (
+            "patch argocd-cm: drop apiKey from admin",
+            Refused(Rule::ApiKeyRemoved),
+            argocd_cm("UPDATE", "alice", good, login),
+        ),
+        (
+            "patch argocd-cm: switch admin off",
+            Refused(Rule::AccountDisabled),
+            argocd_cm("UPDATE", "alice", good, off),
+        ),
+        (
+            "patch argocd-cm: a switch of bob that Argo CD cannot parse",
+            Refused(Rule::Unreadable),
+            argocd_cm("UPDATE", "alice", good, unparsed),
+        ),
+        (
+            "patch argocd-cm: change the URL only",
+            Allowed,
+            argocd_cm("UPDATE", "alice", good, url),
+        ),
+        (
+            "delete argocd-cm",
+            Refused(Rule::ConfigMapDeleted),
+            argocd_cm("DELETE", "alice", good, null),
+        ),
+        (
+            "delete argocd-cm with its namespace",
+            Allowed,
+            argocd_cm("DELETE", CLUSTER_CONTROLLERS[0], good, null),
+        ),
+        (
+            "create argocd-cm without apiKey",
+            Warned(Rule::ApiKeyMissing),
+            argocd_cm("CREATE", "alice", null, login),
+        ),
         (
             "create a Deployment whose token is good",
-            "good",
-            EXTERNAL,
             Allowed,
+            create("good"),
         ),
         (
             "create a Deployment whose Secret is missing",
-            "forgotten",
-            EXTERNAL,
             Refused(Rule::SecretMissing),
+            create("forgotten"),
         ),
         (
             "… whose token ends in a newline",
-            "newline",
-            EXTERNAL,
             Refused(Rule::ValueMalformed),
+            create("newline"),
         ),
         (
             "… whose token begins with Bearer",
-            "bearer",
-            EXTERNAL,
             Refused(Rule::ValueMalformed),
+            create("bearer"),
         ),
         (
             "… whose token was base64-encoded twice",
-            "encoded-twice",
-            EXTERNAL,
             Refused(Rule::ValueMalformed),
+            create("encoded-twice"),
         ),
         (
             "… whose token expires",
-            "expiring",
-            EXTERNAL,
             Refused(Rule::TokenExpires),
+            create("expiring"),
         ),
         (
             "… whose token is a login session",
-            "session",
-            EXTERNAL,
             Refused(Rule::NotAnApiKey),
+            create("session"),
         ),
         (
             "… whose token is empty",
-            "empty",
-            EXTERNAL,
             Refused(Rule::ValueMalformed),
+            create("empty"),
         ),
         (
             "install a fresh Runtime with its own Argo CD",
-            "argocd-token",
-            FRESH,
             Warned(Rule::SecretNotYetMade),
+            deployment("CREATE", FRESH, null, &spec("argocd-token", 1)),
+        ),
+        (
+            "scale a Deployment whose Secret is gone to zero",
+            Warned(Rule::SecretMissing),
+            deployment(
+                "UPDATE",
+                EXTERNAL,
+                &spec("forgotten", 1),
+                &spec("forgotten", 0),
+            ),
         ),
     ];
-    examples.extend(
-        deployments.map(|(asked, secret, namespace, expected)| Example {
-            asked,
-            expected,
-            review: deployment("CREATE", namespace, &null, &spec(secret, 1)),
-        }),
-    );
-    examples.push(Example {
-        asked: "scale a Deployment whose Secret is gone to zero",
-        expected: Warned(Rule::SecretMissing),
-        review: deployment(
-            "UPDATE",
-            EXTERNAL,
-            &spec("forgotten", 1),
-            &spec("forgotten", 0),
-        ),
-    });
-    examples
-}
-
-fn review(mut request: Value) -> Value {
-    if let Some(request) = request.as_object_mut() {
-        let uid = request
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        request.insert("uid".to_owned(), json!(format!("demo-{uid}")));
-    }
-    json!({"apiVersion": API_VERSION, "kind": KIND, "request": request})
+    let example = |(asked, expected, review)| Example {
+        asked,
+        expected,
+        review,
+    };
+    examples.map(example).into()
 }
 
 fn argocd_cm(operation: &str, user: &str, old: &Value, new: &Value) -> Value {
+    let metadata = json!({
+        "name": "argocd-cm", "namespace": "argocd", "labels": {"app.kubernetes.io/part-of": "argocd"},
+    });
     let object = |data: &Value| match data {
         Value::Null => Value::Null,
-        data => json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data, "metadata": {
-            "name": "argocd-cm", "namespace": "argocd", "labels": {"app.kubernetes.io/part-of": "argocd"}}}),
+        data => {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+        }
     };
     review(json!({
+        "uid": "demo-argocd-cm",
         "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
         "resource": {"group": "", "version": "v1", "resource": "configmaps"},
         "name": "argocd-cm", "namespace": "argocd", "operation": operation,
         "userInfo": {"username": user, "groups": ["system:authenticated"]},
+        "object": object(new), "oldObject": object(old),
+    }))
+}
+
+fn deployment(operation: &str, namespace: &str, old: &Value, new: &Value) -> Value {
+    let object = |spec: &Value| match spec {
+        Value::Null => Value::Null,
+        spec => json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec,
+                       "metadata": {"name": "gitops-operator", "namespace": namespace}}),
+    };
+    review(json!({
+        "uid": "demo-gitops-operator",
+        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "name": "gitops-operator", "namespace": namespace, "operation": operation,
+        "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
         "object": object(new), "oldObject": object(old),
     }))
 }
@@ -190,17 +194,6 @@ fn spec(secret: &str, replicas: u32) -> Value {
     ]}]}}})
 }
 
-fn deployment(operation: &str, namespace: &str, old: &Value, new: &Value) -> Value {
-    let object = |spec: &Value| match spec {
-        Value::Null => Value::Null,
-        spec => json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec,
-                       "metadata": {"name": "gitops-operator", "namespace": namespace}}),
-    };
-    review(json!({
-        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
-        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
-        "name": "gitops-operator", "namespace": namespace, "operation": operation,
-        "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
-        "object": object(new), "oldObject": object(old),
-    }))
+fn review(request: Value) -> Value {
+    json!({"apiVersion": API_VERSION, "kind": KIND, "request": request})
 }

@@ -6,6 +6,8 @@
 
 use std::fmt::Display;
 
+use k8s_openapi::api::admissionregistration::v1::MatchCondition;
+
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::policy::argocd_secret::TYPE_LABEL;
@@ -13,19 +15,30 @@ use keyguard_core::policy::decide::CLUSTER_CONTROLLERS;
 use keyguard_core::runtime::controller::JUDGED_IN;
 use keyguard_core::runtime::credential::VARIABLES;
 
+fn condition(name: &str, expression: String) -> MatchCondition {
+    MatchCondition {
+        name: name.to_owned(),
+        expression,
+    }
+}
+
 /// True for `argocd-cm` itself, by its own name: a collection's DELETE has no `request.name`.
-pub fn is_argocd_cm() -> String {
-    format!("(object != null ? object : oldObject).metadata.name == '{CONFIG_MAP_NAME}'")
+pub(super) fn is_argocd_cm() -> MatchCondition {
+    let named =
+        format!("(object != null ? object : oldObject).metadata.name == '{CONFIG_MAP_NAME}'");
+    condition("is-argocd-cm", named)
 }
 
 /// True for Argo CD's own Secret, which has a webhook of its own.
-pub fn is_argocd_secret() -> String {
-    format!("oldObject.metadata.name == '{SECRET_NAME}'")
+pub(super) fn is_argocd_secret() -> MatchCondition {
+    let named = format!("oldObject.metadata.name == '{SECRET_NAME}'");
+    condition("is-argocd-secret", named)
 }
 
 /// True for every other Secret.
-pub fn is_not_argocd_secret() -> String {
-    format!("oldObject.metadata.name != '{SECRET_NAME}'")
+pub(super) fn is_not_argocd_secret() -> MatchCondition {
+    let named = format!("oldObject.metadata.name != '{SECRET_NAME}'");
+    condition("is-not-argocd-secret", named)
 }
 
 /// The types of Secrets that others make and read, none of which is a person's credential for Argo CD.
@@ -40,28 +53,32 @@ const OTHER_TYPES: [&str; 7] = [
 ];
 
 /// True unless the Secret's type, which never changes, says that it holds something else.
-pub fn may_hold_a_credential() -> String {
-    format!("!(oldObject.type in {})", list(OTHER_TYPES, ""))
+pub(super) fn may_hold_a_credential() -> MatchCondition {
+    let typed = format!("!(oldObject.type in {})", list(OTHER_TYPES, ""));
+    condition("may-hold-a-credential", typed)
 }
 
-/// True unless the Secret holds what it held.
-pub fn is_changed() -> String {
-    "\
+const IS_CHANGED: &str = "\
 request.operation != 'UPDATE' ||
-object.?data.orValue({}) != oldObject.?data.orValue({})"
-        .to_owned()
+object.?data.orValue({}) != oldObject.?data.orValue({})";
+
+/// True unless the Secret holds what it held.
+pub(super) fn is_changed() -> MatchCondition {
+    condition("is-changed", IS_CHANGED.to_owned())
 }
 
 /// True unless Argo CD's own Secret holds what it held, and is as much its own as it was.
-pub fn is_changed_for_argocd() -> String {
+pub(super) fn is_changed_for_argocd() -> MatchCondition {
     let label = |object| format!("{object}.metadata.?labels[?'{TYPE_LABEL}'].orValue('')");
     let (new, old) = (label("object"), label("oldObject"));
-    format!("{} ||\n{new} != {old}", is_changed())
+    condition("is-changed", format!("{IS_CHANGED} ||\n{new} != {old}"))
 }
 
+const MENTIONS_A_CREDENTIAL: &str = "mentions-a-credential";
+
 /// True when a container or init container of a built-in workload has a variable that mentions a credential.
-pub fn mentions_a_credential() -> String {
-    format!(
+pub(super) fn mentions_a_credential() -> MatchCondition {
+    let mentions = format!(
         "\
 [
   request.kind.kind == 'Pod' ? object.spec :
@@ -72,13 +89,14 @@ pub fn mentions_a_credential() -> String {
     container.?env.orValue([]).exists(variable,
       variable.name in {})))",
         list(VARIABLES, "      ")
-    )
+    );
+    condition(MENTIONS_A_CREDENTIAL, mentions)
 }
 
 /// The same of a Rollout. Where one side of an `&&` is false the other side may fail: nothing is asked of what has not
 /// the type.
-pub fn rollout_mentions_a_credential() -> String {
-    format!(
+pub(super) fn rollout_mentions_a_credential() -> MatchCondition {
+    let mentions = format!(
         "\
 type(object.?spec.orValue(null)) == map &&
 type(object.spec.?template.orValue(null)) == map &&
@@ -92,47 +110,50 @@ type(object.spec.template.?spec.orValue(null)) == map &&
     container.env.exists(variable, type(variable) == map &&
       variable.?name.orValue('') in {})))",
         list(VARIABLES, "      ")
-    )
+    );
+    condition(MENTIONS_A_CREDENTIAL, mentions)
 }
 
 /// True unless a controller owns the object whose own template was asked about instead. No controller owns Rollouts.
-pub fn is_not_controlled() -> String {
+pub(super) fn is_not_controlled() -> MatchCondition {
     let judged =
         JUDGED_IN.map(|(kind, group, owner)| format!("{} {group}/{owner}", kind.names().2));
-    format!(
+    let controlled = format!(
         "\
 !object.metadata.?ownerReferences.orValue([]).exists(owner,
   owner.?controller.orValue(false) &&
   request.kind.kind + ' ' + owner.apiVersion.split('/')[0] + '/' + owner.kind in {})",
         list(judged, "  ")
-    )
+    );
+    condition("is-not-controlled", controlled)
 }
 
 /// True unless the object has been asked to go already. While keyguard is down nothing that is on its way out may hang
 /// on a finalizer.
-pub fn is_not_being_deleted() -> String {
-    "oldObject == null || !has(oldObject.metadata.deletionTimestamp)".to_owned()
+pub(super) fn is_not_being_deleted() -> MatchCondition {
+    let stays = "oldObject == null || !has(oldObject.metadata.deletionTimestamp)";
+    condition("is-not-being-deleted", stays.to_owned())
 }
 
 /// True unless a controller that only cleans up deletes the object: a namespace ends whether keyguard is there or not.
-pub fn is_not_cleaned_up() -> String {
-    format!(
-        "!(request.operation == 'DELETE' && {})",
-        by_cluster_controller()
-    )
+pub(super) fn is_not_cleaned_up() -> MatchCondition {
+    let theirs = by_cluster_controller();
+    let not_theirs = format!("!(request.operation == 'DELETE' && {theirs})");
+    condition("is-not-cleaned-up", not_theirs)
 }
 
 /// True unless a controller that only cleans up writes the object. Of a workload it changes nothing but owners and
 /// finalizers, without which neither goes.
-pub fn is_not_kept_in_order() -> String {
-    format!("!({})", by_cluster_controller())
+pub(super) fn is_not_kept_in_order() -> MatchCondition {
+    condition(
+        "is-not-kept-in-order",
+        format!("!({})", by_cluster_controller()),
+    )
 }
 
 fn by_cluster_controller() -> String {
-    format!(
-        "request.userInfo.username in {}",
-        list(CLUSTER_CONTROLLERS, "")
-    )
+    let controllers = list(CLUSTER_CONTROLLERS, "");
+    format!("request.userInfo.username in {controllers}")
 }
 
 /// A list of texts, each on a line of its own, in a line that begins with `indent`.

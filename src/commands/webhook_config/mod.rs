@@ -1,6 +1,6 @@
 //! `keyguard webhook-config`: the registration that the API server is given.
 
-pub mod match_conditions;
+mod match_conditions;
 mod namespaces;
 
 use hyper::Uri;
@@ -9,13 +9,18 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, RuleWithOperations, ServiceReference, ValidatingWebhook,
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use thiserror::Error;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
-use crate::certificates::ca_bundle::{self, CaBundleError};
+use self::match_conditions::{
+    is_argocd_cm, is_argocd_secret, is_changed, is_changed_for_argocd, is_not_argocd_secret,
+    is_not_being_deleted, is_not_cleaned_up, is_not_controlled, is_not_kept_in_order,
+    may_hold_a_credential, mentions_a_credential, rollout_mentions_a_credential,
+};
+use self::namespaces::Namespaces;
+use crate::certificates::ca_bundle;
 use crate::cli;
-use crate::commands::webhook_config::namespaces::Namespaces;
-use crate::config::{Config, ConfigError};
+use crate::commands::CommandError;
+use crate::config::Config;
 use crate::http::reviews::{EXEMPT_SUFFIX, VALIDATE_PATH};
 use keyguard_core::policy::guard::Guard;
 use keyguard_core::policy::plan::is_object_name;
@@ -30,51 +35,19 @@ const TIMEOUT_SECONDS: i32 = 5;
 /// The same for what is not judged.
 const RECORD_TIMEOUT_SECONDS: i32 = 1;
 
-/// Why there is nothing to print.
-#[derive(Debug, Error)]
-pub enum WebhookConfigError {
-    /// Not a URL that the API server would call.
-    #[error(
-        "--url {0} is not an https URL without query or fragment, such as https://127.0.0.1:8443"
-    )]
-    Url(String),
-    /// Not a Service.
-    #[error(
-        "--service {0} is not NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as keyguard/keyguard"
-    )]
-    Service(String),
-    /// Not a namespace.
-    #[error("--namespace {0:?} cannot be a namespace")]
-    Namespace(String),
-    /// No CA certificates.
-    #[error(transparent)]
-    CaBundle(#[from] CaBundleError),
-    /// Bad settings.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// It cannot be written as YAML.
-    #[error("the webhook configuration cannot be written as YAML: {0}")]
-    Yaml(String),
-}
-
 /// The YAML to apply.
 ///
 /// # Errors
 /// When the target, the CA bundle or the settings make no sense.
-pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigError> {
+pub fn render(arguments: &cli::WebhookConfig) -> Result<String, CommandError> {
     let policy = Config::load(arguments.config.as_deref())?.policy();
-    let (target, own_namespace) = target(&arguments.target)?;
-    let ca_bundle = arguments.ca_bundle.as_deref().map(ca_bundle::read);
-    let client_config = WebhookClientConfig {
-        ca_bundle: ca_bundle.transpose()?.map(ByteString),
-        ..target
-    };
+    let (mut client_config, own_namespace) = target(&arguments.target)?;
+    if let Some(path) = &arguments.ca_bundle {
+        client_config.ca_bundle = Some(ByteString(ca_bundle::read(path)?));
+    }
     let registered = Registered {
         client_config,
-        failure_policy: match arguments.failure_policy {
-            cli::FailurePolicy::Fail => "Fail",
-            cli::FailurePolicy::Ignore => "Ignore",
-        },
+        failure_policy: arguments.failure_policy.into(),
         namespaces: Namespaces {
             guarded: arguments.namespace.clone(),
             own: own_namespace,
@@ -84,16 +57,22 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, WebhookConfigErr
         guard: policy.guard,
     };
     if let Some(bad) = registered.namespaces.fault() {
-        return Err(WebhookConfigError::Namespace(bad.to_owned()));
+        let fault = format!("--namespace {bad:?} cannot be a namespace");
+        return Err(CommandError::Said(fault));
     }
-    let configuration = configuration(&registered);
-    let yaml = serde_saphyr::to_string(&configuration)
-        .map_err(|error| WebhookConfigError::Yaml(error.to_string()))?;
-    Ok(yaml)
+    let configuration = ValidatingWebhookConfiguration {
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            labels: Some([("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        webhooks: Some(registered.webhooks()),
+    };
+    serde_saphyr::to_string(&configuration).map_err(|error| {
+        let fault = format!("the webhook configuration cannot be written as YAML: {error}");
+        CommandError::Said(fault)
+    })
 }
-
-/// The names of Rollouts.
-const ROLLOUT: (&str, &str, &str, &str) = WorkloadKind::Rollout.names();
 
 /// What the webhooks have in common.
 struct Registered {
@@ -104,136 +83,90 @@ struct Registered {
 }
 
 impl Registered {
-    /// The webhooks that judge.
-    fn judging(&self) -> Vec<ValidatingWebhook> {
-        let judged = |webhook, namespace_selector| ValidatingWebhook {
+    /// The webhooks that judge, and those for the record. Secrets are not sent anywhere for the record.
+    fn webhooks(&self) -> Vec<ValidatingWebhook> {
+        let everywhere = || self.namespaces.judged(&[]);
+        let mut webhooks: Vec<ValidatingWebhook> = always()
+            .map(|webhook| self.judging(webhook, everywhere()))
+            .into();
+        if self.guard.secrets {
+            let runtimes = self.namespaces.judged(&self.guard.runtime_namespaces);
+            webhooks.push(self.judging(secrets(), runtimes));
+        }
+        if self.guard.argocd_secret {
+            webhooks.push(self.judging(argocd_secret(), everywhere()));
+        }
+        for (name, namespaces) in self.namespaces.recorded() {
+            let recording = always().map(|webhook| self.recording(&name, webhook, &namespaces));
+            webhooks.extend(recording);
+        }
+        webhooks
+    }
+
+    fn judging(&self, webhook: ValidatingWebhook, namespaces: LabelSelector) -> ValidatingWebhook {
+        ValidatingWebhook {
             client_config: self.client_config.clone(),
             failure_policy: Some(self.failure_policy.to_owned()),
             timeout_seconds: Some(TIMEOUT_SECONDS),
-            namespace_selector: Some(namespace_selector),
+            namespace_selector: Some(namespaces),
             ..webhook
-        };
-        let webhooks = webhooks().into_iter();
-        let mut judging: Vec<ValidatingWebhook> = webhooks
-            .map(|webhook| judged(webhook, self.namespaces.judged()))
-            .collect();
-        if self.guard.secrets {
-            let runtimes = &self.guard.runtime_namespaces;
-            judging.push(judged(secrets(), self.namespaces.judged_among(runtimes)));
         }
-        if self.guard.argocd_secret {
-            judging.push(judged(argocd_secret(), self.namespaces.judged()));
+    }
+
+    /// The same where nothing is judged: keyguard is told, and nothing waits for it.
+    fn recording(
+        &self,
+        name: &str,
+        webhook: ValidatingWebhook,
+        namespaces: &LabelSelector,
+    ) -> ValidatingWebhook {
+        let mut client_config = self.client_config.clone();
+        let service = client_config.service.as_mut();
+        let path = service.and_then(|service| service.path.as_mut());
+        for target in path.into_iter().chain(&mut client_config.url) {
+            target.push_str(EXEMPT_SUFFIX);
         }
-        judging
-    }
-
-    /// The same where nothing is judged: keyguard is told, and nothing waits for it. Not of Secrets, which are not
-    /// sent anywhere for the record.
-    fn recording(&self) -> Vec<ValidatingWebhook> {
-        let client_config = for_the_record(self.client_config.clone());
-        let recorded = self.namespaces.recorded().into_iter();
-        let webhooks = recorded.flat_map(|(name, namespaces)| {
-            let client_config = client_config.clone();
-            webhooks()
-                .into_iter()
-                .map(move |webhook| ValidatingWebhook {
-                    name: format!("{name}-{}", webhook.name),
-                    client_config: client_config.clone(),
-                    failure_policy: Some("Ignore".to_owned()),
-                    timeout_seconds: Some(RECORD_TIMEOUT_SECONDS),
-                    namespace_selector: Some(namespaces.clone()),
-                    ..webhook
-                })
-        });
-        webhooks.collect()
-    }
-}
-
-fn for_the_record(mut client_config: WebhookClientConfig) -> WebhookClientConfig {
-    if let Some(url) = &mut client_config.url {
-        url.push_str(EXEMPT_SUFFIX);
-    }
-    if let Some(path) = client_config
-        .service
-        .as_mut()
-        .and_then(|service| service.path.as_mut())
-    {
-        path.push_str(EXEMPT_SUFFIX);
-    }
-    client_config
-}
-
-fn configuration(registered: &Registered) -> ValidatingWebhookConfiguration {
-    let mut webhooks = registered.judging();
-    webhooks.extend(registered.recording());
-    ValidatingWebhookConfiguration {
-        metadata: ObjectMeta {
-            name: Some(NAME.to_owned()),
-            labels: Some([("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into()),
-            ..ObjectMeta::default()
-        },
-        webhooks: Some(webhooks),
+        ValidatingWebhook {
+            name: format!("{name}-{}", webhook.name),
+            client_config,
+            failure_policy: Some("Ignore".to_owned()),
+            timeout_seconds: Some(RECORD_TIMEOUT_SECONDS),
+            namespace_selector: Some(namespaces.clone()),
+            ..webhook
+        }
     }
 }
 
 /// The webhooks that there always are: what they are called for, not where and how.
-fn webhooks() -> [ValidatingWebhook; 3] {
+fn always() -> [ValidatingWebhook; 3] {
     [
         webhook(
             "argocd-cm",
             vec![rule(
-                ("", "v1"),
+                "",
+                "v1",
                 &["configmaps"],
                 &["CREATE", "UPDATE", "DELETE"],
             )],
-            &[
-                ("is-argocd-cm", match_conditions::is_argocd_cm()),
-                (
-                    "is-not-being-deleted",
-                    match_conditions::is_not_being_deleted(),
-                ),
-                ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
-            ],
+            vec![is_argocd_cm(), is_not_being_deleted(), is_not_cleaned_up()],
         ),
         webhook(
             "workloads",
-            workload_rules(),
-            &[
-                (
-                    "mentions-a-credential",
-                    match_conditions::mentions_a_credential(),
-                ),
-                ("is-not-controlled", match_conditions::is_not_controlled()),
-                (
-                    "is-not-being-deleted",
-                    match_conditions::is_not_being_deleted(),
-                ),
-                (
-                    "is-not-kept-in-order",
-                    match_conditions::is_not_kept_in_order(),
-                ),
+            workload_rules(|kind| kind != WorkloadKind::Rollout),
+            vec![
+                mentions_a_credential(),
+                is_not_controlled(),
+                is_not_being_deleted(),
+                is_not_kept_in_order(),
             ],
         ),
         webhook(
             "rollouts",
-            vec![rule(
-                (ROLLOUT.0, ROLLOUT.1),
-                &[ROLLOUT.3],
-                &["CREATE", "UPDATE"],
-            )],
-            &[
-                (
-                    "mentions-a-credential",
-                    match_conditions::rollout_mentions_a_credential(),
-                ),
-                (
-                    "is-not-being-deleted",
-                    match_conditions::is_not_being_deleted(),
-                ),
-                (
-                    "is-not-kept-in-order",
-                    match_conditions::is_not_kept_in_order(),
-                ),
+            workload_rules(|kind| kind == WorkloadKind::Rollout),
+            vec![
+                rollout_mentions_a_credential(),
+                is_not_being_deleted(),
+                is_not_kept_in_order(),
             ],
         ),
     ]
@@ -243,22 +176,13 @@ fn webhooks() -> [ValidatingWebhook; 3] {
 fn secrets() -> ValidatingWebhook {
     webhook(
         "secrets",
-        vec![rule(("", "v1"), &["secrets"], &["UPDATE", "DELETE"])],
-        &[
-            (
-                "may-hold-a-credential",
-                match_conditions::may_hold_a_credential(),
-            ),
-            (
-                "is-not-argocd-secret",
-                match_conditions::is_not_argocd_secret(),
-            ),
-            ("is-changed", match_conditions::is_changed()),
-            (
-                "is-not-being-deleted",
-                match_conditions::is_not_being_deleted(),
-            ),
-            ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
+        vec![rule("", "v1", &["secrets"], &["UPDATE", "DELETE"])],
+        vec![
+            may_hold_a_credential(),
+            is_not_argocd_secret(),
+            is_changed(),
+            is_not_being_deleted(),
+            is_not_cleaned_up(),
         ],
     )
 }
@@ -267,15 +191,12 @@ fn secrets() -> ValidatingWebhook {
 fn argocd_secret() -> ValidatingWebhook {
     webhook(
         "argocd-secret",
-        vec![rule(("", "v1"), &["secrets"], &["UPDATE", "DELETE"])],
-        &[
-            ("is-argocd-secret", match_conditions::is_argocd_secret()),
-            ("is-changed", match_conditions::is_changed_for_argocd()),
-            (
-                "is-not-being-deleted",
-                match_conditions::is_not_being_deleted(),
-            ),
-            ("is-not-cleaned-up", match_conditions::is_not_cleaned_up()),
+        vec![rule("", "v1", &["secrets"], &["UPDATE", "DELETE"])],
+        vec![
+            is_argocd_secret(),
+            is_changed_for_argocd(),
+            is_not_being_deleted(),
+            is_not_cleaned_up(),
         ],
     )
 }
@@ -283,7 +204,7 @@ fn argocd_secret() -> ValidatingWebhook {
 fn webhook(
     name: &str,
     rules: Vec<RuleWithOperations>,
-    conditions: &[(&str, String)],
+    conditions: Vec<MatchCondition>,
 ) -> ValidatingWebhook {
     ValidatingWebhook {
         name: format!("{name}.keyguard.dev"),
@@ -291,44 +212,26 @@ fn webhook(
         match_policy: Some("Equivalent".to_owned()),
         side_effects: "None".to_owned(),
         rules: Some(rules),
-        match_conditions: Some(
-            conditions
-                .iter()
-                .map(|(name, expression)| MatchCondition {
-                    name: (*name).to_owned(),
-                    expression: expression.clone(),
-                })
-                .collect(),
-        ),
+        match_conditions: Some(conditions),
         ..ValidatingWebhook::default()
     }
 }
 
-/// A rule for each group and version of the built-in workloads, with all of its resources.
-fn workload_rules() -> Vec<RuleWithOperations> {
-    let mut groups: Vec<((&str, &str), Vec<&str>)> = Vec::new();
-    let built_in = WorkloadKind::ALL.into_iter();
-    for kind in built_in.filter(|kind| *kind != WorkloadKind::Rollout) {
-        let (group, version, _, resource) = kind.names();
-        match groups
-            .iter_mut()
-            .find(|(known, _)| *known == (group, version))
-        {
-            Some((_, resources)) => resources.push(resource),
-            None => groups.push(((group, version), vec![resource])),
-        }
-    }
-    groups
-        .into_iter()
-        .map(|(group, resources)| rule(group, &resources, &["CREATE", "UPDATE"]))
-        .collect()
+/// A rule for each group and version of the wanted kinds, with all of its resources.
+fn workload_rules(wanted: fn(WorkloadKind) -> bool) -> Vec<RuleWithOperations> {
+    let group = |kind: &WorkloadKind| (kind.names().0, kind.names().1);
+    let kinds = WorkloadKind::ALL.into_iter().filter(|kind| wanted(*kind));
+    let kinds: Vec<WorkloadKind> = kinds.collect();
+    let groups = kinds.chunk_by(|one, next| group(one) == group(next));
+    let rules = groups.filter_map(|kinds| {
+        let (group, version) = group(kinds.first()?);
+        let resources: Vec<&str> = kinds.iter().map(|kind| kind.names().3).collect();
+        Some(rule(group, version, &resources, &["CREATE", "UPDATE"]))
+    });
+    rules.collect()
 }
 
-fn rule(
-    (group, version): (&str, &str),
-    resources: &[&str],
-    operations: &[&str],
-) -> RuleWithOperations {
+fn rule(group: &str, version: &str, resources: &[&str], operations: &[&str]) -> RuleWithOperations {
     let owned = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
     RuleWithOperations {
         api_groups: owned(&[group]),
@@ -340,27 +243,22 @@ fn rule(
 }
 
 /// The target, and the namespace that keyguard itself is in.
-fn target(target: &cli::Target) -> Result<(WebhookClientConfig, String), WebhookConfigError> {
-    match (&target.url, &target.service) {
-        (Some(url), _) => Ok((
-            WebhookClientConfig {
-                url: Some(checked_url(url).ok_or_else(|| WebhookConfigError::Url(url.clone()))?),
-                ..WebhookClientConfig::default()
-            },
-            OWN_NAMESPACE.to_owned(),
-        )),
-        (None, service) => {
-            let text = service.as_deref().unwrap_or_default();
-            let service = service_reference(text)
-                .ok_or_else(|| WebhookConfigError::Service(text.to_owned()))?;
-            let namespace = service.namespace.clone();
-            let target = WebhookClientConfig {
-                service: Some(service),
-                ..WebhookClientConfig::default()
-            };
-            Ok((target, namespace))
-        }
+fn target(target: &cli::Target) -> Result<(WebhookClientConfig, String), CommandError> {
+    let mut client_config = WebhookClientConfig::default();
+    if let Some(text) = &target.url {
+        let fault = "is not an https URL without query or fragment, such as https://127.0.0.1:8443";
+        let url = checked_url(text);
+        client_config.url =
+            Some(url.ok_or_else(|| CommandError::Said(format!("--url {text} {fault}")))?);
+        return Ok((client_config, OWN_NAMESPACE.to_owned()));
     }
+    let text = target.service.as_deref().unwrap_or_default();
+    let fault = "is not NAMESPACE/NAME or NAMESPACE/NAME:PORT, such as keyguard/keyguard";
+    let service = service_reference(text)
+        .ok_or_else(|| CommandError::Said(format!("--service {text} {fault}")))?;
+    let namespace = service.namespace.clone();
+    client_config.service = Some(service);
+    Ok((client_config, namespace))
 }
 
 fn checked_url(text: &str) -> Option<String> {

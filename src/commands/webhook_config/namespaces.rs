@@ -27,22 +27,15 @@ impl Namespaces {
         guarded.find(|name| !is_object_name(name) || name.contains('.'))
     }
 
-    /// Those that are judged: never kube-system, the own one and those that are exempt.
-    pub(crate) fn judged(&self) -> LabelSelector {
-        let labels = self.labels();
-        let not = labels.iter().map(|label| has("NotIn", label));
-        self.selector(&self.exempt, not.collect())
-    }
-
-    /// Those of them that are among `names`; all of them when there are no names.
-    pub(crate) fn judged_among(&self, names: &[String]) -> LabelSelector {
-        let mut judged = self.judged();
+    /// Those that are judged: never kube-system, the own one and those that are exempt. Only those among `names`,
+    /// unless there are no names.
+    pub(crate) fn judged(&self, names: &[String]) -> LabelSelector {
+        let labels = self.labels().into_iter();
+        let mut more: Vec<_> = labels.map(|label| has("NotIn", label)).collect();
         if !names.is_empty() {
-            let among = condition(NAME_LABEL, "In", names.to_vec());
-            let conditions = judged.match_expressions.get_or_insert_default();
-            conditions.push(among);
+            more.push(condition(NAME_LABEL, "In", names.to_vec()));
         }
-        judged
+        self.selector(&self.exempt, more)
     }
 
     /// Those that are exempt and asked about for the record only: by name, then by each label. Each
@@ -128,7 +121,7 @@ mod tests {
         let all = namespaces(&[]);
         let left_out = "name NotIn [keyguard kube-system sandbox]";
         assert_eq!(
-            told(all.judged()),
+            told(all.judged(&[])),
             format!("{left_out}, team NotIn [b], tier NotIn [test]")
         );
         let recorded = all.recorded().into_iter();
@@ -150,7 +143,7 @@ mod tests {
         assert_eq!(some.fault(), None);
         let both = "name NotIn [keyguard kube-system sandbox], name In [argocd runtime]";
         assert_eq!(
-            told(some.judged()),
+            told(some.judged(&[])),
             format!("{both}, team NotIn [b], tier NotIn [test]")
         );
         let (_, labelled) = some.recorded().swap_remove(1);
@@ -168,6 +161,6 @@ mod tests {
             ..namespaces(&[])
         };
         assert!(none.recorded().is_empty());
-        assert_eq!(told(none.judged()), "name NotIn [keyguard kube-system]");
+        assert_eq!(told(none.judged(&[])), "name NotIn [keyguard kube-system]");
     }
 }

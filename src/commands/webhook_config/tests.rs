@@ -45,7 +45,7 @@ fn a_service_is_namespace_name_and_perhaps_a_port() {
 #[test]
 fn the_webhooks_are_narrow_and_fail_closed() {
     let service = service_reference("keyguard/keyguard");
-    let configuration = configuration(&Registered {
+    let registered = Registered {
         client_config: WebhookClientConfig {
             service,
             ..WebhookClientConfig::default()
@@ -63,8 +63,8 @@ fn the_webhooks_are_narrow_and_fail_closed() {
             argocd_secret: true,
             runtime_namespaces: vec!["gitops".to_owned()],
         },
-    });
-    let webhooks = configuration.webhooks.unwrap();
+    };
+    let webhooks = registered.webhooks();
     let told: Vec<_> = webhooks
         .iter()
         .map(|webhook| {
