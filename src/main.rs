@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Token(TokenCommand::Inspect(arguments)) => return inspect(&arguments),
+        Command::Check(arguments) => return ended(commands::check::run(&arguments)),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::WebhookConfig(arguments) => {
             commands::webhook_config::render(&arguments).and_then(|yaml| print(&yaml))
@@ -57,6 +58,17 @@ fn main() -> ExitCode {
 fn refuse(problem: &str) -> ExitCode {
     complain(&format!("keyguard: {problem}"));
     ExitCode::from(2)
+}
+
+/// What could not be begun is wrong usage.
+fn ended(result: Result<u8, CommandError>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain_of(&error);
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// 0: good, 1: defective, 2: could not tell.

@@ -12,7 +12,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::check::suppression::{Comment, comments};
-use crate::report::Unseen;
+use crate::report::{BrokenFile, Unseen};
 use crate::sources::yaml;
 use keyguard_core::document::Node;
 
@@ -29,7 +29,7 @@ pub struct Tree {
     /// The files, by path.
     pub files: Vec<File>,
     /// Files that are to be checked and are no YAML.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<BrokenFile>,
     /// What is to be checked and could not be looked into.
     pub unseen: Vec<Unseen>,
 }
@@ -45,15 +45,6 @@ pub struct File {
     pub selected: bool,
     /// Its comments that ask to ignore findings.
     pub comments: Vec<Comment>,
-}
-
-/// A file that is no YAML.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Its path.
-    pub path: String,
-    /// What is wrong, and where in it.
-    pub why: String,
 }
 
 /// Why nothing can be checked.
@@ -183,10 +174,16 @@ impl Tree {
     }
 
     fn add(&mut self, path: Arc<str>, text: &[u8], selected: bool, named: bool) {
+        let broken = |line, column, why: &str| BrokenFile {
+            file: path.to_string(),
+            line,
+            column,
+            why: why.to_owned(),
+        };
         let parsed = match std::str::from_utf8(text) {
-            Err(_) => Err("is not UTF-8".to_owned()),
+            Err(_) => Err(broken(0, 0, "is not UTF-8")),
             Ok(text) => match yaml::read(text, &path) {
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(broken(error.line, error.column, error.why)),
                 Ok(documents) => Ok((documents, comments(text))),
             },
         };
@@ -198,7 +195,7 @@ impl Tree {
                 comments,
             }),
             Err(_) if !selected => {}
-            Err(why) => match Template::of(text) {
+            Err(broken) => match Template::of(text) {
                 Some(Template::Deciding) => self.unseen.push(Unseen {
                     file: path.to_string(),
                     line: 1,
@@ -210,10 +207,7 @@ impl Tree {
                 Some(Template::Other) => {}
                 // A folder has JSON of many tools, with comments in it.
                 None if path.ends_with(".json") && !named => {}
-                None => self.broken.push(Broken {
-                    path: path.to_string(),
-                    why,
-                }),
+                None => self.broken.push(broken),
             },
         }
     }

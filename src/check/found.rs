@@ -8,24 +8,24 @@ use crate::report::{Finding, ObjectReference, Severity};
 
 /// A finding with its place.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// The id of its rule.
-    pub rule: &'static str,
+    pub(crate) rule: &'static str,
     /// How bad it is.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// Where a person mends it.
-    pub at: Position,
+    pub(crate) at: Position,
     /// The object in which it is.
-    pub object: Option<ObjectReference>,
+    pub(crate) object: Option<ObjectReference>,
     /// Where in the object or file.
-    pub field: String,
+    pub(crate) field: String,
     /// What is wrong, why it matters and how to mend it.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Found {
     /// What admission found, at no place yet.
-    pub fn of(object: Option<ObjectReference>, judged: &Judged, at: Position) -> Found {
+    pub(crate) fn of(object: Option<ObjectReference>, judged: &Judged, at: Position) -> Found {
         let finding = &judged.finding;
         Found {
             rule: finding.rule.id(),
@@ -38,7 +38,7 @@ impl Found {
     }
 
     /// As a report has it.
-    pub fn finding(self) -> Finding {
+    pub(crate) fn finding(self) -> Finding {
         Finding {
             file: self.at.file.to_string(),
             line: self.at.line,

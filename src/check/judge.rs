@@ -21,11 +21,11 @@ use keyguard_core::runtime::credential::Reference;
 use keyguard_core::runtime::secret_maker::When;
 
 /// What judges.
-pub struct Judge {
+pub(crate) struct Judge {
     /// The pipeline of admission over what is known.
-    pub admission: Admission<World>,
+    pub(crate) admission: Admission<World>,
     /// What was looked through, for a Secret that nobody makes.
-    pub looked_through: String,
+    pub(crate) looked_through: String,
 }
 
 impl Judge {
@@ -34,7 +34,7 @@ impl Judge {
     }
 
     /// Everything that is wrong with a workload and the Secrets that it refers to.
-    pub async fn workload(&self, object: &Object) -> Vec<Found> {
+    pub(crate) async fn workload(&self, object: &Object) -> Vec<Found> {
         let namespace = object.namespace.as_deref().unwrap_or(UNKNOWN_NAMESPACE);
         let review = review(
             "CREATE",
@@ -84,7 +84,7 @@ impl Judge {
     }
 
     /// Everything that is wrong with an argocd-cm, over the one that the cluster has or that `base` is.
-    pub async fn accounts(&self, object: &Object, base: Option<&Node>) -> Vec<Found> {
+    pub(crate) async fn accounts(&self, object: &Object, base: Option<&Node>) -> Vec<Found> {
         let namespace = object.namespace.as_deref().unwrap_or("argocd");
         let (old, new) = match base {
             Some(base) => {
@@ -182,7 +182,7 @@ fn review(operation: &str, object: &Object, namespace: &str, new: &Value, old: &
 }
 
 /// What is wrong, why and what to do, as the findings of admission say it.
-pub fn sentence(rule: CheckRule, what: &str, mend: &str) -> String {
+pub(crate) fn sentence(rule: CheckRule, what: &str, mend: &str) -> String {
     format!("{what}: {}. {mend} [{}]", rule.why(), rule.id())
 }
 

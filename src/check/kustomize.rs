@@ -8,14 +8,14 @@ use keyguard_core::document::Node;
 
 /// What is known of files by their path.
 #[derive(Debug, Default)]
-pub struct Kustomizations {
+pub(crate) struct Kustomizations {
     namespaces: HashMap<String, String>,
     patches: HashSet<String>,
 }
 
 impl Kustomizations {
     /// Reads every `kustomization.yaml` among `files`.
-    pub fn of(files: &[File]) -> Kustomizations {
+    pub(crate) fn of(files: &[File]) -> Kustomizations {
         let paths: HashSet<&str> = files.iter().map(|file| &*file.path).collect();
         let mut all = Kustomizations::default();
         for file in files {
@@ -47,12 +47,12 @@ impl Kustomizations {
     }
 
     /// The namespace that Kustomize gives to what is in a file.
-    pub fn namespace(&self, path: &str) -> Option<&str> {
+    pub(crate) fn namespace(&self, path: &str) -> Option<&str> {
         self.namespaces.get(path).map(String::as_str)
     }
 
     /// Whether a file is a patch of something, and no object of its own.
-    pub fn is_patch(&self, path: &str) -> bool {
+    pub(crate) fn is_patch(&self, path: &str) -> bool {
         self.patches.contains(path)
     }
 }

@@ -15,11 +15,11 @@ mod world;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::admission::configuration::admission;
-use crate::check::files::{Broken, File, Tree};
+use crate::check::files::{File, Tree};
 use crate::check::found::Found;
 use crate::check::judge::{Judge, sentence};
 use crate::check::kustomize::Kustomizations;
@@ -51,20 +51,12 @@ pub struct Check {
     pub config: Config,
 }
 
-/// What came of it.
-pub struct Outcome {
-    /// What was found.
-    pub report: Report,
-    /// Files that are no YAML.
-    pub broken: Vec<Broken>,
-}
-
 impl Check {
     /// Judges everything.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub async fn run(self) -> io::Result<Outcome> {
+    pub async fn run(self) -> io::Result<Report> {
         let Check {
             tree,
             by_hand,
@@ -151,6 +143,7 @@ impl Check {
         };
         let mut report = Report {
             unseen,
+            broken,
             checked,
             ..Report::default()
         };
@@ -164,7 +157,7 @@ impl Check {
                 .flat_map(|(path, comments)| incomplete(path, comments)),
         );
         tell(found, &comments, &mut report);
-        Ok(Outcome { report, broken })
+        Ok(report)
     }
 }
 
@@ -181,13 +174,11 @@ fn tell(found: Vec<Found>, comments: &HashMap<Arc<str>, Vec<Comment>>, report: &
             }),
         }
     }
-    report.unseen.sort();
-    report.unseen.dedup();
 }
 
 /// What a message says was looked through.
 fn looked_through(
-    root: &std::path::Path,
+    root: &Path,
     files: usize,
     by_hand: usize,
     cluster: Option<&AnySource>,
@@ -286,9 +277,4 @@ fn incomplete(path: &Arc<str>, comments: &[Comment]) -> Vec<Found> {
             ),
         })
         .collect()
-}
-
-/// Paths to check when none is named.
-pub fn default_paths() -> Vec<PathBuf> {
-    vec![PathBuf::from(".")]
 }

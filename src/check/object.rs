@@ -8,24 +8,24 @@ use keyguard_core::document::Position;
 
 /// An object in a file.
 #[derive(Debug)]
-pub struct Object {
+pub(crate) struct Object {
     /// Its group and version.
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// Its kind.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Its namespace; `None` when whoever applies it decides.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// What is written.
-    pub node: Node,
+    pub(crate) node: Node,
     /// Whether findings in its file are to be told.
-    pub selected: bool,
+    pub(crate) selected: bool,
 }
 
 impl Object {
     /// The objects in `document`: itself, or the items of a list. `namespace` is theirs when they name none.
-    pub fn all(document: Node, selected: bool, namespace: Option<&str>) -> Vec<Arc<Object>> {
+    pub(crate) fn all(document: Node, selected: bool, namespace: Option<&str>) -> Vec<Arc<Object>> {
         let text = |keys: &[&str]| document.text_at(keys).unwrap_or_default().to_owned();
         let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
         if kind.is_empty() {
@@ -52,20 +52,20 @@ impl Object {
     }
 
     /// Its file.
-    pub fn file(&self) -> &Arc<str> {
+    pub(crate) fn file(&self) -> &Arc<str> {
         let Position { file, .. } = &self.node.at;
         file
     }
 
     /// The folder of its file, without a `/` at the end.
-    pub fn folder(&self) -> &str {
+    pub(crate) fn folder(&self) -> &str {
         self.file()
             .rsplit_once('/')
             .map_or("", |(folder, _)| folder)
     }
 
     /// What a report calls it.
-    pub fn reference(&self) -> ObjectReference {
+    pub(crate) fn reference(&self) -> ObjectReference {
         ObjectReference {
             api_version: self.api_version.clone(),
             kind: self.kind.clone(),
@@ -75,18 +75,18 @@ impl Object {
     }
 
     /// An annotation.
-    pub fn annotation(&self, name: &str) -> Option<&str> {
+    pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
         self.node.text_at(&["metadata", "annotations", name])
     }
 
     /// The wave of Argo CD in which it is applied.
-    pub fn wave(&self) -> i64 {
+    pub(crate) fn wave(&self) -> i64 {
         let wave = self.annotation("argocd.argoproj.io/sync-wave");
         wave.and_then(|wave| wave.trim().parse().ok()).unwrap_or(0)
     }
 
     /// Whether it is applied before all that is no hook.
-    pub fn is_hook_before(&self) -> bool {
+    pub(crate) fn is_hook_before(&self) -> bool {
         let before = |annotation, phase| {
             self.annotation(annotation)
                 .is_some_and(|phases| phases.split(',').any(|it| it.trim() == phase))

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::report::FailOn;
+use crate::report::exit::FailOn;
 
 /// The file's name, in the root of the tree.
 pub const FILE: &str = ".keyguard.yaml";

@@ -26,7 +26,7 @@ impl Comment {
 }
 
 /// All such comments of a file.
-pub fn comments(text: &str) -> Vec<Comment> {
+pub(crate) fn comments(text: &str) -> Vec<Comment> {
     if !text.contains(MARK) {
         return Vec::new();
     }

@@ -17,10 +17,10 @@ use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::secret_maker::{Keys, Made, When, Written, made_by, written};
 
 /// The namespace of what names none: whoever applies it decides. It is written so that a message about it makes sense.
-pub const UNKNOWN_NAMESPACE: &str = "the-namespace-of-the-release";
+pub(crate) const UNKNOWN_NAMESPACE: &str = "the-namespace-of-the-release";
 
 /// What is known of the objects that will be in the cluster.
-pub struct World {
+pub(crate) struct World {
     secrets: HashMap<String, Vec<SecretDocument>>,
     config_maps: HashMap<String, Vec<(Option<String>, ConfigMap)>>,
     makers: HashMap<String, Vec<Maker>>,
@@ -39,16 +39,16 @@ struct SecretDocument {
 
 /// An object that makes a Secret.
 #[derive(Clone, Debug)]
-pub struct Maker {
+pub(crate) struct Maker {
     /// The object.
-    pub object: Arc<Object>,
+    pub(crate) object: Arc<Object>,
     /// The Secret.
-    pub made: Made,
+    pub(crate) made: Made,
 }
 
 /// What is known of one key of a Secret before anything is looked up in a cluster.
 #[derive(Debug)]
-pub enum Known {
+pub(crate) enum Known {
     /// Its value can be seen, or the Secret is seen without it: policy judges.
     Seen(Option<Position>),
     /// It will be there; what makes it, unless a person does.
@@ -61,7 +61,7 @@ pub enum Known {
 
 impl World {
     /// What `objects` and the project file say, over what `cluster` has.
-    pub fn new(
+    pub(crate) fn new(
         objects: &[Arc<Object>],
         by_hand: Vec<SecretByHand>,
         cluster: Option<AnySource>,
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// What is known of a key of a Secret.
-    pub fn known(&self, namespace: &str, name: &str, key: &str) -> Known {
+    pub(crate) fn known(&self, namespace: &str, name: &str, key: &str) -> Known {
         let secrets = self.secrets_of(namespace, name);
         for secret in secrets.clone() {
             if let Some((_, at)) = secret.values.get(key) {
@@ -141,7 +141,11 @@ impl World {
     }
 
     /// An argocd-cm that the cluster has.
-    pub async fn config_map_before(&self, namespace: &str, name: &str) -> Option<ConfigMapRead> {
+    pub(crate) async fn config_map_before(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<ConfigMapRead> {
         Some(self.cluster.as_ref()?.config_map(namespace, name).await)
     }
 
@@ -271,7 +275,7 @@ impl Source for World {
 
 impl Maker {
     /// Whether it is there only after a workload that is applied with it was admitted.
-    pub fn comes_later(&self) -> bool {
+    pub(crate) fn comes_later(&self) -> bool {
         self.made.when == When::ByController
     }
 }

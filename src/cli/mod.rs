@@ -1,5 +1,6 @@
 //! What was typed. Nothing is opened or checked here.
 
+pub mod check;
 pub mod token;
 
 use std::net::SocketAddr;
@@ -40,6 +41,11 @@ pub enum Command {
     /// otherwise. On SIGTERM keyguard says that it is not ready, goes on answering for
     /// timeouts.drainGrace, lets requests in flight finish and ends with 0.
     Serve(Box<Serve>),
+    /// Judge manifests and values of the Runtime's chart before they are committed
+    ///
+    /// Finds what keyguard would refuse or warn of at admission, and in values what the chart does not
+    /// read. Nothing is sent anywhere, and no value of a Secret is printed.
+    Check(Box<check::Check>),
     /// Print the ValidatingWebhookConfiguration to apply
     ///
     /// By it the API server calls keyguard: for argocd-cm, for workloads that mention a credential, for

@@ -7,12 +7,15 @@ use thiserror::Error;
 
 use crate::certificates::ca_bundle::CaBundleError;
 use crate::certificates::serving::CertificateError;
+use crate::check::files::FilesError;
+use crate::check::project::ProjectError;
 use crate::config::ConfigError;
 use crate::http::server::BindError;
 use crate::sources::cluster::ClusterError;
 use crate::sources::manifest::ManifestError;
 use crate::tls::clients::ClientsError;
 
+pub mod check;
 pub mod demo;
 pub mod self_test;
 pub mod serve;
@@ -43,6 +46,12 @@ pub enum CommandError {
     /// No folder to read from.
     #[error("--state")]
     Manifests(#[from] ManifestError),
+    /// No files to check.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A project file that cannot be used.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// Something that is needed failed: what, and why.
     #[error("{0}")]
     Failed(String, #[source] Box<dyn Error + Send + Sync>),

@@ -1,7 +1,61 @@
 //! What `check` and `scan` found, and the forms in which it is told. Nothing in it is a value of a Secret.
 
+pub mod exit;
+pub mod findings;
+pub mod github;
+pub mod json;
+pub mod junit;
+pub mod policy_report;
+pub mod rules;
+pub mod sarif;
+pub mod table;
+mod visible;
+
+#[cfg(test)]
+mod odd_report;
+
+use std::fmt;
+
+use clap::ValueEnum;
 use serde::Serialize;
 use strum::IntoStaticStr;
+
+use policy_report::Api;
+
+/// The form in which a report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0, as GitHub code scanning takes it
+    Sarif,
+    /// JUnit XML, as most CI systems show it
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
+    /// A List of PolicyReports, one a namespace
+    #[value(name = "policyreport")]
+    PolicyReport,
+}
+
+/// Writes a report. `colours` is for people only: whether standard output is a terminal and `NO_COLOR` is not set. What
+/// is no table ends with a line break when it is not empty.
+///
+/// # Errors
+/// As far as serde_json has them: there is nothing in a report that cannot be written.
+pub fn render(report: &Report, format: Format, colours: bool) -> serde_json::Result<String> {
+    match format {
+        Format::Table => Ok(table::render(report, colours)),
+        Format::Json => json::render(report),
+        Format::Sarif => sarif::render(report),
+        Format::Junit => Ok(junit::render(report)),
+        Format::Github => Ok(github::render(report)),
+        Format::PolicyReport => policy_report::render(report, Api::OpenReports),
+    }
+}
 
 /// All that was found, and what could not be seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -13,6 +67,9 @@ pub struct Report {
     pub suppressed: Vec<Suppressed>,
     /// What would have been needed and could not be seen.
     pub unseen: Vec<Unseen>,
+    /// The files that are no YAML, of which nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<BrokenFile>,
     /// How much was looked at.
     pub checked: Checked,
 }
@@ -40,9 +97,9 @@ pub struct Finding {
     pub object: Option<ObjectReference>,
     /// Where in the object or file, such as `data["accounts.admin"]`.
     pub field: String,
-    /// What is wrong, why it matters and how to fix it.
+    /// What is wrong, why it matters and how to fix it; `findings::finish` takes the id of the rule from its end.
     pub message: String,
-    /// The same for the same finding when lines moved, in 32 hexadecimal digits.
+    /// The same for the same finding when lines moved, in 32 hexadecimal digits; `findings::finish` sets it.
     pub fingerprint: String,
 }
 
@@ -59,6 +116,13 @@ pub enum Severity {
     Note,
 }
 
+impl Severity {
+    /// Its name in the outputs: `error`, `warning` or `note`.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// An object of Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,10 +137,23 @@ pub struct ObjectReference {
     pub name: String,
 }
 
+/// Such as `Deployment codefresh/cap-app-proxy`.
+impl fmt::Display for ObjectReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let between = if self.namespace.is_empty() { "" } else { "/" };
+        write!(
+            formatter,
+            "{} {}{between}{}",
+            self.kind, self.namespace, self.name
+        )
+    }
+}
+
 /// A finding that a comment asks to ignore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Suppressed {
     /// The finding.
+    #[serde(flatten)]
     pub finding: Finding,
     /// Why, as the comment says.
     pub reason: String,
@@ -95,6 +172,19 @@ pub struct Unseen {
     pub why: String,
 }
 
+/// A file that is no YAML.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BrokenFile {
+    /// The path of the file, as that of a finding.
+    pub file: String,
+    /// The line, from 1; 0 when the file could not be read at all, and so below.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+    /// What is wrong with it; it quotes nothing of the file.
+    pub why: String,
+}
+
 /// How much was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
@@ -102,28 +192,4 @@ pub struct Checked {
     pub files: usize,
     /// Objects in them, or of the cluster.
     pub objects: usize,
-}
-
-/// A rule, as a report describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RuleDescription {
-    /// Its id.
-    pub id: &'static str,
-    /// Why it matters, a clause without a full stop.
-    pub why: &'static str,
-}
-
-/// From which severity on findings fail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum FailOn {
-    /// Errors
-    #[default]
-    Error,
-    /// Warnings too
-    Warning,
-    /// Notes too
-    Note,
-    /// Nothing
-    Never,
 }

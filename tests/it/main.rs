@@ -2,6 +2,7 @@
 
 mod chaos;
 mod chart;
+mod check;
 mod control_plane;
 mod deep_verdict;
 mod demo;

@@ -106,7 +106,7 @@ fn helm_is_refused_the_password_default_of_an_external_argo_cd_without_its_secre
 
 /// How a Secret can be broken, and the rule that says so; the first is none at
 /// all.
-fn broken(needed: &Needed) -> Vec<(Option<Value>, &'static str)> {
+pub(super) fn broken(needed: &Needed) -> Vec<(Option<Value>, &'static str)> {
     let good = match needed.holds {
         Holds::Token => Token::api_key("admin").text(),
         Holds::Password => random_text(),
@@ -149,7 +149,7 @@ fn within(scene: &Scene, mut object: Value) -> Value {
     object
 }
 
-fn refers_to(deployment: &Value, needed: &Needed) -> bool {
+pub(super) fn refers_to(deployment: &Value, needed: &Needed) -> bool {
     let containers = deployment["spec"]["template"]["spec"]["containers"].to_string();
     containers.contains(&format!("{:?}", needed.name))
 }

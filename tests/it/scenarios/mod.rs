@@ -21,6 +21,7 @@ mod certificate_files;
 mod certificates_kept;
 mod certificates_kept_mended;
 mod chart;
+mod check;
 mod client_certificates;
 mod dry_runs;
 pub(crate) mod guard;
