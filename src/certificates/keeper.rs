@@ -10,15 +10,15 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use crate::certificates::authority::{Issued, SignError, Signer};
-use crate::certificates::kept::Kept;
-use crate::certificates::observed::Observer;
-use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
+use crate::certificates::observed::Observed;
+use crate::certificates::plan::{self, Change, Presented, Seen};
 use crate::certificates::present::present;
 use crate::certificates::registration::{self, Registration};
 use crate::certificates::secret::{Holding, KeptSecret};
 use crate::certificates::store::{StoreError, Stored};
 use crate::certificates::trust_report::TrustReport;
 use crate::clock;
+use crate::config;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::life::Life;
 use crate::tls::serving_certificate::ServingCertificate;
@@ -33,10 +33,10 @@ pub struct Keeper {
     certificate: Arc<ServingCertificate>,
     report: Arc<TrustReport>,
     metrics: Arc<Metrics>,
-    terms: Terms,
+    terms: config::Certificates,
     names: Vec<ServerName<'static>>,
     follows_names: bool,
-    observer: Observer,
+    observed: Observed,
     started_at: Instant,
     presented: Option<(Arc<Signer>, Arc<Issued>)>,
     told: Option<String>,
@@ -64,7 +64,7 @@ impl Keeper {
     pub fn new(
         (secret, registration): (Stored, Stored),
         names: Vec<ServerName<'static>>,
-        terms: Terms,
+        terms: config::Certificates,
         certificate: Arc<ServingCertificate>,
         report: Arc<TrustReport>,
         metrics: Arc<Metrics>,
@@ -79,7 +79,7 @@ impl Keeper {
             terms,
             follows_names: names.is_empty(),
             names,
-            observer: Observer::default(),
+            observed: Observed::default(),
             started_at: Instant::now(),
             presented: None,
             told: None,
@@ -144,7 +144,7 @@ impl Keeper {
                 Some(secret) => self.secret.patch(fresh.patch(&secret.version)).await?,
             };
             if written {
-                let change = change.name();
+                let change: &str = change.into();
                 tracing::info!(change, "the Secret of the certificates is written");
             }
             return Ok(false);
@@ -161,12 +161,13 @@ impl Keeper {
     }
 
     fn see(&mut self, secret: Option<&KeptSecret>, registration: Option<&Registration>) -> Seen {
-        let kept = secret.map_or(Kept::Missing, |secret| secret.kept(&self.names));
+        let kept = secret.and_then(|secret| secret.kept(&self.names));
         let bundles = registration.map_or_else(Vec::new, Registration::bundles);
         let at = self.started_at.elapsed();
+        self.observed.look(at, kept.as_ref(), &bundles);
         Seen {
             now: clock::now(),
-            observed: self.observer.look(at, &kept, &bundles),
+            observed: self.observed.clone(),
             kept,
             bundles,
             presented: self.presented(),
@@ -188,9 +189,10 @@ impl Keeper {
         before: Option<&Holding>,
         now: i64,
     ) -> Result<Holding, SignError> {
-        let authority = || Signer::generate(Life::issued(now, self.terms.authority)).map(Arc::new);
+        let authority =
+            || Signer::generate(Life::issued(now, *self.terms.ca_lifetime)).map(Arc::new);
         let leaf = |signer: &Signer, names: &[ServerName<'static>]| {
-            let issued = signer.issue(names, Life::issued(now, self.terms.leaf));
+            let issued = signer.issue(names, Life::issued(now, *self.terms.lifetime));
             issued.map(|issued| Some(Arc::new(issued)))
         };
         let next = before.and_then(|before| before.next.as_ref());

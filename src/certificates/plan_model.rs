@@ -1,18 +1,14 @@
 //! A cluster in which replicas do as the plan says, in any order and with anything going wrong.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 
+use super::tests::TERMS;
 use super::*;
-use crate::certificates::observed::Observer;
 
-const TERMS: Terms = Terms {
-    authority: Duration::from_secs(300),
-    leaf: Duration::from_secs(90),
-    overlap: Duration::from_secs(10),
-};
 /// How much later than a write an API server may still go by the bundle before, in seconds.
 const LAG: i64 = 2;
 /// The longest that a replica does not look, in seconds.
@@ -21,7 +17,7 @@ const LONGEST_PAUSE: usize = 3;
 /// A cluster in which replicas do as the plan says.
 struct World {
     now: i64,
-    kept: Kept,
+    kept: Option<Kept>,
     /// The bundle, with those before it and when each was written.
     bundles: Vec<(i64, Vec<Authority>)>,
     replicas: Vec<Replica>,
@@ -30,7 +26,7 @@ struct World {
 
 #[derive(Default)]
 struct Replica {
-    observer: Observer,
+    observed: Observed,
     presented: Option<Presented>,
     started_at: i64,
     looks_at: i64,
@@ -53,7 +49,7 @@ impl World {
     fn new(clocks: &[i64]) -> World {
         World {
             now: 0,
-            kept: Kept::Missing,
+            kept: None,
             bundles: vec![(-100, Vec::new())],
             replicas: clocks
                 .iter()
@@ -70,13 +66,13 @@ impl World {
         self.made += 1;
         Authority {
             der: self.made.to_be_bytes().to_vec(),
-            life: Life::issued(now, TERMS.authority),
+            life: Life::issued(now, *TERMS.ca_lifetime),
         }
     }
 
     fn signed_by(authority: &Authority, now: i64) -> Option<Leaf> {
         Some(Leaf {
-            life: Life::issued(now, TERMS.leaf).within(authority.life),
+            life: Life::issued(now, *TERMS.lifetime).within(authority.life),
             covers_names: true,
         })
     }
@@ -86,19 +82,20 @@ impl World {
         let at = Duration::from_secs(self.now.unsigned_abs());
         let bundles = [self.bundles.last().unwrap().1.clone()];
         let replica = &mut self.replicas[index];
+        replica.observed.look(at, self.kept.as_ref(), &bundles);
         let seen = Seen {
             now: self.now + replica.ahead,
-            observed: replica.observer.look(at, &self.kept, &bundles),
+            observed: replica.observed.clone(),
             kept: self.kept.clone(),
             bundles: bundles.to_vec(),
             presented: replica.presented.clone(),
         };
         if is_to_be_presented(&seen, &TERMS)
-            && let Kept::Holds {
+            && let Some(Kept {
                 current,
                 leaf: Some(leaf),
                 ..
-            } = &seen.kept
+            }) = &seen.kept
         {
             let fresh = Presented {
                 authority: current.clone(),
@@ -117,8 +114,8 @@ impl World {
     fn write(&mut self, change: Change, seen: Seen) {
         let now = seen.now;
         let (current, next) = match seen.kept {
-            Kept::Holds { current, next, .. } => (Some(current), next),
-            Kept::Missing | Kept::Damaged => (None, None),
+            Some(Kept { current, next, .. }) => (Some(current), next),
+            None => (None, None),
         };
         let (current, next) = match change {
             Change::Create => (self.fresh(now), None),
@@ -128,25 +125,25 @@ impl World {
             Change::Promote => (next.unwrap(), None),
         };
         let leaf = World::signed_by(&current, now);
-        self.kept = Kept::Holds {
+        self.kept = Some(Kept {
             current,
             leaf,
             next,
-        };
+        });
     }
 
     fn suffer(&mut self, incident: &Incident) {
         match incident {
-            Incident::SecretDeleted => self.kept = Kept::Missing,
-            Incident::SecretDamaged => self.kept = Kept::Damaged,
+            Incident::SecretDeleted => self.kept = None,
+            Incident::SecretDamaged => self.kept = None,
             Incident::LeafDamaged => {
-                if let Kept::Holds { leaf, .. } = &mut self.kept {
+                if let Some(Kept { leaf, .. }) = &mut self.kept {
                     *leaf = None;
                 }
             }
             Incident::RestartedWithoutASecret(index) => {
                 self.suffer(&Incident::Restarted(*index));
-                self.kept = Kept::Missing;
+                self.kept = None;
                 self.look(*index);
             }
             Incident::Restarted(index) => {

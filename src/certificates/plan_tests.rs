@@ -1,11 +1,15 @@
+use std::sync::LazyLock;
+use std::time::Duration;
+
 use super::*;
+use crate::config::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
-const TERMS: Terms = Terms {
-    authority: Duration::from_secs(300),
-    leaf: Duration::from_secs(90),
-    overlap: Duration::from_secs(10),
-};
+/// An authority lasts 300 seconds, a leaf 90, and both authorities are trusted for 10.
+pub(super) static TERMS: LazyLock<Certificates> = LazyLock::new(|| {
+    let text = "certificates: {caLifetime: 300s, lifetime: 90s, overlap: 10s}";
+    Config::parse("test", text).unwrap().certificates
+});
 
 /// An authority of 300 seconds.
 fn authority(name: &str, from: i64) -> Authority {
@@ -25,16 +29,16 @@ fn leaf(from: i64, to: i64) -> Option<Leaf> {
     })
 }
 
-fn holds(current: &Authority, leaf: Option<Leaf>, next: Option<&Authority>) -> Kept {
-    Kept::Holds {
+fn holds(current: &Authority, leaf: Option<Leaf>, next: Option<&Authority>) -> Option<Kept> {
+    Some(Kept {
         current: current.clone(),
         leaf,
         next: next.cloned(),
-    }
+    })
 }
 
 /// A replica that presents what `current` signed, which has been trusted for a long time.
-fn seen(now: i64, kept: Kept, current: &Authority) -> Seen {
+fn seen(now: i64, kept: Option<Kept>, current: &Authority) -> Seen {
     Seen {
         now,
         kept,
@@ -46,6 +50,7 @@ fn seen(now: i64, kept: Kept, current: &Authority) -> Seen {
         observed: Observed {
             trusted: vec![(current.clone(), 1000 * SECOND)],
             kept_unchanged_for: 1000 * SECOND,
+            ..Observed::default()
         },
     }
 }
@@ -72,33 +77,19 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
     };
     let at = |now, leaf, next| seen(now, holds(&old, leaf, next), &old);
     let table = [
+        (fresh(None), Some(Change::Create), "an empty cluster"),
         (
-            fresh(Kept::Missing),
-            Some(Change::Create),
-            "an empty cluster",
-        ),
-        (
-            fresh(Kept::Damaged),
-            Some(Change::Create),
-            "nothing to go on",
-        ),
-        (
-            seen(0, Kept::Missing, &old),
+            seen(0, None, &old),
             Some(Change::Restore),
-            "deleted",
+            "deleted or damaged",
         ),
         (
-            seen(0, Kept::Damaged, &old),
-            Some(Change::Restore),
-            "damaged",
-        ),
-        (
-            untrusted(Kept::Missing),
+            untrusted(None),
             Some(Change::Create),
             "no webhook trusts what is presented",
         ),
         (
-            seen(301, Kept::Missing, &old),
+            seen(301, None, &old),
             Some(Change::Create),
             "what is presented has expired",
         ),
@@ -214,7 +205,7 @@ fn a_bundle_holds_what_may_be_presented_and_foreign_cas_only_for_a_while() {
         Some("new old"),
         "it is still presented"
     );
-    seen.kept = Kept::Damaged;
+    seen.kept = None;
     assert_eq!(bundle_names(&seen), None, "the Secret comes first");
 }
 
@@ -276,7 +267,7 @@ fn what_is_verified_is_given_up_only_for_what_has_been_verified_for_long_enough(
             false,
             "not yet valid",
         ),
-        (seen(210, Kept::Missing, &old), false, "there is no Secret"),
+        (seen(210, None, &old), false, "there is no Secret"),
     ];
     for (seen, expected, why) in table {
         assert_eq!(is_to_be_presented(&seen, &TERMS), expected, "{why}");

@@ -65,18 +65,16 @@ impl KeptSecret {
     }
 
     /// What there is to decide on, for a replica that is called by `names`.
-    pub fn kept(&self, names: &[ServerName<'static>]) -> Kept {
-        let Some(holding) = &self.holding else {
-            return Kept::Damaged;
-        };
-        Kept::Holds {
+    pub fn kept(&self, names: &[ServerName<'static>]) -> Option<Kept> {
+        let holding = self.holding.as_ref()?;
+        Some(Kept {
             current: holding.signer.certificate().clone(),
             leaf: holding.issued.as_ref().map(|issued| Leaf {
                 life: issued.pair().life(),
                 covers_names: issued.covers(names),
             }),
             next: holding.next.as_ref().map(|next| next.certificate().clone()),
-        }
+        })
     }
 }
 
@@ -198,7 +196,7 @@ mod tests {
             assert_eq!(object.metadata.name.as_deref(), Some("certificates"));
             let secret = parsed(&object);
             assert_eq!(secret.version, "7");
-            let expected = Kept::Holds {
+            let expected = Kept {
                 current: holding.signer.certificate().clone(),
                 leaf: Some(Leaf {
                     life: Life::issued(NOW, DAY),
@@ -208,7 +206,7 @@ mod tests {
             };
             assert_eq!(
                 secret.kept(&server_names(&["keyguard.keyguard.svc"])),
-                expected
+                Some(expected)
             );
         }
     }
@@ -247,8 +245,8 @@ mod tests {
                 let mut object = whole.clone();
                 object["data"][key] = damage;
                 let found = match parsed(&object).kept(&[]) {
-                    Kept::Holds { leaf, next, .. } => (true, leaf.is_some(), next.is_some()),
-                    Kept::Damaged | Kept::Missing => (false, false, false),
+                    Some(kept) => (true, kept.leaf.is_some(), kept.next.is_some()),
+                    None => (false, false, false),
                 };
                 assert_eq!(found, expected, "{key}");
             }
@@ -256,7 +254,7 @@ mod tests {
         for data in [Value::Null, json!({}), json!({"ca.crt": "%%"})] {
             let mut object = whole.clone();
             object["data"] = data;
-            assert_eq!(parsed(&object).kept(&[]), Kept::Damaged);
+            assert_eq!(parsed(&object).kept(&[]), None);
         }
         assert!(KeptSecret::parse(b"[]").is_none());
     }

@@ -137,8 +137,7 @@ impl Certificates {
                         Stored::secret(cluster, &secret, &metrics),
                         Stored::registration(cluster, name, &metrics),
                     );
-                    let keeper =
-                        Keeper::new(stored, names, config.terms(), certificate, report, metrics);
+                    let keeper = Keeper::new(stored, names, config, certificate, report, metrics);
                     tasks.spawn(keeper.keep(interval));
                 }
             }

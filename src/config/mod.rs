@@ -9,7 +9,7 @@ use std::path::Path;
 
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use self::settings::{Certificates, Config, Guard, Limits, Timeouts, Verify};
@@ -78,7 +78,7 @@ impl Config {
     pub fn parse(path: &str, text: &str) -> Result<Config, ConfigError> {
         let path = path.to_owned();
         let mut value: Value = match serde_saphyr::from_str::<Option<Value>>(text) {
-            Ok(value) => value.unwrap_or_else(|| Value::Object(Map::new())),
+            Ok(value) => value.unwrap_or_else(|| json!({})),
             Err(error) => {
                 let problem = error.to_string();
                 let problem = problem.lines().next().unwrap_or_default().to_owned();
@@ -144,7 +144,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::certificates::plan::Terms;
     use keyguard_core::policy::credentials::OnError;
     use keyguard_core::policy::guard::Guard;
     use keyguard_core::policy::rules::{Mode, Rule};
@@ -199,12 +198,9 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         assert_eq!(policy.guard, guard);
         assert_eq!(*config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(*config.timeouts.drain_grace, Duration::ZERO);
-        let terms = Terms {
-            authority: Duration::from_secs(60),
-            leaf: Duration::from_secs(30),
-            overlap: Duration::from_secs(1),
-        };
-        assert_eq!(config.certificates.terms(), terms);
+        assert_eq!(*config.certificates.ca_lifetime, Duration::from_secs(60));
+        assert_eq!(*config.certificates.lifetime, Duration::from_secs(30));
+        assert_eq!(*config.certificates.overlap, Duration::from_secs(1));
         let interval = *config.certificates.check_interval;
         assert_eq!(interval, Duration::from_millis(100));
         let json = Config::parse(
