@@ -25,7 +25,6 @@ const KEYS: [&str; 6] = [
 ];
 
 /// The Secret as it is stored.
-#[derive(Debug)]
 pub struct KeptSecret {
     /// Its resourceVersion, with which a write says what it replaces.
     pub version: String,
@@ -34,7 +33,7 @@ pub struct KeptSecret {
 }
 
 /// An authority and what it signed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Holding {
     /// The CA that signed the serving certificate.
     pub signer: Arc<Signer>,
@@ -102,24 +101,19 @@ impl Holding {
     }
 
     fn json(&self, metadata: ObjectMeta) -> Zeroizing<Vec<u8>> {
-        let ca = [
-            ("ca.crt", self.signer.certificate_pem().into()),
-            ("ca.key", self.signer.key_pem()),
+        let authority = |signer: &Arc<Signer>| (signer.certificate_pem(), signer.key_pem());
+        let leaf = |issued: &Arc<Issued>| (issued.certificate_pem(), issued.key_pem());
+        let pairs = [
+            ("ca", Some(authority(&self.signer))),
+            ("tls", self.issued.as_ref().map(leaf)),
+            ("next-ca", self.next.as_ref().map(authority)),
         ];
-        let mut string_data = BTreeMap::from(ca);
-        if let Some(issued) = &self.issued {
-            let tls = [
-                ("tls.crt", issued.certificate_pem().into()),
-                ("tls.key", issued.key_pem()),
-            ];
-            string_data.extend(tls);
-        }
-        if let Some(next) = &self.next {
-            let ca = [
-                ("next-ca.crt", next.certificate_pem().into()),
-                ("next-ca.key", next.key_pem()),
-            ];
-            string_data.extend(ca);
+        let mut string_data = BTreeMap::new();
+        for (name, pair) in pairs {
+            if let Some((certificate, key)) = pair {
+                string_data.insert(format!("{name}.crt"), certificate.into());
+                string_data.insert(format!("{name}.key"), key);
+            }
         }
         // Capacity for all of it first: growing would leave copies behind that nothing zeroes.
         let length: usize = string_data.values().map(|pem| 2 * pem.len()).sum();
@@ -146,7 +140,7 @@ struct SecretToWrite {
     /// Null: of what was there nothing stays.
     data: (),
     /// What the API server puts into the data.
-    string_data: BTreeMap<&'static str, Zeroizing<String>>,
+    string_data: BTreeMap<String, Zeroizing<String>>,
 }
 
 #[cfg(test)]
