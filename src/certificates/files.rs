@@ -7,10 +7,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::sleep;
 
-use crate::certificates::present::present;
 use crate::certificates::registration::{self, Registration};
 use crate::certificates::store::Stored;
-use crate::certificates::trust_report::TrustReport;
 use crate::clock::{self, rfc3339};
 use crate::follow::follow;
 use crate::telemetry::labels::Follower;
@@ -35,7 +33,7 @@ pub(super) async fn keep(
         let presented = presented.map_or(Validity::Expired, |pair| pair.life().at(now));
         match candidate.take(look.map(|look| look.map(Arc::new)), presented, now) {
             None => {}
-            Some(Ok(pair)) => present(&certificate, pair, &metrics),
+            Some(Ok(pair)) => certificate.present(pair, &metrics),
             Some(Err(refusal)) => {
                 metrics.certificate_reloads.inc(ReloadOutcome::Refused);
                 tracing::error!(
@@ -48,11 +46,10 @@ pub(super) async fn keep(
     follow(Follower::CertificateFiles, &metrics, interval, files, apply).await;
 }
 
-/// Reads the webhook configuration each `interval`, for ever, and says in `report` whether it verifies what is presented.
+/// Reads the webhook configuration each `interval`, for ever, and says whether it verifies what is presented.
 pub(super) async fn watch_registration(
     registration: Stored,
     certificate: Arc<ServingCertificate>,
-    report: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     interval: Duration,
 ) {
@@ -64,13 +61,14 @@ pub(super) async fn watch_registration(
                 let (found, name) = (found.as_ref(), registration.name());
                 let pair = certificate.pair();
                 let verified = registration::verify(found, name, pair.as_deref(), clock::now());
-                report.set(verified);
+                certificate.unverified.store(verified.err().map(Arc::new));
             }
             Err(error) => {
                 metrics.certificate_checks_failed.inc();
                 // The last look that succeeded counts.
                 if !has_looked {
-                    report.set(Err(registration::line(&error.to_string())));
+                    let why = registration::line(&error.to_string());
+                    certificate.unverified.store(Some(Arc::new(why)));
                 }
             }
         }

@@ -12,11 +12,9 @@ use tokio::time::{Instant, sleep};
 use crate::certificates::authority::{Issued, SignError, Signer};
 use crate::certificates::observed::Observed;
 use crate::certificates::plan::{self, Change, Presented, Seen};
-use crate::certificates::present::present;
 use crate::certificates::registration::{self, Registration};
 use crate::certificates::secret::{Holding, KeptSecret};
 use crate::certificates::store::{StoreError, Stored};
-use crate::certificates::trust_report::TrustReport;
 use crate::clock;
 use crate::config;
 use crate::telemetry::metrics::Metrics;
@@ -31,7 +29,6 @@ pub struct Keeper {
     secret: Stored,
     registration: Stored,
     certificate: Arc<ServingCertificate>,
-    report: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     terms: config::Certificates,
     names: Vec<ServerName<'static>>,
@@ -66,15 +63,14 @@ impl Keeper {
         names: Vec<ServerName<'static>>,
         terms: config::Certificates,
         certificate: Arc<ServingCertificate>,
-        report: Arc<TrustReport>,
         metrics: Arc<Metrics>,
     ) -> Keeper {
-        report.set(Err(registration::line("it has not been looked at yet")));
+        let why = registration::line("it has not been looked at yet");
+        certificate.unverified.store(Some(Arc::new(why)));
         Keeper {
             secret,
             registration,
             certificate,
-            report,
             metrics,
             terms,
             follows_names: names.is_empty(),
@@ -126,13 +122,16 @@ impl Keeper {
             && let Some(Holding { signer, issued, .. }) = holding
             && let Some(issued) = issued
         {
-            present(&self.certificate, Arc::clone(issued.pair()), &self.metrics);
+            self.certificate
+                .present(Arc::clone(issued.pair()), &self.metrics);
             self.presented = Some((Arc::clone(signer), Arc::clone(issued)));
             seen.presented = self.presented();
         }
         let (name, pair) = (self.registration.name(), self.certificate.pair());
         let verified = registration::verify(registration.as_ref(), name, pair.as_deref(), seen.now);
-        self.report.set(verified);
+        self.certificate
+            .unverified
+            .store(verified.err().map(Arc::new));
         if let Some(change) = plan::change(&seen, &self.terms) {
             let fresh = self.changed(change, holding, seen.now)?;
             let written = match &secret {
@@ -253,7 +252,7 @@ impl Keeper {
             }
         }
         let line = error.as_ref().map(|why| format!("certificates: {why}"));
-        self.report.set_keeper_error(line);
+        self.certificate.keeper_error.store(line.map(Arc::new));
         self.told = error;
     }
 }

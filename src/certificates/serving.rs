@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use crate::certificates::files;
 use crate::certificates::keeper::Keeper;
 use crate::certificates::store::{SecretName, Stored};
-use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config;
 use crate::sources::cluster::Cluster;
@@ -25,8 +24,6 @@ const REGISTRATION: &str = "keyguard";
 pub struct Certificates {
     /// What is presented.
     pub certificate: Arc<ServingCertificate>,
-    /// Whether the API server verifies it.
-    pub report: Arc<TrustReport>,
     source: Source,
     registration: Option<String>,
     config: config::Certificates,
@@ -98,7 +95,6 @@ impl Certificates {
         };
         Ok(Certificates {
             certificate: Arc::new(certificate),
-            report: Arc::default(),
             source,
             registration,
             config: config.clone(),
@@ -110,7 +106,6 @@ impl Certificates {
     pub fn keep(self, cluster: Option<&Cluster>, metrics: &Arc<Metrics>) -> JoinSet<()> {
         let Certificates {
             certificate,
-            report,
             source,
             registration,
             config,
@@ -123,7 +118,6 @@ impl Certificates {
                     tasks.spawn(files::watch_registration(
                         Stored::registration(cluster, &name, &metrics),
                         Arc::clone(&certificate),
-                        report,
                         Arc::clone(&metrics),
                         interval,
                     ));
@@ -137,7 +131,7 @@ impl Certificates {
                         Stored::secret(cluster, &secret, &metrics),
                         Stored::registration(cluster, name, &metrics),
                     );
-                    let keeper = Keeper::new(stored, names, config, certificate, report, metrics);
+                    let keeper = Keeper::new(stored, names, config, certificate, metrics);
                     tasks.spawn(keeper.keep(interval));
                 }
             }

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::configuration::Configuration;
 use crate::certificates::serving::{CertificateError, Certificates};
-use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::config::{Config, ConfigError};
 use crate::follow::watched_files::WatchedFiles;
@@ -103,7 +102,6 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             arguments.health_listen,
             tls,
             Arc::clone(&certificates.certificate),
-            Arc::clone(&certificates.report),
         )
         .await?;
         let (kubeconfig, state) = (arguments.kubeconfig.as_deref(), arguments.state.as_deref());
@@ -160,7 +158,6 @@ pub struct Server {
     health: Bound,
     tls: Arc<ServerConfig>,
     certificate: Arc<ServingCertificate>,
-    trust: Arc<TrustReport>,
 }
 
 impl Server {
@@ -173,14 +170,12 @@ impl Server {
         health_listen: SocketAddr,
         tls: Arc<ServerConfig>,
         certificate: Arc<ServingCertificate>,
-        trust: Arc<TrustReport>,
     ) -> Result<Server, BindError> {
         Ok(Server {
             reviews: Bound::bind("--listen", listen).await?,
             health: Bound::bind("--health-listen", health_listen).await?,
             tls,
             certificate,
-            trust,
         })
     }
 
@@ -214,7 +209,6 @@ impl Server {
         let health_router = health::router(
             Arc::clone(source),
             Arc::clone(&self.certificate),
-            self.trust,
             Arc::clone(metrics),
             draining.clone(),
         );

@@ -86,7 +86,6 @@ pub fn run(arguments: &cli::Demo) -> Result<(), DemoError> {
             loopback,
             tls,
             certificate,
-            Arc::default(),
         )
             .await
             .map_err(ServeError::from)?;
