@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
@@ -82,13 +81,13 @@ impl Keeper {
         }
     }
 
-    /// Looks each `interval`, for ever, and writes when something is not as it should be.
-    pub async fn keep(mut self, interval: Duration) {
+    /// Looks each `checkInterval`, for ever, and writes when something is not as it should be.
+    pub async fn keep(mut self) {
         loop {
             // A fault in one look must not be the end of all renewals.
             let settled = AssertUnwindSafe(self.settle()).catch_unwind().await;
             self.tell(settled.unwrap_or(Err(KeeperError::Fault)));
-            sleep(interval).await;
+            sleep(*self.terms.check_interval).await;
         }
     }
 

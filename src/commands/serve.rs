@@ -76,7 +76,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
         }
         None => (None, Config::default()),
     };
-    let certificates = Certificates::open(arguments, &config.certificates)?;
+    let certificates = Certificates::open(arguments)?;
     let clients = Clients::open(arguments)?;
     let verifier = clients
         .as_ref()
@@ -111,7 +111,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), ServeError> {
             signal(SignalKind::interrupt())?,
         );
         let stopping = Stopping::default();
-        let mut kept = certificates.keep(source.cluster(), &metrics);
+        let mut kept = certificates.keep(source.cluster(), &config.certificates, &metrics);
         if let Some(clients) = clients {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
