@@ -28,7 +28,7 @@ use crate::sources::cluster::{Cluster, ClusterError};
 use crate::sources::manifests::{ManifestError, Manifests};
 use crate::telemetry::log::{Log, LogFormat};
 use crate::telemetry::metrics::Metrics;
-use crate::tls::clients::{Clients, ClientsError};
+use crate::tls::client_certificates::{ClientCaError, Clients};
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// The most connections to the health address; probes and a scraper need a handful.
@@ -45,7 +45,7 @@ pub enum ServeError {
     Certificate(#[from] CertificateError),
     /// Clients that cannot be verified.
     #[error(transparent)]
-    Clients(#[from] ClientsError),
+    Clients(#[from] ClientCaError),
     /// An address that cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
