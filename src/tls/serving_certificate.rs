@@ -56,13 +56,17 @@ pub struct Pair {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PairError {
     /// The chain is empty.
-    #[error("there is no certificate")]
+    #[error(
+        "no certificate in it; it must hold the PEM chain, beginning with the server's own certificate (BEGIN CERTIFICATE)"
+    )]
     NoCertificate,
     /// A certificate is none; its place in the chain, from 1.
-    #[error("certificate {0} is not X.509")]
+    #[error("certificate {0} in it is not X.509; issue it again")]
     NotX509(usize),
     /// A key of an algorithm that TLS here does not sign with.
-    #[error("the private key is not usable")]
+    #[error(
+        "not a usable private key; use ECDSA (P-256, P-384), Ed25519 or RSA of 2048 to 8192 bits"
+    )]
     UnusableKey,
     /// The key is another certificate's.
     #[error("the private key does not belong to the certificate")]
