@@ -59,11 +59,11 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
+    pub fn of_file(path: &Path, read: io::Result<impl AsRef<[u8]>>) -> Result<Config, ConfigError> {
         let path = path.display().to_string();
         let text = read.and_then(|bytes| {
-            String::from_utf8(bytes)
-                .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
+            let text = str::from_utf8(bytes.as_ref()).map(str::to_owned);
+            text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
         });
         match text {
             Ok(text) => Config::parse(&path, &text),

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use crate::clock::rfc3339;
-use crate::follow::watched_files::WatchedFiles;
+use crate::follow::watched_files::{Content, WatchedFiles};
 use crate::tls::serving_certificate::{Pair, PairError};
 
 /// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.
@@ -93,13 +92,9 @@ pub fn open(certificate: &Path, key: &Path) -> Result<(CertificateFiles, Pair), 
     CertificateFiles::open([certificate.to_owned(), key.to_owned()], parse)
 }
 
-fn parse([certificate, key]: [(&Path, io::Result<Vec<u8>>); 2]) -> Result<Pair, TlsError> {
-    let (certificate_path, certificate_pem) = certificate;
-    let (key_path, key_pem) = key;
-    let (certificate_pem, key_pem) = (
-        certificate_pem.map(Zeroizing::new),
-        key_pem.map(Zeroizing::new),
-    );
+fn parse(
+    [(certificate_path, certificate_pem), (key_path, key_pem)]: [Content<'_>; 2],
+) -> Result<Pair, TlsError> {
     let certificate = |problem| TlsError::of_certificate(certificate_path, problem);
     let key = |problem| TlsError::of_key(key_path, problem);
     let certificate_pem = certificate_pem.map_err(|source| TlsError {

@@ -86,14 +86,17 @@ pub fn refusal(error: &io::Error) -> Option<ClientRefusal> {
 
 /// Makes authorities of what reading the PEM file at `path` came to. Without a CA certificate, or with something else
 /// beside them, they are none.
-fn authorities(path: &Path, read: io::Result<Vec<u8>>) -> Result<Authorities, ClientCaError> {
+fn authorities(
+    path: &Path,
+    read: io::Result<impl AsRef<[u8]>>,
+) -> Result<Authorities, ClientCaError> {
     let pem = read.map_err(|source| ClientCaError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
     let unusable = || ClientCaError::NoCertificate(path.to_owned());
     let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(&pem) {
+    for authority in CertificateDer::pem_slice_iter(pem.as_ref()) {
         let authority = authority.map_err(|_| unusable())?;
         roots.add(authority).map_err(|_| unusable())?;
     }
