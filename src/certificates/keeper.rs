@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use crate::certificates::authority::{Issued, SignError, Signer};
+use crate::certificates::authority::{Keyed, SignError, Signer};
 use crate::certificates::observed::Observed;
 use crate::certificates::plan::{self, Change, Presented, Seen};
 use crate::certificates::registration::{self, Registration};
@@ -34,7 +34,7 @@ pub struct Keeper {
     follows_names: bool,
     observed: Observed,
     started_at: Instant,
-    presented: Option<(Arc<Signer>, Arc<Issued>)>,
+    presented: Option<(Arc<Signer>, Arc<Keyed>)>,
     told: Option<String>,
 }
 
@@ -175,7 +175,7 @@ impl Keeper {
     fn presented(&self) -> Option<Presented> {
         let (signer, issued) = self.presented.as_ref()?;
         Some(Presented {
-            authority: signer.certificate().clone(),
+            authority: signer.certificate(),
             life: issued.pair().life(),
         })
     }

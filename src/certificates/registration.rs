@@ -1,5 +1,7 @@
 //! The ValidatingWebhookConfiguration by which the API server calls keyguard: by which name, and trusting whom.
 
+use std::collections::HashSet;
+
 use hyper::Uri;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -49,16 +51,9 @@ impl Registration {
 
     /// The names that a certificate must be for, each once.
     pub fn names(&self) -> Vec<ServerName<'static>> {
-        let mut names = Vec::new();
-        for webhook in &self.webhooks {
-            names.extend(
-                webhook
-                    .called_by
-                    .clone()
-                    .filter(|name| !names.contains(name)),
-            );
-        }
-        names
+        let names = self.webhooks.iter();
+        let names = names.filter_map(|webhook| webhook.called_by.clone());
+        names.collect::<HashSet<_>>().into_iter().collect()
     }
 
     /// The CA certificates that each webhook's calls are verified with.
@@ -251,7 +246,7 @@ mod tests {
         let signer = signer();
         let registration = parse(&configuration([None, Some("words")]));
         let patch: Value =
-            serde_json::from_slice(&registration.patch(&[signer.certificate().clone()])).unwrap();
+            serde_json::from_slice(&registration.patch(&[signer.certificate()])).unwrap();
         let pem = ByteString(signer.certificate_pem().into_bytes());
         assert_eq!(
             patch,

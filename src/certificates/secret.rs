@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::certificates::authority::{Issued, Signer};
+use crate::certificates::authority::{Keyed, Signer};
 use crate::certificates::kept::{Kept, Leaf};
 use crate::sources::object;
 use crate::sources::source::SecretRead;
@@ -38,7 +38,7 @@ pub struct Holding {
     /// The CA that signed the serving certificate.
     pub signer: Arc<Signer>,
     /// The serving certificate; nothing when it is damaged.
-    pub issued: Option<Arc<Issued>>,
+    pub issued: Option<Arc<Keyed>>,
     /// The CA that will sign the next.
     pub next: Option<Arc<Signer>>,
 }
@@ -56,7 +56,9 @@ impl KeptSecret {
         Some(KeptSecret {
             version: object.metadata.resource_version?,
             holding: signer.map(|signer| Holding {
-                issued: Issued::read(of("tls.crt"), of("tls.key"), &signer).map(Arc::new),
+                issued: Keyed::read(of("tls.crt"), of("tls.key"))
+                    .filter(|issued| issued.is_signed_by(&signer))
+                    .map(Arc::new),
                 next: Signer::read(of("next-ca.crt"), of("next-ca.key")).map(Arc::new),
                 signer: Arc::new(signer),
             }),
@@ -67,12 +69,12 @@ impl KeptSecret {
     pub fn kept(&self, names: &[ServerName<'static>]) -> Option<Kept> {
         let holding = self.holding.as_ref()?;
         Some(Kept {
-            current: holding.signer.certificate().clone(),
+            current: holding.signer.certificate(),
             leaf: holding.issued.as_ref().map(|issued| Leaf {
                 life: issued.pair().life(),
                 covers_names: issued.covers(names),
             }),
-            next: holding.next.as_ref().map(|next| next.certificate().clone()),
+            next: holding.next.as_ref().map(|next| next.certificate()),
         })
     }
 }
@@ -101,18 +103,16 @@ impl Holding {
     }
 
     fn json(&self, metadata: ObjectMeta) -> Zeroizing<Vec<u8>> {
-        let authority = |signer: &Arc<Signer>| (signer.certificate_pem(), signer.key_pem());
-        let leaf = |issued: &Arc<Issued>| (issued.certificate_pem(), issued.key_pem());
-        let pairs = [
-            ("ca", Some(authority(&self.signer))),
-            ("tls", self.issued.as_ref().map(leaf)),
-            ("next-ca", self.next.as_ref().map(authority)),
+        let pairs: [(_, Option<&Keyed>); 3] = [
+            ("ca", Some(&self.signer)),
+            ("tls", self.issued.as_deref()),
+            ("next-ca", self.next.as_deref().map(|next| &**next)),
         ];
         let mut string_data = BTreeMap::new();
-        for (name, pair) in pairs {
-            if let Some((certificate, key)) = pair {
-                string_data.insert(format!("{name}.crt"), certificate.into());
-                string_data.insert(format!("{name}.key"), key);
+        for (name, keyed) in pairs {
+            if let Some(keyed) = keyed {
+                string_data.insert(format!("{name}.crt"), keyed.certificate_pem().into());
+                string_data.insert(format!("{name}.key"), keyed.key_pem());
             }
         }
         // Capacity for all of it first: growing would leave copies behind that nothing zeroes.
@@ -191,12 +191,12 @@ mod tests {
             let secret = parsed(&object);
             assert_eq!(secret.version, "7");
             let expected = Kept {
-                current: holding.signer.certificate().clone(),
+                current: holding.signer.certificate(),
                 leaf: Some(Leaf {
                     life: Life::issued(NOW, DAY),
                     covers_names: true,
                 }),
-                next: holding.next.as_ref().map(|next| next.certificate().clone()),
+                next: holding.next.as_ref().map(|next| next.certificate()),
             };
             assert_eq!(
                 secret.kept(&server_names(&["keyguard.keyguard.svc"])),

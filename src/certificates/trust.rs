@@ -148,7 +148,7 @@ mod tests {
         let (ours, other) = (signer(), signer());
         let names = server_names(&["keyguard.keyguard.svc", "127.0.0.1"]);
         let issued = ours.issue(&names, Life::issued(NOW, DAY)).unwrap();
-        let (ours, other) = (ours.certificate().clone(), other.certificate().clone());
+        let (ours, other) = (ours.certificate(), other.certificate());
         let service = "keyguard.keyguard.svc";
         let later = NOW + 2 * 86_400;
         let table: [(&[&Authority], &str, i64, Result<(), VerifyError>, &str); 9] = [
@@ -229,7 +229,7 @@ mod tests {
             format!("{pem}-----BEGIN"),
         ] {
             let found = authorities(bundle.as_bytes());
-            assert_eq!(found, std::slice::from_ref(ours.certificate()), "{bundle}");
+            assert_eq!(found, [ours.certificate()], "{bundle}");
         }
         assert_eq!(authorities(b"words"), []);
     }
