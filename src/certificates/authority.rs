@@ -133,8 +133,8 @@ impl Keyed {
 
     /// Whether it is for all of these names.
     pub fn covers(&self, names: &[ServerName<'static>]) -> bool {
-        let is_for = |name| trust::verify_name(self.pair.chain(), name).is_ok();
-        names.iter().all(is_for)
+        let own = self.names();
+        names.iter().all(|name| own.contains(name))
     }
 
     /// The DNS names and IP addresses that it is for.

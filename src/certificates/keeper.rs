@@ -9,10 +9,10 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use crate::certificates::authority::{Keyed, SignError, Signer};
-use crate::certificates::observed::Observed;
-use crate::certificates::plan::{self, Change, Presented, Seen};
+use crate::certificates::plan::{self, Change};
 use crate::certificates::registration::{self, Registration};
 use crate::certificates::secret::{Holding, KeptSecret};
+use crate::certificates::seen::{Presented, Seen};
 use crate::certificates::store::{StoreError, Stored};
 use crate::clock;
 use crate::config;
@@ -32,7 +32,7 @@ pub struct Keeper {
     terms: config::Certificates,
     names: Vec<ServerName<'static>>,
     follows_names: bool,
-    observed: Observed,
+    seen: Seen,
     started_at: Instant,
     presented: Option<(Arc<Signer>, Arc<Keyed>)>,
     told: Option<String>,
@@ -74,7 +74,7 @@ impl Keeper {
             terms,
             follows_names: names.is_empty(),
             names,
-            observed: Observed::default(),
+            seen: Seen::default(),
             started_at: Instant::now(),
             presented: None,
             told: None,
@@ -115,24 +115,33 @@ impl Keeper {
         if self.names.is_empty() {
             return Err(KeeperError::NoName);
         }
-        let mut seen = self.see(secret.as_ref(), registration.as_ref());
+        let kept = secret.as_ref().and_then(|secret| secret.kept(&self.names));
+        let bundles = registration
+            .as_ref()
+            .map_or_else(Vec::new, Registration::bundles);
+        self.seen.look(self.started_at.elapsed(), kept, bundles);
+        self.seen.now = clock::now();
         let holding = secret.as_ref().and_then(|secret| secret.holding.as_ref());
-        if plan::is_to_be_presented(&seen, &self.terms)
+        if plan::is_to_be_presented(&self.seen, &self.terms)
             && let Some(Holding { signer, issued, .. }) = holding
             && let Some(issued) = issued
         {
             self.certificate
                 .present(Arc::clone(issued.pair()), &self.metrics);
             self.presented = Some((Arc::clone(signer), Arc::clone(issued)));
-            seen.presented = self.presented();
+            self.seen.presented = Some(Presented {
+                authority: signer.certificate(),
+                life: issued.pair().life(),
+            });
         }
         let (name, pair) = (self.registration.name(), self.certificate.pair());
-        let verified = registration::verify(registration.as_ref(), name, pair.as_deref(), seen.now);
+        let verified =
+            registration::verify(registration.as_ref(), name, pair.as_deref(), self.seen.now);
         self.certificate
             .unverified
             .store(verified.err().map(Arc::new));
-        if let Some(change) = plan::change(&seen, &self.terms) {
-            let fresh = self.changed(change, holding, seen.now)?;
+        if let Some(change) = plan::change(&self.seen, &self.terms) {
+            let fresh = self.changed(change, holding)?;
             let written = match &secret {
                 None => {
                     self.secret
@@ -148,7 +157,7 @@ impl Keeper {
             return Ok(false);
         }
         if let Some(registration) = &registration
-            && let Some(bundle) = plan::bundle(&seen, &self.terms)
+            && let Some(bundle) = plan::bundle(&self.seen, &self.terms)
         {
             if self.registration.patch(registration.patch(&bundle)).await? {
                 tracing::info!(certificates = bundle.len(), "the caBundle is written");
@@ -158,35 +167,9 @@ impl Keeper {
         Ok(true)
     }
 
-    fn see(&mut self, secret: Option<&KeptSecret>, registration: Option<&Registration>) -> Seen {
-        let kept = secret.and_then(|secret| secret.kept(&self.names));
-        let bundles = registration.map_or_else(Vec::new, Registration::bundles);
-        let at = self.started_at.elapsed();
-        self.observed.look(at, kept.as_ref(), &bundles);
-        Seen {
-            now: clock::now(),
-            observed: self.observed.clone(),
-            kept,
-            bundles,
-            presented: self.presented(),
-        }
-    }
-
-    fn presented(&self) -> Option<Presented> {
-        let (signer, issued) = self.presented.as_ref()?;
-        Some(Presented {
-            authority: signer.certificate(),
-            life: issued.pair().life(),
-        })
-    }
-
     /// What the Secret is to hold in place of `before`.
-    fn changed(
-        &self,
-        change: Change,
-        before: Option<&Holding>,
-        now: i64,
-    ) -> Result<Holding, SignError> {
+    fn changed(&self, change: Change, before: Option<&Holding>) -> Result<Holding, SignError> {
+        let now = self.seen.now;
         let authority =
             || Signer::generate(Life::issued(now, *self.terms.ca_lifetime)).map(Arc::new);
         let leaf = |signer: &Signer, names: &[ServerName<'static>]| {

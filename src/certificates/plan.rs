@@ -13,36 +13,12 @@
 use strum::IntoStaticStr;
 
 use super::kept::{Authority, Kept, Leaf};
-use super::observed::Observed;
+use super::seen::{Presented, Seen};
 use crate::config::Certificates;
 use crate::tls::life::{Life, Validity};
 
 /// The most CAs in a `caBundle` that the Secret does not hold.
 const MAX_FOREIGN_CAS: usize = 6;
-
-/// What this replica presents in handshakes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presented {
-    /// The authority that signed it.
-    pub authority: Authority,
-    /// Its validity.
-    pub life: Life,
-}
-
-/// Everything that a decision depends on.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Unix seconds.
-    pub now: i64,
-    /// What is in the Secret; nothing when there is no Secret, or no authority in it that could sign.
-    pub kept: Option<Kept>,
-    /// The CA certificates in each webhook's `caBundle`; none where there is no webhook.
-    pub bundles: Vec<Vec<Authority>>,
-    /// What this replica presents, if anything yet.
-    pub presented: Option<Presented>,
-    /// For how long things have been as they are.
-    pub observed: Observed,
-}
 
 /// What to write into the Secret, with its name in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -89,9 +65,7 @@ pub fn change(seen: &Seen, terms: &Certificates) -> Option<Change> {
         return Some(Change::RenewLeaf);
     }
     match next {
-        Some(next) if seen.observed.trusted_for(next) >= Some(*terms.overlap) => {
-            Some(Change::Promote)
-        }
+        Some(next) if seen.trusted_for(next) >= Some(*terms.overlap) => Some(Change::Promote),
         Some(_) => None,
         None => current.life.is_due(seen.now).then_some(Change::StageNext),
     }
@@ -110,7 +84,7 @@ pub fn bundle(seen: &Seen, terms: &Certificates) -> Option<Vec<Authority>> {
     if let Some(presented) = &seen.presented {
         want(&presented.authority);
     }
-    if seen.observed.kept_unchanged_for < *terms.overlap * 2 {
+    if seen.kept_unchanged_for < *terms.overlap * 2 {
         let in_force = seen.bundles.iter().flatten();
         in_force.take(MAX_FOREIGN_CAS).for_each(&mut want);
     }
@@ -137,7 +111,7 @@ pub fn is_to_be_presented(seen: &Seen, terms: &Certificates) -> bool {
     leaf.life.contains(seen.now)
         && (presented.authority == *current
             || !seen.holds_good(presented)
-            || seen.observed.trusted_for(current) >= Some(*terms.overlap))
+            || seen.trusted_for(current) >= Some(*terms.overlap))
 }
 
 impl Seen {
@@ -145,7 +119,7 @@ impl Seen {
     fn holds_good(&self, presented: &Presented) -> bool {
         presented.life.contains(self.now)
             && presented.authority.life.contains(self.now)
-            && self.observed.trusted_for(&presented.authority).is_some()
+            && self.trusted_for(&presented.authority).is_some()
     }
 
     /// Whether a serving certificate is worth being issued again.

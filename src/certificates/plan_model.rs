@@ -26,8 +26,7 @@ struct World {
 
 #[derive(Default)]
 struct Replica {
-    observed: Observed,
-    presented: Option<Presented>,
+    seen: Seen,
     started_at: i64,
     looks_at: i64,
     exchanges: usize,
@@ -80,17 +79,12 @@ impl World {
     /// One look of one replica, and at most one write.
     fn look(&mut self, index: usize) {
         let at = Duration::from_secs(self.now.unsigned_abs());
-        let bundles = [self.bundles.last().unwrap().1.clone()];
+        let bundles = vec![self.bundles.last().unwrap().1.clone()];
         let replica = &mut self.replicas[index];
-        replica.observed.look(at, self.kept.as_ref(), &bundles);
-        let seen = Seen {
-            now: self.now + replica.ahead,
-            observed: replica.observed.clone(),
-            kept: self.kept.clone(),
-            bundles: bundles.to_vec(),
-            presented: replica.presented.clone(),
-        };
-        if is_to_be_presented(&seen, &TERMS)
+        let seen = &mut replica.seen;
+        seen.look(at, self.kept.clone(), bundles);
+        seen.now = self.now + replica.ahead;
+        if is_to_be_presented(seen, &TERMS)
             && let Some(Kept {
                 current,
                 leaf: Some(leaf),
@@ -101,12 +95,13 @@ impl World {
                 authority: current.clone(),
                 life: leaf.life,
             };
-            replica.exchanges += usize::from(replica.presented.as_ref() != Some(&fresh));
-            replica.presented = Some(fresh);
+            replica.exchanges += usize::from(seen.presented.as_ref() != Some(&fresh));
+            seen.presented = Some(fresh);
         }
-        if let Some(change) = change(&seen, &TERMS) {
+        if let Some(change) = change(seen, &TERMS) {
+            let seen = seen.clone();
             self.write(change, seen);
-        } else if let Some(wanted) = bundle(&seen, &TERMS) {
+        } else if let Some(wanted) = bundle(seen, &TERMS) {
             self.bundles.push((self.now, wanted));
         }
     }
@@ -171,7 +166,7 @@ impl World {
                 if self.now < replica.started_at + grace || replica.ahead != 0 {
                     continue;
                 }
-                let Some(presented) = &replica.presented else {
+                let Some(presented) = &replica.seen.presented else {
                     if grace == 0 {
                         // It has not looked yet.
                         continue;

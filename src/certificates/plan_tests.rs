@@ -47,11 +47,9 @@ fn seen(now: i64, kept: Option<Kept>, current: &Authority) -> Seen {
             authority: current.clone(),
             life: current.life,
         }),
-        observed: Observed {
-            trusted: vec![(current.clone(), 1000 * SECOND)],
-            kept_unchanged_for: 1000 * SECOND,
-            ..Observed::default()
-        },
+        trusted: vec![(current.clone(), 1000 * SECOND)],
+        kept_unchanged_for: 1000 * SECOND,
+        ..Seen::default()
     }
 }
 
@@ -64,7 +62,7 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
     });
     let trusted = |seconds: u32| {
         let mut seen = seen(210, holds(&old, leaf(190, 280), Some(&new)), &old);
-        seen.observed.trusted.push((new.clone(), seconds * SECOND));
+        seen.trusted.push((new.clone(), seconds * SECOND));
         seen
     };
     let fresh = |kept| Seen {
@@ -72,7 +70,7 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
         ..seen(0, kept, &old)
     };
     let untrusted = |kept| Seen {
-        observed: Observed::default(),
+        trusted: Vec::new(),
         ..seen(0, kept, &old)
     };
     let at = |now, leaf, next| seen(now, holds(&old, leaf, next), &old);
@@ -162,7 +160,7 @@ fn a_bundle_holds_what_may_be_presented_and_foreign_cas_only_for_a_while() {
         let mut seen = seen(210, holds(&old, leaf(190, 280), next), &old);
         let bundle = |bundle: &&[&Authority]| bundle.iter().copied().cloned().collect();
         seen.bundles = bundles.iter().map(bundle).collect();
-        seen.observed.kept_unchanged_for = unchanged_for * SECOND;
+        seen.kept_unchanged_for = unchanged_for * SECOND;
         bundle_names(&seen)
     };
     let table = [
@@ -221,7 +219,7 @@ fn bundle_names(seen: &Seen) -> Option<String> {
 fn a_bundle_never_grows_without_bound() {
     let current = authority("current", 0);
     let mut seen = seen(10, holds(&current, leaf(0, 90), None), &current);
-    seen.observed.kept_unchanged_for = Duration::ZERO;
+    seen.kept_unchanged_for = Duration::ZERO;
     seen.bundles = vec![
         (0..100)
             .map(|number| authority(&number.to_string(), 0))
@@ -241,7 +239,7 @@ fn what_is_verified_is_given_up_only_for_what_has_been_verified_for_long_enough(
             let authority: Authority = (*authority).clone();
             (authority, *seconds * SECOND)
         });
-        seen.observed.trusted = trusted.collect();
+        seen.trusted = trusted.collect();
         seen
     };
     let same = seen(210, holds(&old, fresh, None), &old);

@@ -68,7 +68,8 @@ pub fn verify(
     now: i64,
 ) -> Result<(), VerifyError> {
     verify_chain(chain, bundle, now)?;
-    verify_name(chain, name)
+    let own = chain.first().ok_or(VerifyError::Unusable)?;
+    verify_server_name(&parsed(own)?, name).map_err(|_| VerifyError::OtherName)
 }
 
 /// The same for any name.
@@ -107,15 +108,6 @@ pub fn verify_chain(
         algorithms.all,
     )
     .map_err(|error| verify_error(&error))
-}
-
-/// Verifies that the first certificate of `chain` is for `name`.
-///
-/// # Errors
-/// When it is not.
-pub fn verify_name(chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Result<(), VerifyError> {
-    let own = chain.first().ok_or(VerifyError::Unusable)?;
-    verify_server_name(&parsed(own)?, name).map_err(|_| VerifyError::OtherName)
 }
 
 fn parsed<'a>(der: &'a CertificateDer<'_>) -> Result<ParsedCertificate<'a>, VerifyError> {

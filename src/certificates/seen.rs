@@ -1,25 +1,42 @@
-//! For how long things have been as they are, as one replica has seen it.
+//! What a replica sees, and for how long it has been so.
 
 use std::mem;
 use std::time::Duration;
 
 use super::kept::{Authority, Kept};
+use crate::tls::life::Life;
 
-/// For how long things have been as they are.
+/// What this replica presents in handshakes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// The authority that signed it.
+    pub authority: Authority,
+    /// Its validity.
+    pub life: Life,
+}
+
+/// Everything that a decision depends on.
 #[derive(Clone, Debug, Default)]
-pub struct Observed {
-    /// Each authority that every webhook's `caBundle` holds, and for how long.
-    pub trusted: Vec<(Authority, Duration)>,
+pub struct Seen {
+    /// Unix seconds.
+    pub now: i64,
+    /// What is in the Secret; nothing when there is no Secret, or no authority in it that could sign.
+    pub kept: Option<Kept>,
     /// For how long the Secret has held the same authorities.
     pub kept_unchanged_for: Duration,
-    pub(super) held: Option<(Authority, Option<Authority>)>,
+    /// The CA certificates in each webhook's `caBundle`; none where there is no webhook.
+    pub bundles: Vec<Vec<Authority>>,
+    /// Each authority that every webhook's `caBundle` holds, and for how long.
+    pub trusted: Vec<(Authority, Duration)>,
+    /// What this replica presents, if anything yet.
+    pub presented: Option<Presented>,
     /// When it was looked last, since the start.
     pub(super) looked_at: Duration,
 }
 
-impl Observed {
+impl Seen {
     /// Takes in what is seen at `at`, a time since the start.
-    pub fn look(&mut self, at: Duration, kept: Option<&Kept>, bundles: &[Vec<Authority>]) {
+    pub fn look(&mut self, at: Duration, kept: Option<Kept>, bundles: Vec<Vec<Authority>>) {
         let passed = at.saturating_sub(mem::replace(&mut self.looked_at, at));
         let (first, others) = bundles
             .split_first()
@@ -33,12 +50,13 @@ impl Observed {
             (authority.clone(), duration)
         });
         self.trusted = trusted.collect();
-        let held = kept.map(|kept| (kept.current.clone(), kept.next.clone()));
-        self.kept_unchanged_for = match self.held == held {
-            true => self.kept_unchanged_for + passed,
-            false => Duration::ZERO,
-        };
-        self.held = held;
+        self.bundles = bundles;
+        self.kept_unchanged_for =
+            match authorities(self.kept.as_ref()) == authorities(kept.as_ref()) {
+                true => self.kept_unchanged_for + passed,
+                false => Duration::ZERO,
+            };
+        self.kept = kept;
     }
 
     /// For how long every webhook has trusted an authority; nothing when one does not.
@@ -46,6 +64,10 @@ impl Observed {
         let known = self.trusted.iter().find(|(known, _)| known == authority);
         known.map(|(_, duration)| *duration)
     }
+}
+
+fn authorities(kept: Option<&Kept>) -> Option<(&Authority, Option<&Authority>)> {
+    kept.map(|kept| (&kept.current, kept.next.as_ref()))
 }
 
 #[cfg(test)]
@@ -69,11 +91,10 @@ mod tests {
 
     #[test]
     fn an_authority_is_trusted_since_every_webhook_does_without_a_break() {
-        let mut observed = Observed::default();
+        let mut seen = Seen::default();
         let mut trusted_for = |at, of: &[&[&str]]| {
-            observed.look(Duration::from_secs(at), None, &bundles(of));
-            observed
-                .trusted_for(&authority("a"))
+            seen.look(Duration::from_secs(at), None, bundles(of));
+            seen.trusted_for(&authority("a"))
                 .map(|duration| duration.as_secs())
         };
         let table: [(u64, &[&[&str]], Option<u64>, &str); 8] = [
@@ -104,16 +125,16 @@ mod tests {
             life: LIFE,
             covers_names: true,
         };
-        let mut observed = Observed::default();
-        let mut unchanged_for = |at, kept: &Option<Kept>| {
-            observed.look(Duration::from_secs(at), kept.as_ref(), &[]);
-            observed.kept_unchanged_for.as_secs()
+        let mut seen = Seen::default();
+        let mut unchanged_for = |at, kept: Option<Kept>| {
+            seen.look(Duration::from_secs(at), kept, Vec::new());
+            seen.kept_unchanged_for.as_secs()
         };
-        assert_eq!(unchanged_for(0, &None), 0);
-        assert_eq!(unchanged_for(7, &None), 7);
-        assert_eq!(unchanged_for(8, &holds("a", None, None)), 0);
-        assert_eq!(unchanged_for(10, &holds("a", None, Some(leaf))), 2);
-        assert_eq!(unchanged_for(11, &holds("a", Some("b"), Some(leaf))), 0);
-        assert_eq!(unchanged_for(12, &holds("b", None, Some(leaf))), 0);
+        assert_eq!(unchanged_for(0, None), 0);
+        assert_eq!(unchanged_for(7, None), 7);
+        assert_eq!(unchanged_for(8, holds("a", None, None)), 0);
+        assert_eq!(unchanged_for(10, holds("a", None, Some(leaf))), 2);
+        assert_eq!(unchanged_for(11, holds("a", Some("b"), Some(leaf))), 0);
+        assert_eq!(unchanged_for(12, holds("b", None, Some(leaf))), 0);
     }
 }
