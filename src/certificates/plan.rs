@@ -43,17 +43,17 @@ pub enum Change {
 
 /// What to write into the Secret, if it is not as it should be.
 pub fn change(seen: &Seen, terms: &Certificates) -> Option<Change> {
-    let Some(kept) = &seen.kept else {
+    let Some(Kept {
+        current,
+        leaf,
+        next,
+    }) = &seen.kept
+    else {
         return Some(match &seen.presented {
             Some(presented) if seen.holds_good(presented) => Change::Restore,
             _ => Change::Create,
         });
     };
-    let Kept {
-        current,
-        leaf,
-        next,
-    } = kept;
     let next = next.as_ref().filter(|next| !next.life.is_due(seen.now));
     if !current.life.contains(seen.now) {
         return Some(match next {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use hyper::Uri;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingWebhookConfiguration, WebhookClientConfig,
+    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use rustls::pki_types::ServerName;
 use serde_json::json;
@@ -19,47 +19,29 @@ use crate::tls::serving_certificate::Pair;
 #[derive(Debug)]
 pub struct Registration {
     version: String,
-    webhooks: Vec<Webhook>,
-}
-
-/// How the API server calls one webhook.
-#[derive(Debug)]
-struct Webhook {
-    name: String,
-    called_by: Option<ServerName<'static>>,
-    bundle: Vec<Authority>,
+    webhooks: Vec<ValidatingWebhook>,
 }
 
 impl Registration {
     /// Reads a webhook configuration; nothing when it is none.
     pub(super) fn parse(json: &[u8]) -> Option<Registration> {
         let configuration: ValidatingWebhookConfiguration = serde_json::from_slice(json).ok()?;
-        let webhooks = configuration.webhooks.unwrap_or_default().into_iter();
-        let webhooks = webhooks.map(|webhook| Webhook {
-            called_by: called_by(&webhook.client_config),
-            bundle: webhook
-                .client_config
-                .ca_bundle
-                .map_or_else(Vec::new, |bundle| trust::authorities(&bundle.0)),
-            name: webhook.name,
-        });
         Some(Registration {
             version: configuration.metadata.resource_version?,
-            webhooks: webhooks.collect(),
+            webhooks: configuration.webhooks.unwrap_or_default(),
         })
     }
 
     /// The names that a certificate must be for, each once.
     pub fn names(&self) -> Vec<ServerName<'static>> {
         let names = self.webhooks.iter();
-        let names = names.filter_map(|webhook| webhook.called_by.clone());
+        let names = names.filter_map(|webhook| called_by(&webhook.client_config));
         names.collect::<HashSet<_>>().into_iter().collect()
     }
 
     /// The CA certificates that each webhook's calls are verified with.
     pub fn bundles(&self) -> Vec<Vec<Authority>> {
-        let bundles = self.webhooks.iter().map(|webhook| webhook.bundle.clone());
-        bundles.collect()
+        self.webhooks.iter().map(bundle).collect()
     }
 
     /// A strategic merge patch that puts `bundle` into each webhook, which the API server refuses unless the configuration
@@ -101,8 +83,8 @@ pub(super) fn verify(
         )));
     }
     for webhook in webhooks {
-        let verified = match &webhook.called_by {
-            Some(name) => trust::verify(chain, &webhook.bundle, name, now),
+        let verified = match called_by(&webhook.client_config) {
+            Some(name) => trust::verify(chain, &bundle(webhook), &name, now),
             None => Err(VerifyError::OtherName),
         };
         verified.map_err(|error| {
@@ -119,6 +101,11 @@ pub(super) fn verify(
 /// A line of `/readyz`.
 pub(super) fn line(why: &str) -> String {
     format!("webhook configuration: {why}")
+}
+
+fn bundle(webhook: &ValidatingWebhook) -> Vec<Authority> {
+    let bundle = webhook.client_config.ca_bundle.as_ref();
+    bundle.map_or_else(Vec::new, |bundle| trust::authorities(&bundle.0))
 }
 
 /// The name in the handshake: that of the Service, or the host of the URL.

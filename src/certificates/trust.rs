@@ -39,16 +39,15 @@ pub enum VerifyError {
 /// The certificates in a PEM bundle; everything else in it is passed over, as the API server does.
 pub fn authorities(bundle: &[u8]) -> Vec<Authority> {
     let certificates = CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok);
-    certificates.filter_map(|der| authority(&der)).collect()
-}
-
-/// A certificate with its validity; nothing when it is not X.509.
-pub fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
-    let (_, certificate) = parse_x509_certificate(der).ok()?;
-    Some(Authority {
-        der: der.to_vec(),
-        life: Life::of(&certificate),
-    })
+    let authority = |der: CertificateDer<'_>| {
+        let (_, certificate) = parse_x509_certificate(&der).ok()?;
+        let life = Life::of(&certificate);
+        Some(Authority {
+            der: der.to_vec(),
+            life,
+        })
+    };
+    certificates.filter_map(authority).collect()
 }
 
 /// A certificate in PEM, which is also an entry of a bundle.

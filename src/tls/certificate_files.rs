@@ -101,7 +101,11 @@ fn parse(
         source: Some(source),
         ..certificate(Problem::Unreadable)
     })?;
-    let chain = chain(&certificate_pem).map_err(certificate)?;
+    let chain = CertificateDer::pem_slice_iter(&certificate_pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|_| certificate(Problem::Damaged))?;
+    if chain.is_empty() {
+        return Err(certificate(Problem::Pair(PairError::NoCertificate)));
+    }
     let key_pem = key_pem.map_err(|source| TlsError {
         source: Some(source),
         ..key(Problem::Unreadable)
@@ -114,26 +118,16 @@ fn parse(
     })
 }
 
-fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|_| Problem::Damaged)?;
-    if chain.is_empty() {
-        return Err(Problem::Pair(PairError::NoCertificate));
-    }
-    Ok(chain)
-}
-
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
+    let mut windows = pem.windows(ENCRYPTED_KEY.len());
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        pem::Error::NoItemsFound if contains(pem, ENCRYPTED_KEY) => Problem::EncryptedKey,
+        pem::Error::NoItemsFound if windows.any(|window| window == ENCRYPTED_KEY) => {
+            Problem::EncryptedKey
+        }
         pem::Error::NoItemsFound => Problem::NoKey,
         // Its text may quote the line, and with lost line breaks the line is the key.
         _ => Problem::Damaged,
     })
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 #[cfg(test)]
