@@ -51,7 +51,6 @@ fn health<R: Readiness>(readiness: R) -> Health<R> {
     Health {
         readiness: Arc::new(readiness),
         certificate: certificate(),
-        trust: Arc::default(),
         metrics: Arc::default(),
         draining: CancellationToken::new(),
         cluster: Mutex::new(None),
@@ -99,10 +98,11 @@ async fn each_failing_condition_has_a_line() {
 async fn what_the_api_server_does_not_verify_is_not_ready_and_told_why() {
     let health = health(cluster(Ok(())));
     for why in ["the caBundle is empty", "another CA signed it"] {
-        health.trust.set(Err(why.to_owned()));
+        let told = Some(Arc::new(why.to_owned()));
+        health.certificate.unverified.store(told);
         assert_eq!(health.failing(IN_2001).await, [why]);
     }
-    health.trust.set(Ok(()));
+    health.certificate.unverified.store(None);
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
 }
 
@@ -147,7 +147,8 @@ async fn a_bad_answer_holds_only_for_those_who_waited_for_it() {
 async fn what_keeps_certificates_from_being_renewed_is_told_only_when_something_fails() {
     let health = health(cluster(Ok(())));
     let error = "certificates: keyguard may not patch secrets";
-    health.trust.set_keeper_error(Some(error.to_owned()));
+    let told = Some(Arc::new(error.to_owned()));
+    health.certificate.keeper_error.store(told);
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
     let lines = health.failing(1_009_843_201).await;
     assert_eq!(lines.last().map(String::as_str), Some(error));
