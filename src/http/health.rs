@@ -71,6 +71,7 @@ async fn readyz<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response 
 }
 
 async fn exposition<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response {
+    health.measure(clock::now()).await;
     (
         [(CONTENT_TYPE, metrics::CONTENT_TYPE)],
         health.metrics.encode(),
@@ -96,6 +97,14 @@ impl<R: Readiness> Health<R> {
             failing.push(format!("cluster: {why}"));
         }
         failing
+    }
+
+    /// Sets the metrics that say what `/readyz` would at `now`, in Unix seconds.
+    async fn measure(&self, now: i64) {
+        let ready = self.failing(now).await.is_empty();
+        self.metrics.ready.set(ready.into());
+        let verified = self.certificate.unverified.load().is_none();
+        self.metrics.ca_bundle_verified.set(verified.into());
     }
 
     fn certificate_serves(&self, now: i64) -> Result<(), String> {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
+use prometheus_client::metrics::gauge::Gauge;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
@@ -104,6 +105,23 @@ async fn what_the_api_server_does_not_verify_is_not_ready_and_told_why() {
     }
     health.certificate.unverified.store(None);
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_metrics_say_whether_it_is_ready_and_verified() {
+    let health = health(cluster(Ok(())));
+    let table = [
+        (IN_2001, None, [1, 1]),
+        (IN_2001, Some("another CA signed it"), [0, 0]),
+        (1_009_843_201, None, [0, 1]),
+    ];
+    for (now, unverified, expected) in table {
+        let told = unverified.map(|why| Arc::new(why.to_owned()));
+        health.certificate.unverified.store(told);
+        health.measure(now).await;
+        let shown = [&health.metrics.ready, &health.metrics.ca_bundle_verified].map(Gauge::get);
+        assert_eq!(shown, expected, "{now} {unverified:?}");
+    }
 }
 
 #[tokio::test]
