@@ -23,6 +23,10 @@ dependencies:
 tests:
     .ci/run tests
 
+# What needs more than Rust and Go, such as promtool; on Debian
+tools:
+    .ci/run tools
+
 # Argo CD's own code, every version of it, about 20,000 states each: ten minutes
 oracle states="20000":
     KEYGUARD_ORACLE_VERSIONS=all KEYGUARD_ORACLE_STATES={{states}} cargo test --test it oracle -- --nocapture

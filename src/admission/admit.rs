@@ -219,3 +219,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 #[path = "admit_secrecy_tests.rs"]
 mod secrecy_tests;
+
+#[cfg(test)]
+#[path = "admit_series_tests.rs"]
+mod series_tests;

@@ -1,17 +1,18 @@
 //! CAs that keyguard makes for itself, and what they sign: ECDSA with P-256.
 
-use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use thiserror::Error;
+use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
@@ -19,16 +20,13 @@ use zeroize::Zeroizing;
 use crate::certificates::kept::Authority;
 use crate::certificates::trust;
 use crate::tls::life::Life;
-use crate::tls::serving_certificate::Pair;
+use crate::tls::serving_certificate::{Pair, PairError};
 
-/// A CA with its private key. Debug shows the certificate's validity only.
-pub struct Signer {
-    certificate: Authority,
-    key_pem: Zeroizing<String>,
-}
+/// A CA with its private key.
+pub struct Signer(Keyed);
 
-/// A serving certificate with its private key. Debug shows its validity only.
-pub struct Issued {
+/// A certificate with its private key, proved to belong together. Without Debug, so that nothing can show the key.
+pub struct Keyed {
     pair: Arc<Pair>,
     key_pem: Zeroizing<String>,
 }
@@ -41,7 +39,7 @@ pub enum SignError {
     Library(#[from] rcgen::Error),
     /// What was just made cannot be used.
     #[error("a certificate that was just made cannot be used")]
-    Unusable,
+    Unusable(#[from] PairError),
 }
 
 impl Signer {
@@ -63,35 +61,24 @@ impl Signer {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = parameters.self_signed(&*key)?;
-        Ok(Signer {
-            certificate: Authority {
-                der: certificate.der().to_vec(),
-                life,
-            },
-            key_pem: Zeroizing::new(key.serialize_pem()),
-        })
+        Keyed::new(&certificate, &key).map(Signer)
     }
 
     /// Reads a CA's certificate and key, PEM; nothing unless it is a CA and they belong together.
     pub fn read(certificate_pem: &[u8], key_pem: &[u8]) -> Option<Signer> {
-        let der = CertificateDer::from_pem_slice(certificate_pem).ok()?;
-        let key_pem = text(key_pem)?;
-        let key = Zeroizing::new(KeyPair::from_pem(&key_pem).ok()?);
-        let (_, certificate) = parse_x509_certificate(&der).ok()?;
-        let public_key = certificate.public_key().subject_public_key.data.as_ref();
-        (certificate.is_ca() && public_key == key.public_key_raw()).then_some(())?;
-        Some(Signer {
-            certificate: trust::authority(&der)?,
-            key_pem,
-        })
+        let keyed = Keyed::read(certificate_pem, key_pem)?;
+        let can_sign = KeyPair::from_pem(&keyed.key_pem)
+            .map(Zeroizing::new)
+            .is_ok();
+        (can_sign && keyed.own()?.is_ca()).then_some(Signer(keyed))
     }
 
     /// Signs a certificate for DNS names and IP addresses. It never outlives this CA.
     ///
     /// # Errors
     /// When the library does.
-    pub fn issue(&self, names: &[ServerName<'_>], life: Life) -> Result<Issued, SignError> {
-        let life = life.within(self.certificate.life);
+    pub fn issue(&self, names: &[ServerName<'_>], life: Life) -> Result<Keyed, SignError> {
+        let life = life.within(self.pair.life());
         let mut parameters = parameters(names, life)?;
         parameters
             .distinguished_name
@@ -100,69 +87,63 @@ impl Signer {
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
         let own = Zeroizing::new(KeyPair::from_pem(&self.key_pem)?);
-        let der = CertificateDer::from(self.certificate.der.as_slice());
+        let certificate = self.certificate();
+        let der = CertificateDer::from(certificate.der);
         let issuer = Issuer::from_ca_cert_der(&der, &*own)?;
         let key = Zeroizing::new(KeyPair::generate()?);
         let certificate = parameters.signed_by(&*key, &issuer)?;
-        let chain = vec![certificate.der().clone()];
+        Keyed::new(&certificate, &key)
+    }
+}
+
+impl Deref for Signer {
+    type Target = Keyed;
+
+    fn deref(&self) -> &Keyed {
+        &self.0
+    }
+}
+
+impl Keyed {
+    fn new(certificate: &Certificate, key: &KeyPair) -> Result<Keyed, SignError> {
         let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        Ok(Issued {
-            pair: Arc::new(Pair::new(chain, private).map_err(|_| SignError::Unusable)?),
+        Ok(Keyed {
+            pair: Arc::new(Pair::new(vec![certificate.der().clone()], private)?),
             key_pem: Zeroizing::new(key.serialize_pem()),
         })
     }
 
-    /// The CA's certificate.
-    pub fn certificate(&self) -> &Authority {
-        &self.certificate
-    }
-
-    /// The CA's certificate, PEM.
-    pub(crate) fn certificate_pem(&self) -> String {
-        trust::pem(&self.certificate.der)
-    }
-
-    /// The CA's private key, PEM, to be stored and never shown.
-    pub(crate) fn key_pem(&self) -> Zeroizing<String> {
-        self.key_pem.clone()
-    }
-}
-
-impl Issued {
-    /// Reads a serving certificate and its key, PEM; nothing unless they belong together and `signer` signed it.
-    pub fn read(certificate_pem: &[u8], key_pem: &[u8], signer: &Signer) -> Option<Issued> {
+    /// Reads a certificate and its key, PEM; nothing unless they belong together.
+    pub fn read(certificate_pem: &[u8], key_pem: &[u8]) -> Option<Keyed> {
         let chain = CertificateDer::pem_slice_iter(certificate_pem);
         let chain = chain.collect::<Result<Vec<_>, _>>().ok()?;
         let key = PrivateKeyDer::from_pem_slice(key_pem).ok()?;
-        let issued = Issued {
+        Some(Keyed {
             pair: Arc::new(Pair::new(chain, key).ok()?),
-            key_pem: text(key_pem)?,
-        };
+            key_pem: Zeroizing::new(str::from_utf8(key_pem).ok()?.to_owned()),
+        })
+    }
+
+    /// Whether a CA signed it.
+    pub fn is_signed_by(&self, signer: &Signer) -> bool {
         // At its first moment: whether it is valid now is another question.
-        let (bundle, at) = (
-            std::slice::from_ref(&signer.certificate),
-            issued.pair.life().from,
-        );
-        trust::verify_chain(issued.pair.chain(), bundle, at).ok()?;
-        Some(issued)
+        let at = self.pair.life().from;
+        trust::verify_chain(self.pair.chain(), &[signer.certificate()], at).is_ok()
     }
 
     /// Whether it is for all of these names.
     pub fn covers(&self, names: &[ServerName<'static>]) -> bool {
-        let is_for = |name| trust::verify_name(self.pair.chain(), name).is_ok();
-        names.iter().all(is_for)
+        let own = self.names();
+        names.iter().all(|name| own.contains(name))
     }
 
     /// The DNS names and IP addresses that it is for.
     pub fn names(&self) -> Vec<ServerName<'static>> {
-        let own = self.pair.chain().first();
-        let parsed = own.and_then(|der| parse_x509_certificate(der).ok());
-        let Some((_, certificate)) = parsed else {
-            return Vec::new();
-        };
-        let Ok(Some(names)) = certificate.subject_alternative_name() else {
-            return Vec::new();
-        };
+        let own = self.own();
+        let names = own
+            .as_ref()
+            .and_then(|own| own.subject_alternative_name().ok()?);
+        let names = names.iter().flat_map(|names| &names.value.general_names);
         let name = |name: &GeneralName<'_>| match name {
             GeneralName::DNSName(name) => Some(ServerName::try_from(*name).ok()?.to_owned()),
             GeneralName::IPAddress(octets) => {
@@ -172,7 +153,21 @@ impl Issued {
             }
             _ => None,
         };
-        names.value.general_names.iter().filter_map(name).collect()
+        names.filter_map(name).collect()
+    }
+
+    /// The certificate without its key.
+    pub fn certificate(&self) -> Authority {
+        let own = self.pair.chain().first();
+        Authority {
+            der: own.map_or_else(Vec::new, |der| der.to_vec()),
+            life: self.pair.life(),
+        }
+    }
+
+    fn own(&self) -> Option<X509Certificate<'_>> {
+        let (_, own) = parse_x509_certificate(self.pair.chain().first()?).ok()?;
+        Some(own)
     }
 
     /// The certificate and the key as they are presented.
@@ -192,24 +187,6 @@ impl Issued {
     }
 }
 
-impl fmt::Debug for Signer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("Signer");
-        shown
-            .field("life", &self.certificate.life)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Issued {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("Issued");
-        shown
-            .field("life", &self.pair.life())
-            .finish_non_exhaustive()
-    }
-}
-
 fn parameters(names: &[ServerName<'_>], life: Life) -> Result<CertificateParams, rcgen::Error> {
     let names = names.iter().map(|name| name.to_str().into_owned());
     let mut parameters = CertificateParams::new(names.collect::<Vec<_>>())?;
@@ -222,12 +199,6 @@ fn parameters(names: &[ServerName<'_>], life: Life) -> Result<CertificateParams,
 
 fn moment(unix_seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(unix_seconds).unwrap_or_default())
-}
-
-fn text(pem: &[u8]) -> Option<Zeroizing<String>> {
-    str::from_utf8(pem)
-        .ok()
-        .map(|text| Zeroizing::new(text.to_owned()))
 }
 
 /// A signer for tests, and the moment it is made at.
@@ -258,12 +229,10 @@ mod tests {
         server_names(&["keyguard.keyguard.svc", "127.0.0.1", "::1"])
     }
 
-    fn again(issued: &Issued, signer: &Signer) -> Option<Issued> {
-        Issued::read(
-            issued.certificate_pem().as_bytes(),
-            issued.key_pem().as_bytes(),
-            signer,
-        )
+    fn again(issued: &Keyed, signer: &Signer) -> Option<Keyed> {
+        let (certificate, key) = (issued.certificate_pem(), issued.key_pem());
+        let read = Keyed::read(certificate.as_bytes(), key.as_bytes());
+        read.filter(|issued| issued.is_signed_by(signer))
     }
 
     #[test]
@@ -315,22 +284,17 @@ mod tests {
         }
         assert!(again(&issued, &other).is_none(), "another CA signed it");
         let key = other.issue(&names(), Life::issued(NOW, DAY)).unwrap();
-        let stolen = Issued::read(
-            issued.certificate_pem().as_bytes(),
-            key.key_pem().as_bytes(),
-            &ours,
-        );
+        let (certificate, key) = (issued.certificate_pem(), key.key_pem());
+        let stolen = Keyed::read(certificate.as_bytes(), key.as_bytes());
         assert!(stolen.is_none(), "another certificate's key");
     }
 
     #[test]
     fn debug_shows_no_key() {
-        let signer = signer();
-        let issued = signer.issue(&names(), Life::issued(NOW, DAY)).unwrap();
-        let shown = format!("{signer:?} {issued:?} {:?}", issued.pair());
-        for key in [signer.key_pem(), issued.key_pem()] {
-            let secret = key.lines().nth(1).unwrap();
-            assert!(!shown.contains(&secret[..16]), "{shown}");
-        }
+        let issued = signer().issue(&names(), Life::issued(NOW, DAY)).unwrap();
+        let shown = format!("{:?}", issued.pair());
+        let key = issued.key_pem();
+        let secret = key.lines().nth(1).unwrap();
+        assert!(!shown.contains(&secret[..16]), "{shown}");
     }
 }

@@ -4,19 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::sleep;
 
-use crate::certificates::present::present;
 use crate::certificates::registration::{self, Registration};
 use crate::certificates::store::Stored;
-use crate::certificates::trust_report::TrustReport;
-use crate::clock::{self, rfc3339};
+use crate::clock;
 use crate::follow::follow;
-use crate::telemetry::labels::Follower;
-use crate::telemetry::labels::ReloadOutcome;
+use crate::telemetry::labels::{Follower, ReloadOutcome};
 use crate::telemetry::metrics::Metrics;
-use crate::tls::certificate_files::{CertificateFiles, TlsError};
+use crate::tls::certificate_files::{CertificateFiles, Problem, TlsError};
 use crate::tls::life::Validity;
 use crate::tls::serving_certificate::{Pair, ServingCertificate};
 
@@ -35,7 +31,7 @@ pub(super) async fn keep(
         let presented = presented.map_or(Validity::Expired, |pair| pair.life().at(now));
         match candidate.take(look.map(|look| look.map(Arc::new)), presented, now) {
             None => {}
-            Some(Ok(pair)) => present(&certificate, pair, &metrics),
+            Some(Ok(pair)) => certificate.present(pair, &metrics),
             Some(Err(refusal)) => {
                 metrics.certificate_reloads.inc(ReloadOutcome::Refused);
                 tracing::error!(
@@ -48,11 +44,10 @@ pub(super) async fn keep(
     follow(Follower::CertificateFiles, &metrics, interval, files, apply).await;
 }
 
-/// Reads the webhook configuration each `interval`, for ever, and says in `report` whether it verifies what is presented.
+/// Reads the webhook configuration each `interval`, for ever, and says whether it verifies what is presented.
 pub(super) async fn watch_registration(
     registration: Stored,
     certificate: Arc<ServingCertificate>,
-    report: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     interval: Duration,
 ) {
@@ -64,13 +59,14 @@ pub(super) async fn watch_registration(
                 let (found, name) = (found.as_ref(), registration.name());
                 let pair = certificate.pair();
                 let verified = registration::verify(found, name, pair.as_deref(), clock::now());
-                report.set(verified);
+                certificate.unverified.store(verified.err().map(Arc::new));
             }
             Err(error) => {
                 metrics.certificate_checks_failed.inc();
                 // The last look that succeeded counts.
                 if !has_looked {
-                    report.set(Err(registration::line(&error.to_string())));
+                    let why = registration::line(&error.to_string());
+                    certificate.unverified.store(Some(Arc::new(why)));
                 }
             }
         }
@@ -85,20 +81,6 @@ struct Candidate {
     pair: Option<Arc<Pair>>,
 }
 
-/// Why what is in the files is not presented.
-#[derive(Debug, Error)]
-enum Refusal {
-    /// It cannot be.
-    #[error(transparent)]
-    Unusable(TlsError),
-    /// It begins at this moment, in Unix seconds.
-    #[error("--tls-cert {}: not valid before {}", .0.display(), rfc3339(*.1))]
-    NotYetValid(PathBuf, i64),
-    /// It ended at this moment, in Unix seconds.
-    #[error("--tls-cert {}: expired at {}; issue it again", .0.display(), rfc3339(*.1))]
-    Expired(PathBuf, i64),
-}
-
 impl Candidate {
     /// What to present, or to refuse, after a look at the files at `now`, in Unix seconds; each refusal is told once. A
     /// certificate that is valid is never given up for one that is not.
@@ -107,25 +89,22 @@ impl Candidate {
         look: Option<Result<Arc<Pair>, TlsError>>,
         presented: Validity,
         now: i64,
-    ) -> Option<Result<Arc<Pair>, Refusal>> {
+    ) -> Option<Result<Arc<Pair>, TlsError>> {
         let is_new = look.is_some();
         match look {
-            Some(Err(error)) => return Some(Err(Refusal::Unusable(error))),
+            Some(Err(error)) => return Some(Err(error)),
             Some(Ok(pair)) => self.pair = Some(pair),
             None => {}
         }
         let life = self.pair.as_ref()?.life();
-        let path = || self.path.clone();
-        let refusal = match (presented, life.at(now)) {
+        let problem = match (presented, life.at(now)) {
             (Validity::Valid | Validity::Ending, Validity::NotYet) => {
-                Refusal::NotYetValid(path(), life.from)
+                Problem::NotYetValid(life.from)
             }
-            (Validity::Valid | Validity::Ending, Validity::Expired) => {
-                Refusal::Expired(path(), life.to)
-            }
+            (Validity::Valid | Validity::Ending, Validity::Expired) => Problem::Expired(life.to),
             _ => return self.pair.take().map(Ok),
         };
-        is_new.then_some(Err(refusal))
+        is_new.then(|| Err(TlsError::of_certificate(&self.path, problem)))
     }
 }
 
@@ -150,7 +129,7 @@ mod tests {
         }
     }
 
-    fn told(taken: Option<Result<Arc<Pair>, Refusal>>) -> Option<String> {
+    fn told(taken: Option<Result<Arc<Pair>, TlsError>>) -> Option<String> {
         taken.map(|taken| taken.map_or_else(|refusal| refusal.to_string(), |_| "taken".to_owned()))
     }
 

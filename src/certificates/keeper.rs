@@ -2,23 +2,20 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use crate::certificates::authority::{Issued, SignError, Signer};
-use crate::certificates::kept::Kept;
-use crate::certificates::observed::Observer;
-use crate::certificates::plan::{self, Change, Presented, Seen, Terms};
-use crate::certificates::present::present;
+use crate::certificates::authority::{Keyed, SignError, Signer};
+use crate::certificates::plan::{self, Change};
 use crate::certificates::registration::{self, Registration};
 use crate::certificates::secret::{Holding, KeptSecret};
+use crate::certificates::seen::{Presented, Seen};
 use crate::certificates::store::{StoreError, Stored};
-use crate::certificates::trust_report::TrustReport;
 use crate::clock;
+use crate::config;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::life::Life;
 use crate::tls::serving_certificate::ServingCertificate;
@@ -31,14 +28,13 @@ pub struct Keeper {
     secret: Stored,
     registration: Stored,
     certificate: Arc<ServingCertificate>,
-    report: Arc<TrustReport>,
     metrics: Arc<Metrics>,
-    terms: Terms,
+    terms: config::Certificates,
     names: Vec<ServerName<'static>>,
     follows_names: bool,
-    observer: Observer,
+    seen: Seen,
     started_at: Instant,
-    presented: Option<(Arc<Signer>, Arc<Issued>)>,
+    presented: Option<(Arc<Signer>, Arc<Keyed>)>,
     told: Option<String>,
 }
 
@@ -64,35 +60,34 @@ impl Keeper {
     pub fn new(
         (secret, registration): (Stored, Stored),
         names: Vec<ServerName<'static>>,
-        terms: Terms,
+        terms: config::Certificates,
         certificate: Arc<ServingCertificate>,
-        report: Arc<TrustReport>,
         metrics: Arc<Metrics>,
     ) -> Keeper {
-        report.set(Err(registration::line("it has not been looked at yet")));
+        let why = registration::line("it has not been looked at yet");
+        certificate.unverified.store(Some(Arc::new(why)));
         Keeper {
             secret,
             registration,
             certificate,
-            report,
             metrics,
             terms,
             follows_names: names.is_empty(),
             names,
-            observer: Observer::default(),
+            seen: Seen::default(),
             started_at: Instant::now(),
             presented: None,
             told: None,
         }
     }
 
-    /// Looks each `interval`, for ever, and writes when something is not as it should be.
-    pub async fn keep(mut self, interval: Duration) {
+    /// Looks each `checkInterval`, for ever, and writes when something is not as it should be.
+    pub async fn keep(mut self) {
         loop {
             // A fault in one look must not be the end of all renewals.
             let settled = AssertUnwindSafe(self.settle()).catch_unwind().await;
             self.tell(settled.unwrap_or(Err(KeeperError::Fault)));
-            sleep(interval).await;
+            sleep(*self.terms.check_interval).await;
         }
     }
 
@@ -120,21 +115,33 @@ impl Keeper {
         if self.names.is_empty() {
             return Err(KeeperError::NoName);
         }
-        let mut seen = self.see(secret.as_ref(), registration.as_ref());
+        let kept = secret.as_ref().and_then(|secret| secret.kept(&self.names));
+        let bundles = registration
+            .as_ref()
+            .map_or_else(Vec::new, Registration::bundles);
+        self.seen.look(self.started_at.elapsed(), kept, bundles);
+        self.seen.now = clock::now();
         let holding = secret.as_ref().and_then(|secret| secret.holding.as_ref());
-        if plan::is_to_be_presented(&seen, &self.terms)
+        if plan::is_to_be_presented(&self.seen, &self.terms)
             && let Some(Holding { signer, issued, .. }) = holding
             && let Some(issued) = issued
         {
-            present(&self.certificate, Arc::clone(issued.pair()), &self.metrics);
+            self.certificate
+                .present(Arc::clone(issued.pair()), &self.metrics);
             self.presented = Some((Arc::clone(signer), Arc::clone(issued)));
-            seen.presented = self.presented();
+            self.seen.presented = Some(Presented {
+                authority: signer.certificate(),
+                life: issued.pair().life(),
+            });
         }
         let (name, pair) = (self.registration.name(), self.certificate.pair());
-        let verified = registration::verify(registration.as_ref(), name, pair.as_deref(), seen.now);
-        self.report.set(verified);
-        if let Some(change) = plan::change(&seen, &self.terms) {
-            let fresh = self.changed(change, holding, seen.now)?;
+        let verified =
+            registration::verify(registration.as_ref(), name, pair.as_deref(), self.seen.now);
+        self.certificate
+            .unverified
+            .store(verified.err().map(Arc::new));
+        if let Some(change) = plan::change(&self.seen, &self.terms) {
+            let fresh = self.changed(change, holding)?;
             let written = match &secret {
                 None => {
                     self.secret
@@ -144,13 +151,13 @@ impl Keeper {
                 Some(secret) => self.secret.patch(fresh.patch(&secret.version)).await?,
             };
             if written {
-                let change = change.name();
+                let change: &str = change.into();
                 tracing::info!(change, "the Secret of the certificates is written");
             }
             return Ok(false);
         }
         if let Some(registration) = &registration
-            && let Some(bundle) = plan::bundle(&seen, &self.terms)
+            && let Some(bundle) = plan::bundle(&self.seen, &self.terms)
         {
             if self.registration.patch(registration.patch(&bundle)).await? {
                 tracing::info!(certificates = bundle.len(), "the caBundle is written");
@@ -160,37 +167,13 @@ impl Keeper {
         Ok(true)
     }
 
-    fn see(&mut self, secret: Option<&KeptSecret>, registration: Option<&Registration>) -> Seen {
-        let kept = secret.map_or(Kept::Missing, |secret| secret.kept(&self.names));
-        let bundles = registration.map_or_else(Vec::new, Registration::bundles);
-        let at = self.started_at.elapsed();
-        Seen {
-            now: clock::now(),
-            observed: self.observer.look(at, &kept, &bundles),
-            kept,
-            bundles,
-            presented: self.presented(),
-        }
-    }
-
-    fn presented(&self) -> Option<Presented> {
-        let (signer, issued) = self.presented.as_ref()?;
-        Some(Presented {
-            authority: signer.certificate().clone(),
-            life: issued.pair().life(),
-        })
-    }
-
     /// What the Secret is to hold in place of `before`.
-    fn changed(
-        &self,
-        change: Change,
-        before: Option<&Holding>,
-        now: i64,
-    ) -> Result<Holding, SignError> {
-        let authority = || Signer::generate(Life::issued(now, self.terms.authority)).map(Arc::new);
+    fn changed(&self, change: Change, before: Option<&Holding>) -> Result<Holding, SignError> {
+        let now = self.seen.now;
+        let authority =
+            || Signer::generate(Life::issued(now, *self.terms.ca_lifetime)).map(Arc::new);
         let leaf = |signer: &Signer, names: &[ServerName<'static>]| {
-            let issued = signer.issue(names, Life::issued(now, self.terms.leaf));
+            let issued = signer.issue(names, Life::issued(now, *self.terms.lifetime));
             issued.map(|issued| Some(Arc::new(issued)))
         };
         let next = before.and_then(|before| before.next.as_ref());
@@ -251,7 +234,7 @@ impl Keeper {
             }
         }
         let line = error.as_ref().map(|why| format!("certificates: {why}"));
-        self.report.set_keeper_error(line);
+        self.certificate.keeper_error.store(line.map(Arc::new));
         self.told = error;
     }
 }

@@ -20,20 +20,13 @@ pub struct Leaf {
     pub covers_names: bool,
 }
 
-/// What is in the Secret.
+/// What is in a Secret with an authority that can sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// There is no Secret.
-    Missing,
-    /// There is one, with no authority in it that could sign.
-    Damaged,
-    /// An authority.
-    Holds {
-        /// The one that signed the serving certificate.
-        current: Authority,
-        /// The serving certificate, unless it is missing or damaged.
-        leaf: Option<Leaf>,
-        /// The one that will sign the next.
-        next: Option<Authority>,
-    },
+pub struct Kept {
+    /// The one that signed the serving certificate.
+    pub current: Authority,
+    /// The serving certificate, unless it is missing or damaged.
+    pub leaf: Option<Leaf>,
+    /// The one that will sign the next.
+    pub next: Option<Authority>,
 }

@@ -10,86 +10,44 @@
 //!    of that a little later, too;
 //! 3. a replica gives up what the `caBundle` in force verifies only for what it has verified for the overlap.
 
-use std::time::Duration;
+use strum::IntoStaticStr;
 
 use super::kept::{Authority, Kept, Leaf};
-use super::observed::Observed;
+use super::seen::{Presented, Seen};
+use crate::config::Certificates;
 use crate::tls::life::{Life, Validity};
 
 /// The most CAs in a `caBundle` that the Secret does not hold.
 const MAX_FOREIGN_CAS: usize = 6;
 
-/// What this replica presents in handshakes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presented {
-    /// The authority that signed it.
-    pub authority: Authority,
-    /// Its validity.
-    pub life: Life,
-}
-
-/// Everything that a decision depends on.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Unix seconds.
-    pub now: i64,
-    /// What is in the Secret.
-    pub kept: Kept,
-    /// The CA certificates in each webhook's `caBundle`; none where there is no webhook.
-    pub bundles: Vec<Vec<Authority>>,
-    /// What this replica presents, if anything yet.
-    pub presented: Option<Presented>,
-    /// For how long things have been as they are.
-    pub observed: Observed,
-}
-
-/// How long things last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// An authority.
-    pub authority: Duration,
-    /// A serving certificate; it never outlives its authority.
-    pub leaf: Duration,
-    /// How long two authorities are trusted before one takes over from the other.
-    pub overlap: Duration,
-}
-
-/// What to write into the Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What to write into the Secret, with its name in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Change {
     /// An authority and a serving certificate, both new.
+    #[strum(serialize = "created")]
     Create,
     /// What this replica presents, with its authority, and a new next one: the Secret may have been deleted because a key
     /// leaked.
+    #[strum(serialize = "restored")]
     Restore,
     /// A serving certificate, signed by the authority that is there.
+    #[strum(serialize = "serving certificate renewed")]
     RenewLeaf,
     /// A new next authority beside what is there.
+    #[strum(serialize = "next CA made")]
     StageNext,
     /// The next authority in place of the one that is there, and a serving certificate signed by it.
+    #[strum(serialize = "next CA in use")]
     Promote,
 }
 
-impl Change {
-    /// The name in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Change::Create => "created",
-            Change::Restore => "restored",
-            Change::RenewLeaf => "serving certificate renewed",
-            Change::StageNext => "next CA made",
-            Change::Promote => "next CA in use",
-        }
-    }
-}
-
 /// What to write into the Secret, if it is not as it should be.
-pub fn change(seen: &Seen, terms: &Terms) -> Option<Change> {
-    let Kept::Holds {
+pub fn change(seen: &Seen, terms: &Certificates) -> Option<Change> {
+    let Some(Kept {
         current,
         leaf,
         next,
-    } = &seen.kept
+    }) = &seen.kept
     else {
         return Some(match &seen.presented {
             Some(presented) if seen.holds_good(presented) => Change::Restore,
@@ -107,19 +65,15 @@ pub fn change(seen: &Seen, terms: &Terms) -> Option<Change> {
         return Some(Change::RenewLeaf);
     }
     match next {
-        Some(next) if seen.observed.trusted_for(next) >= Some(terms.overlap) => {
-            Some(Change::Promote)
-        }
+        Some(next) if seen.trusted_for(next) >= Some(*terms.overlap) => Some(Change::Promote),
         Some(_) => None,
         None => current.life.is_due(seen.now).then_some(Change::StageNext),
     }
 }
 
 /// What each webhook's `caBundle` should hold, unless all of them do.
-pub fn bundle(seen: &Seen, terms: &Terms) -> Option<Vec<Authority>> {
-    let Kept::Holds { current, next, .. } = &seen.kept else {
-        return None;
-    };
+pub fn bundle(seen: &Seen, terms: &Certificates) -> Option<Vec<Authority>> {
+    let Kept { current, next, .. } = seen.kept.as_ref()?;
     let mut wanted = vec![current.clone()];
     let mut want = |authority: &Authority| {
         if authority.life.contains(seen.now) && !wanted.contains(authority) {
@@ -130,7 +84,7 @@ pub fn bundle(seen: &Seen, terms: &Terms) -> Option<Vec<Authority>> {
     if let Some(presented) = &seen.presented {
         want(&presented.authority);
     }
-    if seen.observed.kept_unchanged_for < terms.overlap * 2 {
+    if seen.kept_unchanged_for < *terms.overlap * 2 {
         let in_force = seen.bundles.iter().flatten();
         in_force.take(MAX_FOREIGN_CAS).for_each(&mut want);
     }
@@ -142,12 +96,12 @@ pub fn bundle(seen: &Seen, terms: &Terms) -> Option<Vec<Authority>> {
 }
 
 /// Whether to present the serving certificate in the Secret, which is another than this replica presents.
-pub fn is_to_be_presented(seen: &Seen, terms: &Terms) -> bool {
-    let Kept::Holds {
+pub fn is_to_be_presented(seen: &Seen, terms: &Certificates) -> bool {
+    let Some(Kept {
         current,
         leaf: Some(leaf),
         ..
-    } = &seen.kept
+    }) = &seen.kept
     else {
         return false;
     };
@@ -157,7 +111,7 @@ pub fn is_to_be_presented(seen: &Seen, terms: &Terms) -> bool {
     leaf.life.contains(seen.now)
         && (presented.authority == *current
             || !seen.holds_good(presented)
-            || seen.observed.trusted_for(current) >= Some(terms.overlap))
+            || seen.trusted_for(current) >= Some(*terms.overlap))
 }
 
 impl Seen {
@@ -165,12 +119,12 @@ impl Seen {
     fn holds_good(&self, presented: &Presented) -> bool {
         presented.life.contains(self.now)
             && presented.authority.life.contains(self.now)
-            && self.observed.trusted_for(&presented.authority).is_some()
+            && self.trusted_for(&presented.authority).is_some()
     }
 
     /// Whether a serving certificate is worth being issued again.
-    fn wants_another(&self, leaf: Leaf, authority: &Authority, terms: &Terms) -> bool {
-        let fresh = Life::issued(self.now, terms.leaf).within(authority.life);
+    fn wants_another(&self, leaf: Leaf, authority: &Authority, terms: &Certificates) -> bool {
+        let fresh = Life::issued(self.now, *terms.lifetime).within(authority.life);
         let outlives = leaf.life.to > authority.life.to;
         let due = leaf.life.is_due(self.now) && fresh.to > leaf.life.to;
         // A replica with a fast clock made it. A replica that waits for it may have nothing to present.

@@ -1,18 +1,14 @@
 //! A cluster in which replicas do as the plan says, in any order and with anything going wrong.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 
+use super::tests::TERMS;
 use super::*;
-use crate::certificates::observed::Observer;
 
-const TERMS: Terms = Terms {
-    authority: Duration::from_secs(300),
-    leaf: Duration::from_secs(90),
-    overlap: Duration::from_secs(10),
-};
 /// How much later than a write an API server may still go by the bundle before, in seconds.
 const LAG: i64 = 2;
 /// The longest that a replica does not look, in seconds.
@@ -21,7 +17,7 @@ const LONGEST_PAUSE: usize = 3;
 /// A cluster in which replicas do as the plan says.
 struct World {
     now: i64,
-    kept: Kept,
+    kept: Option<Kept>,
     /// The bundle, with those before it and when each was written.
     bundles: Vec<(i64, Vec<Authority>)>,
     replicas: Vec<Replica>,
@@ -30,8 +26,7 @@ struct World {
 
 #[derive(Default)]
 struct Replica {
-    observer: Observer,
-    presented: Option<Presented>,
+    seen: Seen,
     started_at: i64,
     looks_at: i64,
     exchanges: usize,
@@ -53,7 +48,7 @@ impl World {
     fn new(clocks: &[i64]) -> World {
         World {
             now: 0,
-            kept: Kept::Missing,
+            kept: None,
             bundles: vec![(-100, Vec::new())],
             replicas: clocks
                 .iter()
@@ -70,13 +65,13 @@ impl World {
         self.made += 1;
         Authority {
             der: self.made.to_be_bytes().to_vec(),
-            life: Life::issued(now, TERMS.authority),
+            life: Life::issued(now, *TERMS.ca_lifetime),
         }
     }
 
     fn signed_by(authority: &Authority, now: i64) -> Option<Leaf> {
         Some(Leaf {
-            life: Life::issued(now, TERMS.leaf).within(authority.life),
+            life: Life::issued(now, *TERMS.lifetime).within(authority.life),
             covers_names: true,
         })
     }
@@ -84,32 +79,29 @@ impl World {
     /// One look of one replica, and at most one write.
     fn look(&mut self, index: usize) {
         let at = Duration::from_secs(self.now.unsigned_abs());
-        let bundles = [self.bundles.last().unwrap().1.clone()];
+        let bundles = vec![self.bundles.last().unwrap().1.clone()];
         let replica = &mut self.replicas[index];
-        let seen = Seen {
-            now: self.now + replica.ahead,
-            observed: replica.observer.look(at, &self.kept, &bundles),
-            kept: self.kept.clone(),
-            bundles: bundles.to_vec(),
-            presented: replica.presented.clone(),
-        };
-        if is_to_be_presented(&seen, &TERMS)
-            && let Kept::Holds {
+        let seen = &mut replica.seen;
+        seen.look(at, self.kept.clone(), bundles);
+        seen.now = self.now + replica.ahead;
+        if is_to_be_presented(seen, &TERMS)
+            && let Some(Kept {
                 current,
                 leaf: Some(leaf),
                 ..
-            } = &seen.kept
+            }) = &seen.kept
         {
             let fresh = Presented {
                 authority: current.clone(),
                 life: leaf.life,
             };
-            replica.exchanges += usize::from(replica.presented.as_ref() != Some(&fresh));
-            replica.presented = Some(fresh);
+            replica.exchanges += usize::from(seen.presented.as_ref() != Some(&fresh));
+            seen.presented = Some(fresh);
         }
-        if let Some(change) = change(&seen, &TERMS) {
+        if let Some(change) = change(seen, &TERMS) {
+            let seen = seen.clone();
             self.write(change, seen);
-        } else if let Some(wanted) = bundle(&seen, &TERMS) {
+        } else if let Some(wanted) = bundle(seen, &TERMS) {
             self.bundles.push((self.now, wanted));
         }
     }
@@ -117,8 +109,8 @@ impl World {
     fn write(&mut self, change: Change, seen: Seen) {
         let now = seen.now;
         let (current, next) = match seen.kept {
-            Kept::Holds { current, next, .. } => (Some(current), next),
-            Kept::Missing | Kept::Damaged => (None, None),
+            Some(Kept { current, next, .. }) => (Some(current), next),
+            None => (None, None),
         };
         let (current, next) = match change {
             Change::Create => (self.fresh(now), None),
@@ -128,25 +120,25 @@ impl World {
             Change::Promote => (next.unwrap(), None),
         };
         let leaf = World::signed_by(&current, now);
-        self.kept = Kept::Holds {
+        self.kept = Some(Kept {
             current,
             leaf,
             next,
-        };
+        });
     }
 
     fn suffer(&mut self, incident: &Incident) {
         match incident {
-            Incident::SecretDeleted => self.kept = Kept::Missing,
-            Incident::SecretDamaged => self.kept = Kept::Damaged,
+            Incident::SecretDeleted => self.kept = None,
+            Incident::SecretDamaged => self.kept = None,
             Incident::LeafDamaged => {
-                if let Kept::Holds { leaf, .. } = &mut self.kept {
+                if let Some(Kept { leaf, .. }) = &mut self.kept {
                     *leaf = None;
                 }
             }
             Incident::RestartedWithoutASecret(index) => {
                 self.suffer(&Incident::Restarted(*index));
-                self.kept = Kept::Missing;
+                self.kept = None;
                 self.look(*index);
             }
             Incident::Restarted(index) => {
@@ -174,7 +166,7 @@ impl World {
                 if self.now < replica.started_at + grace || replica.ahead != 0 {
                     continue;
                 }
-                let Some(presented) = &replica.presented else {
+                let Some(presented) = &replica.seen.presented else {
                     if grace == 0 {
                         // It has not looked yet.
                         continue;

@@ -1,11 +1,15 @@
+use std::sync::LazyLock;
+use std::time::Duration;
+
 use super::*;
+use crate::config::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
-const TERMS: Terms = Terms {
-    authority: Duration::from_secs(300),
-    leaf: Duration::from_secs(90),
-    overlap: Duration::from_secs(10),
-};
+/// An authority lasts 300 seconds, a leaf 90, and both authorities are trusted for 10.
+pub(super) static TERMS: LazyLock<Certificates> = LazyLock::new(|| {
+    let text = "certificates: {caLifetime: 300s, lifetime: 90s, overlap: 10s}";
+    Config::parse("test", text).unwrap().certificates
+});
 
 /// An authority of 300 seconds.
 fn authority(name: &str, from: i64) -> Authority {
@@ -25,16 +29,16 @@ fn leaf(from: i64, to: i64) -> Option<Leaf> {
     })
 }
 
-fn holds(current: &Authority, leaf: Option<Leaf>, next: Option<&Authority>) -> Kept {
-    Kept::Holds {
+fn holds(current: &Authority, leaf: Option<Leaf>, next: Option<&Authority>) -> Option<Kept> {
+    Some(Kept {
         current: current.clone(),
         leaf,
         next: next.cloned(),
-    }
+    })
 }
 
 /// A replica that presents what `current` signed, which has been trusted for a long time.
-fn seen(now: i64, kept: Kept, current: &Authority) -> Seen {
+fn seen(now: i64, kept: Option<Kept>, current: &Authority) -> Seen {
     Seen {
         now,
         kept,
@@ -43,10 +47,9 @@ fn seen(now: i64, kept: Kept, current: &Authority) -> Seen {
             authority: current.clone(),
             life: current.life,
         }),
-        observed: Observed {
-            trusted: vec![(current.clone(), 1000 * SECOND)],
-            kept_unchanged_for: 1000 * SECOND,
-        },
+        trusted: vec![(current.clone(), 1000 * SECOND)],
+        kept_unchanged_for: 1000 * SECOND,
+        ..Seen::default()
     }
 }
 
@@ -59,7 +62,7 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
     });
     let trusted = |seconds: u32| {
         let mut seen = seen(210, holds(&old, leaf(190, 280), Some(&new)), &old);
-        seen.observed.trusted.push((new.clone(), seconds * SECOND));
+        seen.trusted.push((new.clone(), seconds * SECOND));
         seen
     };
     let fresh = |kept| Seen {
@@ -67,38 +70,24 @@ fn what_is_written_into_the_secret_follows_from_what_it_holds() {
         ..seen(0, kept, &old)
     };
     let untrusted = |kept| Seen {
-        observed: Observed::default(),
+        trusted: Vec::new(),
         ..seen(0, kept, &old)
     };
     let at = |now, leaf, next| seen(now, holds(&old, leaf, next), &old);
     let table = [
+        (fresh(None), Some(Change::Create), "an empty cluster"),
         (
-            fresh(Kept::Missing),
-            Some(Change::Create),
-            "an empty cluster",
-        ),
-        (
-            fresh(Kept::Damaged),
-            Some(Change::Create),
-            "nothing to go on",
-        ),
-        (
-            seen(0, Kept::Missing, &old),
+            seen(0, None, &old),
             Some(Change::Restore),
-            "deleted",
+            "deleted or damaged",
         ),
         (
-            seen(0, Kept::Damaged, &old),
-            Some(Change::Restore),
-            "damaged",
-        ),
-        (
-            untrusted(Kept::Missing),
+            untrusted(None),
             Some(Change::Create),
             "no webhook trusts what is presented",
         ),
         (
-            seen(301, Kept::Missing, &old),
+            seen(301, None, &old),
             Some(Change::Create),
             "what is presented has expired",
         ),
@@ -171,7 +160,7 @@ fn a_bundle_holds_what_may_be_presented_and_foreign_cas_only_for_a_while() {
         let mut seen = seen(210, holds(&old, leaf(190, 280), next), &old);
         let bundle = |bundle: &&[&Authority]| bundle.iter().copied().cloned().collect();
         seen.bundles = bundles.iter().map(bundle).collect();
-        seen.observed.kept_unchanged_for = unchanged_for * SECOND;
+        seen.kept_unchanged_for = unchanged_for * SECOND;
         bundle_names(&seen)
     };
     let table = [
@@ -214,7 +203,7 @@ fn a_bundle_holds_what_may_be_presented_and_foreign_cas_only_for_a_while() {
         Some("new old"),
         "it is still presented"
     );
-    seen.kept = Kept::Damaged;
+    seen.kept = None;
     assert_eq!(bundle_names(&seen), None, "the Secret comes first");
 }
 
@@ -230,7 +219,7 @@ fn bundle_names(seen: &Seen) -> Option<String> {
 fn a_bundle_never_grows_without_bound() {
     let current = authority("current", 0);
     let mut seen = seen(10, holds(&current, leaf(0, 90), None), &current);
-    seen.observed.kept_unchanged_for = Duration::ZERO;
+    seen.kept_unchanged_for = Duration::ZERO;
     seen.bundles = vec![
         (0..100)
             .map(|number| authority(&number.to_string(), 0))
@@ -250,7 +239,7 @@ fn what_is_verified_is_given_up_only_for_what_has_been_verified_for_long_enough(
             let authority: Authority = (*authority).clone();
             (authority, *seconds * SECOND)
         });
-        seen.observed.trusted = trusted.collect();
+        seen.trusted = trusted.collect();
         seen
     };
     let same = seen(210, holds(&old, fresh, None), &old);
@@ -276,7 +265,7 @@ fn what_is_verified_is_given_up_only_for_what_has_been_verified_for_long_enough(
             false,
             "not yet valid",
         ),
-        (seen(210, Kept::Missing, &old), false, "there is no Secret"),
+        (seen(210, None, &old), false, "there is no Secret"),
     ];
     for (seen, expected, why) in table {
         assert_eq!(is_to_be_presented(&seen, &TERMS), expected, "{why}");

@@ -1,11 +1,13 @@
 //! The ValidatingWebhookConfiguration by which the API server calls keyguard: by which name, and trusting whom.
 
+use std::collections::HashSet;
+
 use hyper::Uri;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingWebhookConfiguration, WebhookClientConfig,
+    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -16,84 +18,30 @@ use crate::tls::serving_certificate::Pair;
 /// A webhook configuration as it is stored.
 #[derive(Debug)]
 pub struct Registration {
-    name: String,
     version: String,
-    webhooks: Vec<Webhook>,
-}
-
-/// How the API server calls one webhook.
-#[derive(Debug)]
-struct Webhook {
-    name: String,
-    called_by: Option<ServerName<'static>>,
-    bundle: Vec<Authority>,
+    webhooks: Vec<ValidatingWebhook>,
 }
 
 impl Registration {
     /// Reads a webhook configuration; nothing when it is none.
     pub(super) fn parse(json: &[u8]) -> Option<Registration> {
         let configuration: ValidatingWebhookConfiguration = serde_json::from_slice(json).ok()?;
-        let webhooks = configuration.webhooks.unwrap_or_default().into_iter();
-        let webhooks = webhooks.map(|webhook| Webhook {
-            called_by: called_by(&webhook.client_config),
-            bundle: webhook
-                .client_config
-                .ca_bundle
-                .map_or_else(Vec::new, |bundle| trust::authorities(&bundle.0)),
-            name: webhook.name,
-        });
         Some(Registration {
-            name: configuration.metadata.name.unwrap_or_default(),
             version: configuration.metadata.resource_version?,
-            webhooks: webhooks.collect(),
+            webhooks: configuration.webhooks.unwrap_or_default(),
         })
     }
 
     /// The names that a certificate must be for, each once.
     pub fn names(&self) -> Vec<ServerName<'static>> {
-        let mut names = Vec::new();
-        for webhook in &self.webhooks {
-            names.extend(
-                webhook
-                    .called_by
-                    .clone()
-                    .filter(|name| !names.contains(name)),
-            );
-        }
-        names
+        let names = self.webhooks.iter();
+        let names = names.filter_map(|webhook| called_by(&webhook.client_config));
+        names.collect::<HashSet<_>>().into_iter().collect()
     }
 
     /// The CA certificates that each webhook's calls are verified with.
     pub fn bundles(&self) -> Vec<Vec<Authority>> {
-        let bundles = self.webhooks.iter().map(|webhook| webhook.bundle.clone());
-        bundles.collect()
-    }
-
-    /// Whether every webhook's call verifies `chain` at `now`, in Unix seconds.
-    ///
-    /// # Errors
-    /// The first webhook that does not, and why, in one line.
-    pub fn verify(&self, chain: &[CertificateDer<'_>], now: i64) -> Result<(), String> {
-        if self.webhooks.is_empty() {
-            return Err(format!(
-                "{:?} has no webhooks; print it again with keyguard webhook-config, and apply it",
-                self.name
-            ));
-        }
-        for webhook in &self.webhooks {
-            let verified = match &webhook.called_by {
-                Some(name) => trust::verify(chain, &webhook.bundle, name, now),
-                None => Err(VerifyError::OtherName),
-            };
-            verified.map_err(|error| {
-                let subject = match error {
-                    VerifyError::OtherName => "",
-                    _ => "the caBundle of ",
-                };
-                format!("{:?}: {subject}{:?} {error}", self.name, webhook.name)
-            })?;
-        }
-        Ok(())
+        self.webhooks.iter().map(bundle).collect()
     }
 
     /// A strategic merge patch that puts `bundle` into each webhook, which the API server refuses unless the configuration
@@ -113,7 +61,10 @@ impl Registration {
     }
 }
 
-/// Whether every webhook of the configuration called `name` verifies what is presented; otherwise one line for `/readyz`.
+/// Whether every webhook of the configuration called `name` verifies what is presented, at `now` in Unix seconds.
+///
+/// # Errors
+/// The first webhook that does not, and why: a line of `/readyz`.
 pub(super) fn verify(
     found: Option<&Registration>,
     name: &str,
@@ -121,18 +72,40 @@ pub(super) fn verify(
     now: i64,
 ) -> Result<(), String> {
     let chain = presented.map_or(&[][..], Pair::chain);
-    let verified = match found {
-        Some(registration) => registration.verify(chain, now),
-        None => Err(format!(
+    let Some(Registration { webhooks, .. }) = found else {
+        return Err(line(&format!(
             "{name:?} does not exist; apply what keyguard webhook-config prints, or mend --webhook-configuration"
-        )),
+        )));
     };
-    verified.map_err(|why| line(&why))
+    if webhooks.is_empty() {
+        return Err(line(&format!(
+            "{name:?} has no webhooks; print it again with keyguard webhook-config, and apply it"
+        )));
+    }
+    for webhook in webhooks {
+        let verified = match called_by(&webhook.client_config) {
+            Some(name) => trust::verify(chain, &bundle(webhook), &name, now),
+            None => Err(VerifyError::OtherName),
+        };
+        verified.map_err(|error| {
+            let subject = match error {
+                VerifyError::OtherName => "",
+                _ => "the caBundle of ",
+            };
+            line(&format!("{name:?}: {subject}{:?} {error}", webhook.name))
+        })?;
+    }
+    Ok(())
 }
 
 /// A line of `/readyz`.
 pub(super) fn line(why: &str) -> String {
     format!("webhook configuration: {why}")
+}
+
+fn bundle(webhook: &ValidatingWebhook) -> Vec<Authority> {
+    let bundle = webhook.client_config.ca_bundle.as_ref();
+    bundle.map_or_else(Vec::new, |bundle| trust::authorities(&bundle.0))
 }
 
 /// The name in the handshake: that of the Service, or the host of the URL.
@@ -230,26 +203,29 @@ mod tests {
             (
                 &good,
                 [Some(&*ours), Some(&*others)],
-                Err(format!(r#""keyguard": the caBundle of "two" {other_ca}"#)),
+                Err(format!(r#"webhook configuration: "keyguard": the caBundle of "two" {other_ca}"#)),
             ),
             (
                 &good,
                 [None, Some(&*ours)],
-                Err(r#""keyguard": the caBundle of "one" holds no CA certificate that is valid now"#.to_owned()),
+                Err(r#"webhook configuration: "keyguard": the caBundle of "one" holds no CA certificate that is valid now"#.to_owned()),
             ),
             (
                 &misnamed,
                 [Some(&*ours), Some(&*ours)],
-                Err(r#""keyguard": "one" is called by a name that the certificate presented is not for"#.to_owned()),
+                Err(r#"webhook configuration: "keyguard": "one" is called by a name that the certificate presented is not for"#.to_owned()),
             ),
         ];
         for (issued, bundles, expected) in table {
             let registration = parse(&configuration(bundles));
-            assert_eq!(registration.verify(issued.pair().chain(), NOW), expected);
+            let verified = verify(Some(&registration), "keyguard", Some(issued.pair()), NOW);
+            assert_eq!(verified, expected);
         }
         let empty = parse(&json!({"metadata": {"name": "keyguard", "resourceVersion": "7"}}));
-        let error = empty.verify(good.pair().chain(), NOW).unwrap_err();
-        assert!(error.contains("has no webhooks"), "{error}");
+        for (found, expected) in [(Some(&empty), "has no webhooks"), (None, "does not exist")] {
+            let error = verify(found, "keyguard", Some(good.pair()), NOW).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
@@ -257,7 +233,7 @@ mod tests {
         let signer = signer();
         let registration = parse(&configuration([None, Some("words")]));
         let patch: Value =
-            serde_json::from_slice(&registration.patch(&[signer.certificate().clone()])).unwrap();
+            serde_json::from_slice(&registration.patch(&[signer.certificate()])).unwrap();
         let pem = ByteString(signer.certificate_pem().into_bytes());
         assert_eq!(
             patch,

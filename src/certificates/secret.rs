@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::certificates::authority::{Issued, Signer};
+use crate::certificates::authority::{Keyed, Signer};
 use crate::certificates::kept::{Kept, Leaf};
 use crate::sources::object;
 use crate::sources::source::SecretRead;
@@ -25,7 +25,6 @@ const KEYS: [&str; 6] = [
 ];
 
 /// The Secret as it is stored.
-#[derive(Debug)]
 pub struct KeptSecret {
     /// Its resourceVersion, with which a write says what it replaces.
     pub version: String,
@@ -34,12 +33,12 @@ pub struct KeptSecret {
 }
 
 /// An authority and what it signed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Holding {
     /// The CA that signed the serving certificate.
     pub signer: Arc<Signer>,
     /// The serving certificate; nothing when it is damaged.
-    pub issued: Option<Arc<Issued>>,
+    pub issued: Option<Arc<Keyed>>,
     /// The CA that will sign the next.
     pub next: Option<Arc<Signer>>,
 }
@@ -57,7 +56,9 @@ impl KeptSecret {
         Some(KeptSecret {
             version: object.metadata.resource_version?,
             holding: signer.map(|signer| Holding {
-                issued: Issued::read(of("tls.crt"), of("tls.key"), &signer).map(Arc::new),
+                issued: Keyed::read(of("tls.crt"), of("tls.key"))
+                    .filter(|issued| issued.is_signed_by(&signer))
+                    .map(Arc::new),
                 next: Signer::read(of("next-ca.crt"), of("next-ca.key")).map(Arc::new),
                 signer: Arc::new(signer),
             }),
@@ -65,18 +66,16 @@ impl KeptSecret {
     }
 
     /// What there is to decide on, for a replica that is called by `names`.
-    pub fn kept(&self, names: &[ServerName<'static>]) -> Kept {
-        let Some(holding) = &self.holding else {
-            return Kept::Damaged;
-        };
-        Kept::Holds {
-            current: holding.signer.certificate().clone(),
+    pub fn kept(&self, names: &[ServerName<'static>]) -> Option<Kept> {
+        let holding = self.holding.as_ref()?;
+        Some(Kept {
+            current: holding.signer.certificate(),
             leaf: holding.issued.as_ref().map(|issued| Leaf {
                 life: issued.pair().life(),
                 covers_names: issued.covers(names),
             }),
-            next: holding.next.as_ref().map(|next| next.certificate().clone()),
-        }
+            next: holding.next.as_ref().map(|next| next.certificate()),
+        })
     }
 }
 
@@ -104,24 +103,17 @@ impl Holding {
     }
 
     fn json(&self, metadata: ObjectMeta) -> Zeroizing<Vec<u8>> {
-        let ca = [
-            ("ca.crt", self.signer.certificate_pem().into()),
-            ("ca.key", self.signer.key_pem()),
+        let pairs: [(_, Option<&Keyed>); 3] = [
+            ("ca", Some(&self.signer)),
+            ("tls", self.issued.as_deref()),
+            ("next-ca", self.next.as_deref().map(|next| &**next)),
         ];
-        let mut string_data = BTreeMap::from(ca);
-        if let Some(issued) = &self.issued {
-            let tls = [
-                ("tls.crt", issued.certificate_pem().into()),
-                ("tls.key", issued.key_pem()),
-            ];
-            string_data.extend(tls);
-        }
-        if let Some(next) = &self.next {
-            let ca = [
-                ("next-ca.crt", next.certificate_pem().into()),
-                ("next-ca.key", next.key_pem()),
-            ];
-            string_data.extend(ca);
+        let mut string_data = BTreeMap::new();
+        for (name, keyed) in pairs {
+            if let Some(keyed) = keyed {
+                string_data.insert(format!("{name}.crt"), keyed.certificate_pem().into());
+                string_data.insert(format!("{name}.key"), keyed.key_pem());
+            }
         }
         // Capacity for all of it first: growing would leave copies behind that nothing zeroes.
         let length: usize = string_data.values().map(|pem| 2 * pem.len()).sum();
@@ -148,7 +140,7 @@ struct SecretToWrite {
     /// Null: of what was there nothing stays.
     data: (),
     /// What the API server puts into the data.
-    string_data: BTreeMap<&'static str, Zeroizing<String>>,
+    string_data: BTreeMap<String, Zeroizing<String>>,
 }
 
 #[cfg(test)]
@@ -198,17 +190,17 @@ mod tests {
             assert_eq!(object.metadata.name.as_deref(), Some("certificates"));
             let secret = parsed(&object);
             assert_eq!(secret.version, "7");
-            let expected = Kept::Holds {
-                current: holding.signer.certificate().clone(),
+            let expected = Kept {
+                current: holding.signer.certificate(),
                 leaf: Some(Leaf {
                     life: Life::issued(NOW, DAY),
                     covers_names: true,
                 }),
-                next: holding.next.as_ref().map(|next| next.certificate().clone()),
+                next: holding.next.as_ref().map(|next| next.certificate()),
             };
             assert_eq!(
                 secret.kept(&server_names(&["keyguard.keyguard.svc"])),
-                expected
+                Some(expected)
             );
         }
     }
@@ -247,8 +239,8 @@ mod tests {
                 let mut object = whole.clone();
                 object["data"][key] = damage;
                 let found = match parsed(&object).kept(&[]) {
-                    Kept::Holds { leaf, next, .. } => (true, leaf.is_some(), next.is_some()),
-                    Kept::Damaged | Kept::Missing => (false, false, false),
+                    Some(kept) => (true, kept.leaf.is_some(), kept.next.is_some()),
+                    None => (false, false, false),
                 };
                 assert_eq!(found, expected, "{key}");
             }
@@ -256,7 +248,7 @@ mod tests {
         for data in [Value::Null, json!({}), json!({"ca.crt": "%%"})] {
             let mut object = whole.clone();
             object["data"] = data;
-            assert_eq!(parsed(&object).kept(&[]), Kept::Damaged);
+            assert_eq!(parsed(&object).kept(&[]), None);
         }
         assert!(KeptSecret::parse(b"[]").is_none());
     }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
 use crate::certificates::files;
 use crate::certificates::keeper::Keeper;
-use crate::certificates::store::{SecretName, Stored};
-use crate::certificates::trust_report::TrustReport;
+use crate::certificates::store::Stored;
 use crate::cli;
 use crate::config;
 use crate::sources::cluster::Cluster;
+use crate::telemetry::labels::Kind;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files::{self, CertificateFiles, TlsError};
 use crate::tls::serving_certificate::ServingCertificate;
@@ -25,19 +27,16 @@ const REGISTRATION: &str = "keyguard";
 pub struct Certificates {
     /// What is presented.
     pub certificate: Arc<ServingCertificate>,
-    /// Whether the API server verifies it.
-    pub report: Arc<TrustReport>,
     source: Source,
     registration: Option<String>,
-    config: config::Certificates,
 }
 
 /// Where the certificate is kept.
 enum Source {
     /// In files, which keyguard only reads.
     Files(CertificateFiles),
-    /// In a Secret, for these names.
-    Kept(SecretName, Vec<ServerName<'static>>),
+    /// In the Secret of this namespace and name, for these DNS names and IP addresses.
+    Kept((String, String), Vec<ServerName<'static>>),
 }
 
 /// Why there is nothing to serve.
@@ -70,10 +69,7 @@ impl Certificates {
     ///
     /// # Errors
     /// When what was typed makes no sense, or the files cannot be served.
-    pub fn open(
-        arguments: &cli::Serve,
-        config: &config::Certificates,
-    ) -> Result<Certificates, CertificateError> {
+    pub fn open(arguments: &cli::Serve) -> Result<Certificates, CertificateError> {
         let registration = arguments.webhook_configuration.clone();
         if let Some(name) = registration.as_ref().filter(|name| !is_object_name(name)) {
             return Err(CertificateError::Registration(name.clone()));
@@ -84,7 +80,7 @@ impl Certificates {
             &arguments.tls_key,
         ) {
             (Some(secret), _, _) => {
-                let name = SecretName::parse(secret);
+                let name = secret_name(secret);
                 let name = name.ok_or_else(|| CertificateError::Secret(secret.clone()))?;
                 let names = arguments.tls_dns_name.iter().map(|name| server_name(name));
                 let names = names.collect::<Result<_, _>>()?;
@@ -98,55 +94,75 @@ impl Certificates {
         };
         Ok(Certificates {
             certificate: Arc::new(certificate),
-            report: Arc::default(),
             source,
             registration,
-            config: config.clone(),
         })
     }
 
     /// Keeps the certificate up to date until the result is dropped. The cluster is where the Secret and the webhook
     /// configuration are, if there is one.
-    pub fn keep(self, cluster: Option<&Cluster>, metrics: &Arc<Metrics>) -> JoinSet<()> {
-        let Certificates {
-            certificate,
-            report,
-            source,
-            registration,
-            config,
-        } = self;
-        let (metrics, interval) = (Arc::clone(metrics), *config.check_interval);
+    pub fn keep(
+        self,
+        cluster: Option<&Cluster>,
+        config: &config::Certificates,
+        metrics: &Arc<Metrics>,
+    ) -> JoinSet<()> {
+        let (certificate, metrics) = (self.certificate, Arc::clone(metrics));
+        let registration = |cluster, name: &str| {
+            let kind = Kind::WebhookConfiguration;
+            Stored::new::<ValidatingWebhookConfiguration>(cluster, kind, None, name, &metrics)
+        };
         let mut tasks = JoinSet::new();
-        match source {
-            Source::Files(files) => {
-                if let (Some(cluster), Some(name)) = (cluster, registration) {
+        match (self.source, cluster) {
+            (Source::Files(files), cluster) => {
+                let interval = *config.check_interval;
+                if let (Some(cluster), Some(name)) = (cluster, self.registration) {
+                    let registration = registration(cluster, &name);
+                    let (certificate, metrics) = (Arc::clone(&certificate), Arc::clone(&metrics));
                     tasks.spawn(files::watch_registration(
-                        Stored::registration(cluster, &name, &metrics),
-                        Arc::clone(&certificate),
-                        report,
-                        Arc::clone(&metrics),
+                        registration,
+                        certificate,
+                        metrics,
                         interval,
                     ));
                 }
                 tasks.spawn(files::keep(files, certificate, metrics, interval));
             }
-            Source::Kept(secret, names) => {
-                if let Some(cluster) = cluster {
-                    let name = registration.as_deref().unwrap_or(REGISTRATION);
-                    let stored = (
-                        Stored::secret(cluster, &secret, &metrics),
-                        Stored::registration(cluster, name, &metrics),
-                    );
-                    let keeper =
-                        Keeper::new(stored, names, config.terms(), certificate, report, metrics);
-                    tasks.spawn(keeper.keep(interval));
-                }
+            (Source::Kept((namespace, name), names), Some(cluster)) => {
+                let (kind, namespace) = (Kind::Secret, Some(&*namespace));
+                let secret = Stored::new::<Secret>(cluster, kind, namespace, &name, &metrics);
+                let name = self.registration.as_deref().unwrap_or(REGISTRATION);
+                let stored = (secret, registration(cluster, name));
+                let keeper = Keeper::new(stored, names, config.clone(), certificate, metrics);
+                tasks.spawn(keeper.keep());
             }
+            (Source::Kept(..), None) => {}
         }
         tasks
     }
 }
 
+/// The namespace and the name in `NAMESPACE/NAME`.
+fn secret_name(text: &str) -> Option<(String, String)> {
+    let (namespace, name) = text.split_once('/')?;
+    let valid = is_object_name(namespace) && !namespace.contains('.') && is_object_name(name);
+    valid.then(|| (namespace.to_owned(), name.to_owned()))
+}
+
 fn server_name(text: &str) -> Result<ServerName<'static>, CertificateError> {
     ServerName::try_from(text.to_owned()).map_err(|_| CertificateError::Name(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_named_by_its_namespace_and_its_name() {
+        let (namespace, name) = secret_name("keyguard/own").unwrap();
+        assert_eq!((&*namespace, &*name), ("keyguard", "own"));
+        for bad in ["", "a", "a/", "/a", "a/b/c", "A/b", "a.b/c", "a/b c"] {
+            assert_eq!(secret_name(bad), None, "{bad}");
+        }
+    }
 }

@@ -4,8 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -15,31 +13,11 @@ use crate::sources::cluster::Cluster;
 use crate::telemetry::labels::{Kind, WriteOutcome};
 use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::facts::Unread;
-use keyguard_core::policy::plan::is_object_name;
 
 /// How long the API server may take to answer one call.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// The most bytes of the Secret or the webhook configuration, metadata included.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// Names a Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretName {
-    namespace: String,
-    name: String,
-}
-
-impl SecretName {
-    /// Reads `NAMESPACE/NAME`.
-    pub fn parse(text: &str) -> Option<SecretName> {
-        let (namespace, name) = text.split_once('/')?;
-        let valid = is_object_name(namespace) && !namespace.contains('.') && is_object_name(name);
-        valid.then(|| SecretName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
-    }
-}
 
 /// One object of the API server, read and written with the rights of keyguard's own account.
 ///
@@ -57,25 +35,11 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// A Secret.
-    pub fn secret(cluster: &Cluster, secret: &SecretName, metrics: &Arc<Metrics>) -> Stored {
-        let SecretName { namespace, name } = secret;
-        Stored {
-            shown: format!("{name:?} in namespace {namespace:?}"),
-            collection: Secret::url_path(&(), Some(namespace)),
-            ..Stored::new::<Secret>(cluster, Kind::Secret, name, metrics)
-        }
-    }
-
-    /// The webhook configuration of this name, which must be an object name.
-    pub fn registration(cluster: &Cluster, name: &str, metrics: &Arc<Metrics>) -> Stored {
-        let kind = Kind::WebhookConfiguration;
-        Stored::new::<ValidatingWebhookConfiguration>(cluster, kind, name, metrics)
-    }
-
-    fn new<K: Resource<DynamicType = ()>>(
+    /// The object of this name and kind, which metrics call `kind`.
+    pub fn new<K: Resource<DynamicType = ()>>(
         cluster: &Cluster,
         kind: Kind,
+        namespace: Option<&str>,
         name: &str,
         metrics: &Arc<Metrics>,
     ) -> Stored {
@@ -83,9 +47,12 @@ impl Stored {
             cluster: cluster.reading_up_to(MAX_BYTES),
             kind,
             resource: K::plural(&()).into_owned(),
-            collection: K::url_path(&(), None),
+            collection: K::url_path(&(), namespace),
             name: name.to_owned(),
-            shown: format!("{name:?}"),
+            shown: match namespace {
+                Some(namespace) => format!("{name:?} in namespace {namespace:?}"),
+                None => format!("{name:?}"),
+            },
             metrics: Arc::clone(metrics),
         }
     }
@@ -103,13 +70,10 @@ impl Stored {
         &self,
         parse: fn(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
-        let path = self.path();
-        let read = async {
-            let json = self.cluster.get(&path).await?;
-            let parse = |json: Zeroizing<Vec<u8>>| parse(&json).ok_or(Unread::Garbled);
-            json.map(parse).transpose()
-        };
-        self.call("get", read).await
+        let read = self.call("get", self.cluster.get(&self.path())).await?;
+        let parse = |json: Zeroizing<Vec<u8>>| parse(&json).ok_or(Unread::Garbled);
+        let parsed = read.map(parse).transpose();
+        parsed.map_err(|cause| self.error("get", cause))
     }
 
     /// Creates it; whether this write came first.
@@ -118,7 +82,7 @@ impl Stored {
     /// When the API server does not let it be written.
     pub(super) async fn create(&self, json: Zeroizing<Vec<u8>>) -> Result<bool, StoreError> {
         let created = self.cluster.create(&self.collection, json);
-        self.counted(self.call("create", created).await)
+        self.write("create", created).await
     }
 
     /// Applies a strategic merge patch; whether this write came first since the version that the patch names.
@@ -128,70 +92,71 @@ impl Stored {
     pub(super) async fn patch(&self, json: Zeroizing<Vec<u8>>) -> Result<bool, StoreError> {
         let path = self.path();
         let patched = self.cluster.patch(&path, json);
-        self.counted(self.call("patch", patched).await)
+        self.write("patch", patched).await
     }
 
     fn path(&self) -> String {
         format!("{}/{}", self.collection, self.name)
     }
 
-    async fn call<T>(
+    async fn write(
         &self,
-        verb: &'static str,
-        call: impl Future<Output = Result<T, Unread>>,
-    ) -> Result<T, StoreError> {
-        let answer = timeout(CALL_DEADLINE, call).await;
-        answer.unwrap_or(Err(Unread::Timeout)).map_err(|cause| {
-            let right = format!("{verb} {}", self.resource);
-            StoreError::new(right, self.shown.clone(), &cause)
-        })
-    }
-
-    fn counted(&self, written: Result<bool, StoreError>) -> Result<bool, StoreError> {
+        verb: &str,
+        call: impl Future<Output = Result<bool, Unread>>,
+    ) -> Result<bool, StoreError> {
+        let written = self.call(verb, call).await;
         let outcome = match &written {
             Ok(true) => WriteOutcome::Written,
             Ok(false) => WriteOutcome::Lost,
-            Err(StoreError::Forbidden { .. }) => WriteOutcome::Forbidden,
-            Err(StoreError::Failed { .. }) => WriteOutcome::Error,
+            Err(error) if error.cause == Unread::Forbidden => WriteOutcome::Forbidden,
+            Err(_) => WriteOutcome::Error,
         };
         self.metrics.certificate_written(self.kind, outcome);
         written
+    }
+
+    async fn call<T>(
+        &self,
+        verb: &str,
+        call: impl Future<Output = Result<T, Unread>>,
+    ) -> Result<T, StoreError> {
+        let answer = timeout(CALL_DEADLINE, call).await;
+        let answer = answer.unwrap_or(Err(Unread::Timeout));
+        answer.map_err(|cause| self.error(verb, cause))
+    }
+
+    fn error(&self, verb: &str, cause: Unread) -> StoreError {
+        StoreError {
+            right: format!("{verb} {}", self.resource),
+            object: self.shown.clone(),
+            cause,
+        }
     }
 }
 
 /// What keyguard wanted to do and could not.
 #[derive(Debug, Error)]
-pub enum StoreError {
-    /// Its account may not.
-    #[error("keyguard may not {right} {object}; give its account the right to {right}")]
-    Forbidden {
-        /// A verb and a resource.
-        right: String,
-        /// The object's name.
-        object: String,
-    },
-    /// Anything else.
-    #[error("cannot {right} {object}: {why}")]
-    Failed {
-        /// A verb and a resource.
-        right: String,
-        /// The object's name.
-        object: String,
-        /// What went wrong.
-        why: String,
-    },
+#[error("{}", told(.right, .object, .cause))]
+pub struct StoreError {
+    /// A verb and a resource.
+    right: String,
+    /// The object's name.
+    object: String,
+    cause: Unread,
 }
 
-impl StoreError {
-    fn new(right: String, object: String, cause: &Unread) -> StoreError {
-        let why = match cause {
-            Unread::Forbidden => return StoreError::Forbidden { right, object },
-            Unread::Status(404) => "the namespace does not exist".to_owned(),
-            Unread::TooLarge => format!("it has more than {MAX_BYTES} bytes"),
-            cause => cause.what(),
-        };
-        StoreError::Failed { right, object, why }
-    }
+fn told(right: &str, object: &str, cause: &Unread) -> String {
+    let why = match cause {
+        Unread::Forbidden => {
+            return format!(
+                "keyguard may not {right} {object}; give its account the right to {right}"
+            );
+        }
+        Unread::Status(404) => "the namespace does not exist".to_owned(),
+        Unread::TooLarge => format!("it has more than {MAX_BYTES} bytes"),
+        cause => cause.what(),
+    };
+    format!("cannot {right} {object}: {why}")
 }
 
 #[cfg(test)]
@@ -199,19 +164,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_named_by_its_namespace_and_its_name() {
-        let name = SecretName::parse("keyguard/own").unwrap();
-        assert_eq!((&*name.namespace, &*name.name), ("keyguard", "own"));
-        for bad in ["", "a", "a/", "/a", "a/b/c", "A/b", "a.b/c", "a/b c"] {
-            assert_eq!(SecretName::parse(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
     fn what_could_not_be_done_is_told_with_its_verb_and_resource() {
         let error = |right: &str, cause| {
-            let object = "\"own\" in namespace \"keyguard\"".to_owned();
-            StoreError::new(right.to_owned(), object, &cause).to_string()
+            let object = "\"own\" in namespace \"keyguard\"";
+            told(right, object, &cause)
         };
         assert_eq!(
             error("create secrets", Unread::Forbidden),

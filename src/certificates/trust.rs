@@ -39,16 +39,15 @@ pub enum VerifyError {
 /// The certificates in a PEM bundle; everything else in it is passed over, as the API server does.
 pub fn authorities(bundle: &[u8]) -> Vec<Authority> {
     let certificates = CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok);
-    certificates.filter_map(|der| authority(&der)).collect()
-}
-
-/// A certificate with its validity; nothing when it is not X.509.
-pub fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
-    let (_, certificate) = parse_x509_certificate(der).ok()?;
-    Some(Authority {
-        der: der.to_vec(),
-        life: Life::of(&certificate),
-    })
+    let authority = |der: CertificateDer<'_>| {
+        let (_, certificate) = parse_x509_certificate(&der).ok()?;
+        let life = Life::of(&certificate);
+        Some(Authority {
+            der: der.to_vec(),
+            life,
+        })
+    };
+    certificates.filter_map(authority).collect()
 }
 
 /// A certificate in PEM, which is also an entry of a bundle.
@@ -68,7 +67,8 @@ pub fn verify(
     now: i64,
 ) -> Result<(), VerifyError> {
     verify_chain(chain, bundle, now)?;
-    verify_name(chain, name)
+    let own = chain.first().ok_or(VerifyError::Unusable)?;
+    verify_server_name(&parsed(own)?, name).map_err(|_| VerifyError::OtherName)
 }
 
 /// The same for any name.
@@ -109,15 +109,6 @@ pub fn verify_chain(
     .map_err(|error| verify_error(&error))
 }
 
-/// Verifies that the first certificate of `chain` is for `name`.
-///
-/// # Errors
-/// When it is not.
-pub fn verify_name(chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Result<(), VerifyError> {
-    let own = chain.first().ok_or(VerifyError::Unusable)?;
-    verify_server_name(&parsed(own)?, name).map_err(|_| VerifyError::OtherName)
-}
-
 fn parsed<'a>(der: &'a CertificateDer<'_>) -> Result<ParsedCertificate<'a>, VerifyError> {
     ParsedCertificate::try_from(der).map_err(|_| VerifyError::Unusable)
 }
@@ -148,7 +139,7 @@ mod tests {
         let (ours, other) = (signer(), signer());
         let names = server_names(&["keyguard.keyguard.svc", "127.0.0.1"]);
         let issued = ours.issue(&names, Life::issued(NOW, DAY)).unwrap();
-        let (ours, other) = (ours.certificate().clone(), other.certificate().clone());
+        let (ours, other) = (ours.certificate(), other.certificate());
         let service = "keyguard.keyguard.svc";
         let later = NOW + 2 * 86_400;
         let table: [(&[&Authority], &str, i64, Result<(), VerifyError>, &str); 9] = [
@@ -229,7 +220,7 @@ mod tests {
             format!("{pem}-----BEGIN"),
         ] {
             let found = authorities(bundle.as_bytes());
-            assert_eq!(found, std::slice::from_ref(ours.certificate()), "{bundle}");
+            assert_eq!(found, [ours.certificate()], "{bundle}");
         }
         assert_eq!(authorities(b"words"), []);
     }

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::http::server::BindError;
 use crate::sources::cluster::ClusterError;
 use crate::sources::manifest::ManifestError;
-use crate::tls::clients::ClientsError;
+use crate::tls::client_certificates::ClientCaError;
 
 pub mod check;
 pub mod demo;
@@ -33,7 +33,7 @@ pub enum CommandError {
     Certificate(#[from] CertificateError),
     /// Clients that cannot be verified.
     #[error(transparent)]
-    Clients(#[from] ClientsError),
+    Clients(#[from] ClientCaError),
     /// No CA certificates.
     #[error(transparent)]
     CaBundle(#[from] CaBundleError),

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::configuration::Configuration;
 use crate::certificates::serving::{CertificateError, Certificates};
-use crate::certificates::trust_report::TrustReport;
 use crate::cli;
 use crate::commands::CommandError;
 use crate::config::Config;
@@ -28,7 +27,7 @@ use crate::sources::cluster::Cluster;
 use crate::sources::manifests::Manifests;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
-use crate::tls::clients::Clients;
+use crate::tls::client_certificates::Clients;
 use crate::tls::serving_certificate::ServingCertificate;
 
 /// The most connections to the health address; probes and a scraper need a handful.
@@ -51,7 +50,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
         }
         None => (None, Config::default()),
     };
-    let certificates = Certificates::open(arguments, &config.certificates)?;
+    let certificates = Certificates::open(arguments)?;
     let clients = Clients::open(arguments)?;
     let verifier = clients
         .as_ref()
@@ -74,7 +73,6 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
             arguments.health_listen,
             tls,
             Arc::clone(&certificates.certificate),
-            Arc::clone(&certificates.report),
         )
         .await?;
         let most = *config.limits.max_secret_bytes;
@@ -82,7 +80,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
         let terminate = signal(SignalKind::terminate()).map_err(system)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(system)?;
         let stopping = Stopping::default();
-        let mut kept = certificates.keep(source.cluster(), &metrics);
+        let mut kept = certificates.keep(source.cluster(), &config.certificates, &metrics);
         if let Some(clients) = clients {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
@@ -129,7 +127,6 @@ pub struct Server {
     pub health: Bound,
     tls: Arc<ServerConfig>,
     certificate: Arc<ServingCertificate>,
-    trust: Arc<TrustReport>,
 }
 
 impl Server {
@@ -142,14 +139,12 @@ impl Server {
         health_listen: SocketAddr,
         tls: Arc<ServerConfig>,
         certificate: Arc<ServingCertificate>,
-        trust: Arc<TrustReport>,
     ) -> Result<Server, BindError> {
         Ok(Server {
             reviews: Bound::bind("--listen", listen).await?,
             health: Bound::bind("--health-listen", health_listen).await?,
             tls,
             certificate,
-            trust,
         })
     }
 
@@ -173,7 +168,6 @@ impl Server {
         let health_router = health::router(
             Arc::clone(source),
             Arc::clone(&self.certificate),
-            self.trust,
             Arc::clone(metrics),
             draining.clone(),
         );

@@ -1,27 +1,29 @@
 //! Numbers and times that are within their range, or not there at all.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::Deref;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
-/// A whole number from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Count<const MIN: usize, const MAX: usize>(usize);
+/// A whole number from `MIN` to `MAX`; `DEFAULT` unless another is given, which does not compile outside of the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(with = "Value", extend("type" = "integer", "minimum" = MIN, "maximum" = MAX))]
+pub struct Count<const MIN: usize, const MAX: usize, const DEFAULT: usize>(usize);
 
-impl<const MIN: usize, const MAX: usize> Count<MIN, MAX> {
-    /// A number that the code names; one outside of the range does not compile.
-    pub const fn of<const NUMBER: usize>() -> Self {
-        const { assert!(MIN <= NUMBER && NUMBER <= MAX) };
-        Count(NUMBER)
+impl<const MIN: usize, const MAX: usize, const DEFAULT: usize> Default
+    for Count<MIN, MAX, DEFAULT>
+{
+    fn default() -> Self {
+        const { assert!(MIN <= DEFAULT && DEFAULT <= MAX) };
+        Count(DEFAULT)
     }
 }
 
-impl<const MIN: usize, const MAX: usize> Deref for Count<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize, const DEFAULT: usize> Deref for Count<MIN, MAX, DEFAULT> {
     type Target = usize;
 
     fn deref(&self) -> &usize {
@@ -29,7 +31,9 @@ impl<const MIN: usize, const MAX: usize> Deref for Count<MIN, MAX> {
     }
 }
 
-impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Count<MIN, MAX> {
+impl<'de, const MIN: usize, const MAX: usize, const DEFAULT: usize> Deserialize<'de>
+    for Count<MIN, MAX, DEFAULT>
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let told = || D::Error::custom(format!("must be a whole number from {MIN} to {MAX}"));
         let number = usize::deserialize(deserializer).map_err(|_| told())?;
@@ -40,38 +44,30 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Count<MIN, MA
     }
 }
 
-impl<const MIN: usize, const MAX: usize> JsonSchema for Count<MIN, MAX> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("Count{MIN}To{MAX}").into()
-    }
+/// A time from `MIN` to `MAX` milliseconds, written with its unit; `DEFAULT` unless another is given, which does not
+/// compile outside of the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend(
+    "pattern" = "^([0-9]+(ns|us|ms|s|m|h|d))( ?[0-9]+(ns|us|ms|s|m|h|d))*$",
+    "x-range" = Self::range(),
+))]
+pub struct Time<const MIN: u64, const MAX: u64, const DEFAULT: u64>(Duration);
 
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
-    }
-}
-
-/// A time from `MIN` to `MAX` milliseconds, written with its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time<const MIN: u64, const MAX: u64>(Duration);
-
-impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
-    /// A time that the code names, in milliseconds; one outside of the range does not compile.
-    pub const fn of<const MILLISECONDS: u64>() -> Self {
-        const { assert!(MIN <= MILLISECONDS && MILLISECONDS <= MAX) };
-        Time(Duration::from_millis(MILLISECONDS))
-    }
-
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Time<MIN, MAX, DEFAULT> {
     /// The range in words, such as `10ms to 10m`.
     fn range() -> String {
         format!("{} to {}", shown(MIN), shown(MAX))
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Deref for Time<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Default for Time<MIN, MAX, DEFAULT> {
+    fn default() -> Self {
+        const { assert!(MIN <= DEFAULT && DEFAULT <= MAX) };
+        Time(Duration::from_millis(DEFAULT))
+    }
+}
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Deref for Time<MIN, MAX, DEFAULT> {
     type Target = Duration;
 
     fn deref(&self) -> &Duration {
@@ -89,7 +85,9 @@ fn shown(milliseconds: u64) -> impl Display {
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Time<MIN, MAX> {
+impl<'de, const MIN: u64, const MAX: u64, const DEFAULT: u64> Deserialize<'de>
+    for Time<MIN, MAX, DEFAULT>
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let range = Duration::from_millis(MIN)..=Duration::from_millis(MAX);
         let time = String::deserialize(deserializer)
@@ -103,27 +101,9 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Time<MIN, MAX> {
     }
 }
 
-impl<const MIN: u64, const MAX: u64> Serialize for Time<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Serialize for Time<MIN, MAX, DEFAULT> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
         serializer.collect_str(&shown(milliseconds))
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> JsonSchema for Time<MIN, MAX> {
-    fn schema_name() -> Cow<'static, str> {
-        format!("Time{MIN}To{MAX}").into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": "^([0-9]+(ns|us|ms|s|m|h|d))( ?[0-9]+(ns|us|ms|s|m|h|d))*$",
-            "x-range": Self::range(),
-        })
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use self::settings::{Certificates, Config, Guard, Limits, Timeouts, Verify};
@@ -59,11 +59,11 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
+    pub fn of_file(path: &Path, read: io::Result<impl AsRef<[u8]>>) -> Result<Config, ConfigError> {
         let path = path.display().to_string();
         let text = read.and_then(|bytes| {
-            String::from_utf8(bytes)
-                .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
+            let text = str::from_utf8(bytes.as_ref()).map(str::to_owned);
+            text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
         });
         match text {
             Ok(text) => Config::parse(&path, &text),
@@ -78,7 +78,7 @@ impl Config {
     pub fn parse(path: &str, text: &str) -> Result<Config, ConfigError> {
         let path = path.to_owned();
         let mut value: Value = match serde_saphyr::from_str::<Option<Value>>(text) {
-            Ok(value) => value.unwrap_or_else(|| Value::Object(Map::new())),
+            Ok(value) => value.unwrap_or_else(|| json!({})),
             Err(error) => {
                 let problem = error.to_string();
                 let problem = problem.lines().next().unwrap_or_default().to_owned();
@@ -145,7 +145,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::certificates::plan::Terms;
     use keyguard_core::policy::credentials::OnError;
     use keyguard_core::policy::decide::DryRun;
     use keyguard_core::policy::guard::Guard;
@@ -222,12 +221,9 @@ certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms
         assert_eq!(policy.guard, guard);
         assert_eq!(*config.timeouts.lookup, Duration::from_millis(250));
         assert_eq!(*config.timeouts.drain_grace, Duration::ZERO);
-        let terms = Terms {
-            authority: Duration::from_secs(60),
-            leaf: Duration::from_secs(30),
-            overlap: Duration::from_secs(1),
-        };
-        assert_eq!(config.certificates.terms(), terms);
+        assert_eq!(*config.certificates.ca_lifetime, Duration::from_secs(60));
+        assert_eq!(*config.certificates.lifetime, Duration::from_secs(30));
+        assert_eq!(*config.certificates.overlap, Duration::from_secs(1));
         let interval = *config.certificates.check_interval;
         assert_eq!(interval, Duration::from_millis(100));
         let json = Config::parse(

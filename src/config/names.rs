@@ -49,6 +49,9 @@ texts! {
     SubjectName("^.+$") = subject;
     /// The name of a namespace.
     Namespace("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$") = namespace;
+    /// The name of a namespace, or nothing.
+    #[derive(Default)]
+    NamespaceOrEmpty("^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$") = namespace_or_empty;
 }
 
 impl AccountName {
@@ -95,5 +98,12 @@ fn namespace(name: &str) -> Result<(), String> {
     match is_object_name(name) && !name.contains('.') && name.len() <= 63 {
         true => Ok(()),
         false => Err(format!("{name:?} cannot be a namespace")),
+    }
+}
+
+fn namespace_or_empty(name: &str) -> Result<(), String> {
+    match name.is_empty() {
+        true => Ok(()),
+        false => namespace(name),
     }
 }

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::bounded::{Count, Time};
-use super::names::{AccountName, Namespace, SubjectName};
-use crate::certificates::plan::Terms;
+use super::names::{AccountName, Namespace, NamespaceOrEmpty, SubjectName};
 use keyguard_core::policy::credentials::OnError;
 use keyguard_core::policy::decide::{DryRun, Policy};
 use keyguard_core::policy::guard;
@@ -82,81 +81,76 @@ pub struct Guard {
 pub struct Verify {
     /// The namespace of the Argo CD whose own state tells whether credentials work: see
     /// [Deep verification](#deep-verification); not asked when empty
-    #[serde(deserialize_with = "or_empty", serialize_with = "empty_or")]
-    #[schemars(
-        with = "String",
-        regex(pattern = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")
-    )]
-    pub argocd_namespace: Option<Namespace>,
+    pub argocd_namespace: NamespaceOrEmpty,
 }
 
 /// How much is accepted
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(inline)]
 pub struct Limits {
     /// Bytes of one body; a review carries the object and the old object
-    pub max_body_bytes: Count<KIB, { 256 * MIB }>,
+    pub max_body_bytes: Count<KIB, { 256 * MIB }, { 8 * MIB }>,
     /// Bytes of the bodies of all requests together; more get HTTP 429; at least `maxBodyBytes`
-    pub max_body_bytes_in_flight: Count<KIB, { 4096 * MIB }>,
+    pub max_body_bytes_in_flight: Count<KIB, { 4096 * MIB }, { 64 * MIB }>,
     /// Levels of nesting of a body
-    pub max_json_depth: Count<16, DEEPEST>,
+    pub max_json_depth: Count<16, DEEPEST, DEEPEST>,
     /// Connections at once; beyond it one that asks nothing is closed
-    pub max_connections: Count<1, 65_536>,
+    pub max_connections: Count<1, 65_536, 1024>,
     /// Reviews at once; more get HTTP 429
-    pub max_concurrent_requests: Count<1, 65_536>,
+    pub max_concurrent_requests: Count<1, 65_536, 256>,
     /// Secrets read for one workload
-    pub max_secret_reads: Count<1, 1024>,
+    pub max_secret_reads: Count<1, 1024, 32>,
     /// Secrets read at once for all reviews; more wait for their turn within `timeouts.lookup`
-    pub max_concurrent_secret_reads: Count<1, 1024>,
+    pub max_concurrent_secret_reads: Count<1, 1024, 32>,
     /// Bytes of one Secret or ConfigMap as the API server sends it
-    pub max_secret_bytes: Count<KIB, { 64 * MIB }>,
+    pub max_secret_bytes: Count<KIB, { 64 * MIB }, { 2 * MIB }>,
     /// Workloads looked through for one request, of all kinds together
-    pub max_workloads: Count<1, 100_000>,
+    pub max_workloads: Count<1, 100_000, 1000>,
     /// Bytes of the workloads that are looked through for one request, as the API server sends them
-    pub max_workload_bytes: Count<KIB, { 256 * MIB }>,
+    pub max_workload_bytes: Count<KIB, { 256 * MIB }, { 16 * MIB }>,
 }
 
 /// A time that one step may take.
-type Step = Time<0, { 10 * MINUTE }>;
+type Step<const DEFAULT: u64> = Time<0, { 10 * MINUTE }, DEFAULT>;
 
 /// How long anything may take
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(inline)]
 pub struct Timeouts {
     /// A TLS handshake
-    pub tls_handshake: Step,
+    pub tls_handshake: Step<{ 5 * SECOND }>,
     /// An HTTP/1 connection without a request, or with a header that does not end; more than the 90 s for which
     /// kube-apiserver keeps one
-    pub idle: Step,
+    pub idle: Step<{ 2 * MINUTE }>,
     /// The body of a request
-    pub body: Step,
+    pub body: Step<{ 3 * SECOND }>,
     /// All reads of one review together; always less than the API server still waits when they begin
-    pub lookup: Step,
+    pub lookup: Step<{ 3 * SECOND }>,
     /// After SIGTERM, how long to go on as before, but not ready
-    pub drain_grace: Step,
+    pub drain_grace: Step<{ 5 * SECOND }>,
     /// After `drainGrace`, how long requests in flight may take to finish
-    pub drain: Step,
+    pub drain: Step<{ 20 * SECOND }>,
 }
 
 /// How long what keyguard issues is valid.
-type Lifetime = Time<{ 3 * SECOND }, { 87_600 * HOUR }>;
+type Lifetime<const DEFAULT: u64> = Time<{ 3 * SECOND }, { 87_600 * HOUR }, DEFAULT>;
 
 /// How the certificate is kept up to date
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(inline)]
 pub struct Certificates {
     /// A CA that keyguard makes
-    pub ca_lifetime: Lifetime,
+    pub ca_lifetime: Lifetime<{ 8760 * HOUR }>,
     /// A certificate that keyguard makes; it ends with its CA at the latest
-    pub lifetime: Lifetime,
+    pub lifetime: Lifetime<{ 2160 * HOUR }>,
     /// How long two CAs are in the `caBundle` before one takes over: at least three times `checkInterval`, at most a
     /// sixth of `caLifetime`
-    pub overlap: Time<30, { 24 * HOUR }>,
+    pub overlap: Time<30, { 24 * HOUR }, { 5 * MINUTE }>,
     /// From one look at the certificate's files, or at the Secret and the webhook configuration, to the next
-    pub check_interval: Time<10, { 10 * MINUTE }>,
+    pub check_interval: Time<10, { 10 * MINUTE }, SECOND>,
 }
 
 impl Default for Config {
@@ -176,47 +170,6 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             certificates: Certificates::default(),
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            max_body_bytes: Count::of::<{ 8 * MIB }>(),
-            max_body_bytes_in_flight: Count::of::<{ 64 * MIB }>(),
-            max_json_depth: Count::of::<DEEPEST>(),
-            max_connections: Count::of::<1024>(),
-            max_concurrent_requests: Count::of::<256>(),
-            max_secret_reads: Count::of::<32>(),
-            max_concurrent_secret_reads: Count::of::<32>(),
-            max_secret_bytes: Count::of::<{ 2 * MIB }>(),
-            max_workloads: Count::of::<1000>(),
-            max_workload_bytes: Count::of::<{ 16 * MIB }>(),
-        }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            tls_handshake: Time::of::<{ 5 * SECOND }>(),
-            idle: Time::of::<{ 2 * MINUTE }>(),
-            body: Time::of::<{ 3 * SECOND }>(),
-            lookup: Time::of::<{ 3 * SECOND }>(),
-            drain_grace: Time::of::<{ 5 * SECOND }>(),
-            drain: Time::of::<{ 20 * SECOND }>(),
-        }
-    }
-}
-
-impl Default for Certificates {
-    fn default() -> Certificates {
-        Certificates {
-            ca_lifetime: Time::of::<{ 8760 * HOUR }>(),
-            lifetime: Time::of::<{ 2160 * HOUR }>(),
-            overlap: Time::of::<{ 5 * MINUTE }>(),
-            check_interval: Time::of::<SECOND>(),
         }
     }
 }
@@ -244,11 +197,8 @@ impl Config {
                 argocd_secret: self.guard.argocd_secret,
                 runtime_namespaces: texts(&self.guard.runtime_namespaces),
             },
-            argocd_namespace: self
-                .verify
-                .argocd_namespace
-                .as_ref()
-                .map(ToString::to_string),
+            argocd_namespace: Some(self.verify.argocd_namespace.to_string())
+                .filter(|name| !name.is_empty()),
         }
     }
 
@@ -296,34 +246,6 @@ impl Config {
     }
 }
 
-impl Certificates {
-    /// How long what keyguard makes by itself lasts.
-    pub fn terms(&self) -> Terms {
-        Terms {
-            authority: *self.ca_lifetime,
-            leaf: *self.lifetime,
-            overlap: *self.overlap,
-        }
-    }
-}
-
 fn rule_ids() -> Vec<&'static str> {
     Rule::ALL.iter().map(|rule| rule.id()).collect()
-}
-
-/// A namespace; none when it is empty.
-fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Namespace>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match text.is_empty() {
-        true => Ok(None),
-        false => text.try_into().map(Some).map_err(serde::de::Error::custom),
-    }
-}
-
-#[expect(clippy::ref_option, reason = "serde hands it over so")]
-fn empty_or<S: serde::Serializer>(
-    namespace: &Option<Namespace>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(namespace.as_deref().unwrap_or_default())
 }

@@ -42,13 +42,13 @@ pub(crate) async fn follow<const N: usize, T: Send + 'static, E: Send + 'static>
 
 #[cfg(test)]
 mod tests {
+    use super::watched_files::Content;
     use super::*;
     use std::io;
-    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn parse([(_, read)]: [(&Path, io::Result<Vec<u8>>); 1]) -> io::Result<String> {
-        let text = String::from_utf8(read?).unwrap();
+    fn parse([(_, read)]: [Content<'_>; 1]) -> io::Result<String> {
+        let text = String::from_utf8(read?.to_vec()).unwrap();
         assert!(text != "not to be parsed", "on purpose");
         Ok(text)
     }

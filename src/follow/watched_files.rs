@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::mem;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -20,9 +19,11 @@ pub struct WatchedFiles<const N: usize, T, E> {
     refused: Option<u64>,
 }
 
-/// Says what files mean, of which each is given with its path. What has to be zeroed is zeroed by this.
-pub type Parse<const N: usize, T, E> =
-    for<'a> fn([(&'a Path, io::Result<Vec<u8>>); N]) -> Result<T, E>;
+/// Says what files mean.
+pub type Parse<const N: usize, T, E> = for<'a> fn([Content<'a>; N]) -> Result<T, E>;
+
+/// A file, and what reading it came to.
+pub type Content<'a> = (&'a Path, io::Result<Zeroizing<Vec<u8>>>);
 
 impl<const N: usize, T, E> WatchedFiles<N, T, E> {
     /// Reads the files for the first time.
@@ -36,7 +37,7 @@ impl<const N: usize, T, E> WatchedFiles<N, T, E> {
         let hasher = RandomState::new();
         let contents = read(&paths);
         let in_force = digest(&hasher, &contents);
-        let parsed = parse(contents.map(taken))?;
+        let parsed = parse(contents)?;
         let files = WatchedFiles {
             paths,
             parse,
@@ -69,7 +70,7 @@ impl<const N: usize, T, E> WatchedFiles<N, T, E> {
         }
         // Should it panic, the same is not parsed again.
         self.refused = Some(found);
-        let parsed = (self.parse)(contents.map(taken));
+        let parsed = (self.parse)(contents);
         if parsed.is_ok() {
             self.in_force = found;
             (self.pending, self.refused) = (None, None);
@@ -78,17 +79,10 @@ impl<const N: usize, T, E> WatchedFiles<N, T, E> {
     }
 }
 
-/// What reading a file came to.
-type Content<'a> = (&'a Path, io::Result<Zeroizing<Vec<u8>>>);
-
 fn read<const N: usize>(paths: &[PathBuf; N]) -> [Content<'_>; N] {
     paths
         .each_ref()
         .map(|path| (path.as_path(), std::fs::read(path).map(Zeroizing::new)))
-}
-
-fn taken((path, read): Content<'_>) -> (&Path, io::Result<Vec<u8>>) {
-    (path, read.map(|mut bytes| mem::take(&mut *bytes)))
 }
 
 /// Tells contents apart. The seed never leaves this process, so that a digest says nothing of a key.
@@ -109,9 +103,9 @@ mod tests {
     const OTHER: &str = "good other";
 
     /// What begins with `good` is.
-    fn parse([(_, read)]: [(&Path, io::Result<Vec<u8>>); 1]) -> Result<String, String> {
+    fn parse([(_, read)]: [Content<'_>; 1]) -> Result<String, String> {
         let bytes = read.map_err(|error| error.kind().to_string())?;
-        let text = String::from_utf8(bytes).unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
         match text.strip_prefix("good ") {
             Some(good) => Ok(good.to_owned()),
             None => Err(format!("{text} is not good")),
@@ -194,8 +188,9 @@ mod tests {
             }
         }
         symlink(at("first"), at("..data")).unwrap();
-        let joined = |contents: [(&Path, io::Result<Vec<u8>>); 2]| {
-            let texts = contents.map(|(_, read)| String::from_utf8(read.unwrap()).unwrap());
+        let joined = |contents: [Content<'_>; 2]| {
+            let texts =
+                contents.map(|(_, read)| String::from_utf8(read.unwrap().to_vec()).unwrap());
             Ok::<_, String>(texts.join(", "))
         };
         let (mut files, first) = WatchedFiles::open([at("a"), at("b")], joined).unwrap();

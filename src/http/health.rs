@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::certificates::trust_report::TrustReport;
 use crate::clock::{self, rfc3339};
 use crate::sources::source::Readiness;
 use crate::telemetry::metrics::{self, Metrics};
@@ -27,14 +26,12 @@ const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
 pub fn router<R: Readiness>(
     readiness: Arc<R>,
     certificate: Arc<ServingCertificate>,
-    trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: CancellationToken,
 ) -> Router {
     let health = Arc::new(Health {
         readiness,
         certificate,
-        trust,
         metrics,
         draining,
         cluster: Mutex::new(None),
@@ -53,7 +50,6 @@ pub fn router<R: Readiness>(
 struct Health<R> {
     readiness: Arc<R>,
     certificate: Arc<ServingCertificate>,
-    trust: Arc<TrustReport>,
     metrics: Arc<Metrics>,
     draining: CancellationToken,
     cluster: Mutex<Option<Asked>>,
@@ -75,6 +71,7 @@ async fn readyz<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response 
 }
 
 async fn exposition<R: Readiness>(State(health): State<Arc<Health<R>>>) -> Response {
+    health.measure(clock::now()).await;
     (
         [(CONTENT_TYPE, metrics::CONTENT_TYPE)],
         health.metrics.encode(),
@@ -92,14 +89,22 @@ impl<R: Readiness> Health<R> {
         if let Err(why) = self.certificate_serves(now) {
             failing.push(format!("certificate: {why}"));
         }
-        failing.extend(self.trust.failing());
+        failing.extend(self.certificate.unverified.load().as_deref().cloned());
         if !failing.is_empty() {
-            failing.extend(self.trust.keeper_error());
+            failing.extend(self.certificate.keeper_error.load().as_deref().cloned());
         }
         if let Err(why) = self.cluster_answers().await {
             failing.push(format!("cluster: {why}"));
         }
         failing
+    }
+
+    /// Sets the metrics that say what `/readyz` would at `now`, in Unix seconds.
+    async fn measure(&self, now: i64) {
+        let ready = self.failing(now).await.is_empty();
+        self.metrics.ready.set(ready.into());
+        let verified = self.certificate.unverified.load().is_none();
+        self.metrics.ca_bundle_verified.set(verified.into());
     }
 
     fn certificate_serves(&self, now: i64) -> Result<(), String> {
@@ -108,7 +113,7 @@ impl<R: Readiness> Health<R> {
         };
         let life = pair.life();
         let (from, to) = (rfc3339(life.from), rfc3339(life.to));
-        let (renew, mend) = match self.certificate.origin() {
+        let (renew, mend) = match self.certificate.origin {
             Origin::Files => ("renew --tls-cert and --tls-key", "--tls-cert"),
             Origin::Kept => (
                 "the log says why it is not renewed",

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
+use prometheus_client::metrics::gauge::Gauge;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
@@ -51,7 +52,6 @@ fn health<R: Readiness>(readiness: R) -> Health<R> {
     Health {
         readiness: Arc::new(readiness),
         certificate: certificate(),
-        trust: Arc::default(),
         metrics: Arc::default(),
         draining: CancellationToken::new(),
         cluster: Mutex::new(None),
@@ -99,11 +99,29 @@ async fn each_failing_condition_has_a_line() {
 async fn what_the_api_server_does_not_verify_is_not_ready_and_told_why() {
     let health = health(cluster(Ok(())));
     for why in ["the caBundle is empty", "another CA signed it"] {
-        health.trust.set(Err(why.to_owned()));
+        let told = Some(Arc::new(why.to_owned()));
+        health.certificate.unverified.store(told);
         assert_eq!(health.failing(IN_2001).await, [why]);
     }
-    health.trust.set(Ok(()));
+    health.certificate.unverified.store(None);
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_metrics_say_whether_it_is_ready_and_verified() {
+    let health = health(cluster(Ok(())));
+    let table = [
+        (IN_2001, None, [1, 1]),
+        (IN_2001, Some("another CA signed it"), [0, 0]),
+        (1_009_843_201, None, [0, 1]),
+    ];
+    for (now, unverified, expected) in table {
+        let told = unverified.map(|why| Arc::new(why.to_owned()));
+        health.certificate.unverified.store(told);
+        health.measure(now).await;
+        let shown = [&health.metrics.ready, &health.metrics.ca_bundle_verified].map(Gauge::get);
+        assert_eq!(shown, expected, "{now} {unverified:?}");
+    }
 }
 
 #[tokio::test]
@@ -147,7 +165,8 @@ async fn a_bad_answer_holds_only_for_those_who_waited_for_it() {
 async fn what_keeps_certificates_from_being_renewed_is_told_only_when_something_fails() {
     let health = health(cluster(Ok(())));
     let error = "certificates: keyguard may not patch secrets";
-    health.trust.set_keeper_error(Some(error.to_owned()));
+    let told = Some(Arc::new(error.to_owned()));
+    health.certificate.keeper_error.store(told);
     assert_eq!(health.failing(IN_2001).await, [""; 0]);
     let lines = health.failing(1_009_843_201).await;
     assert_eq!(lines.last().map(String::as_str), Some(error));

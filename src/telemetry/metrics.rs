@@ -60,6 +60,10 @@ pub struct Metrics {
     pub certificate_reloads: LabelledCounter<ReloadOutcome>,
     /// Looks at what keyguard keeps that failed.
     pub certificate_checks_failed: Counter,
+    /// 1 while keyguard is ready, else 0.
+    pub ready: Gauge,
+    /// 0 while a `caBundle` does not verify the certificate, else 1.
+    pub ca_bundle_verified: Gauge,
     /// How far the clock is ahead of the API server's, in seconds.
     pub clock_skew: Gauge,
     /// Other configurations that were found.
@@ -166,6 +170,12 @@ impl Metrics {
                 all,
                 "certificate_checks_failed",
                 "Looks at them that failed",
+            ),
+            ready: registered(all, "ready", "1 while `/readyz` answers 200, else 0"),
+            ca_bundle_verified: registered(
+                all,
+                "ca_bundle_verified",
+                "0 while the `caBundle` of a webhook, as it was last read, does not verify the certificate, else 1",
             ),
             clock_skew: with_unit(
                 all,

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use crate::follow::watched_files::WatchedFiles;
+use crate::clock::rfc3339;
+use crate::follow::watched_files::{Content, WatchedFiles};
 use crate::tls::serving_certificate::{Pair, PairError};
 
 /// The label of an encrypted PKCS #8 key, which no flag gives a passphrase for.
@@ -25,36 +25,31 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    fn new(flag: &'static str, path: &Path, problem: Problem) -> TlsError {
+    /// What is wrong with the file that `--tls-cert` names.
+    pub(crate) fn of_certificate(path: &Path, problem: Problem) -> TlsError {
         TlsError {
-            flag,
+            flag: "--tls-cert",
             path: path.to_owned(),
             problem,
             source: None,
         }
     }
 
-    fn of(self, source: io::Error) -> TlsError {
+    fn of_key(path: &Path, problem: Problem) -> TlsError {
         TlsError {
-            source: Some(source),
-            ..self
+            flag: "--tls-key",
+            ..TlsError::of_certificate(path, problem)
         }
     }
 }
 
 /// What is wrong with a file.
 #[derive(Debug, Error)]
-enum Problem {
+pub(crate) enum Problem {
     #[error("cannot be read; name a PEM file that this process may read")]
     Unreadable,
     #[error("a PEM block in it is damaged; write the file again, line breaks included")]
     Damaged,
-    #[error(
-        "no certificate in it; it must hold the PEM chain, beginning with the server's own certificate (BEGIN CERTIFICATE)"
-    )]
-    NoCertificate,
-    #[error("certificate {0} in it is not X.509; issue it again")]
-    NotX509(usize),
     #[error(
         "no private key in it; it must hold one in PEM: PKCS #8 (BEGIN PRIVATE KEY), SEC1 (BEGIN EC PRIVATE KEY) or PKCS #1 (BEGIN RSA PRIVATE KEY)"
     )]
@@ -62,14 +57,18 @@ enum Problem {
     #[error("the private key is encrypted; store it without a passphrase")]
     EncryptedKey,
     #[error(
-        "not a usable private key; use ECDSA (P-256, P-384), Ed25519 or RSA of 2048 to 8192 bits"
-    )]
-    UnusableKey,
-    #[error(
         "the private key does not belong to the first certificate in --tls-cert {}; name the pair that was issued together",
         .0.display()
     )]
     Mismatch(PathBuf),
+    #[error(transparent)]
+    Pair(PairError),
+    /// It begins at this moment, in Unix seconds.
+    #[error("not valid before {}", rfc3339(*.0))]
+    NotYetValid(i64),
+    /// It ended at this moment, in Unix seconds.
+    #[error("expired at {}; issue it again", rfc3339(*.0))]
+    Expired(i64),
 }
 
 /// The two files, read again when their content changes.
@@ -93,48 +92,42 @@ pub fn open(certificate: &Path, key: &Path) -> Result<(CertificateFiles, Pair), 
     CertificateFiles::open([certificate.to_owned(), key.to_owned()], parse)
 }
 
-fn parse([certificate, key]: [(&Path, io::Result<Vec<u8>>); 2]) -> Result<Pair, TlsError> {
-    let (certificate_path, certificate_pem) = certificate;
-    let (key_path, key_pem) = key;
-    let (certificate_pem, key_pem) = (
-        certificate_pem.map(Zeroizing::new),
-        key_pem.map(Zeroizing::new),
-    );
-    let certificate = |problem| TlsError::new("--tls-cert", certificate_path, problem);
-    let key = |problem| TlsError::new("--tls-key", key_path, problem);
-    let certificate_pem =
-        certificate_pem.map_err(|source| certificate(Problem::Unreadable).of(source))?;
-    let chain = chain(&certificate_pem).map_err(certificate)?;
-    let key_pem = key_pem.map_err(|source| key(Problem::Unreadable).of(source))?;
+fn parse(
+    [(certificate_path, certificate_pem), (key_path, key_pem)]: [Content<'_>; 2],
+) -> Result<Pair, TlsError> {
+    let certificate = |problem| TlsError::of_certificate(certificate_path, problem);
+    let key = |problem| TlsError::of_key(key_path, problem);
+    let certificate_pem = certificate_pem.map_err(|source| TlsError {
+        source: Some(source),
+        ..certificate(Problem::Unreadable)
+    })?;
+    let chain = CertificateDer::pem_slice_iter(&certificate_pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|_| certificate(Problem::Damaged))?;
+    if chain.is_empty() {
+        return Err(certificate(Problem::Pair(PairError::NoCertificate)));
+    }
+    let key_pem = key_pem.map_err(|source| TlsError {
+        source: Some(source),
+        ..key(Problem::Unreadable)
+    })?;
     let private_key = private_key(&key_pem).map_err(key)?;
     Pair::new(chain, private_key).map_err(|error| match error {
-        PairError::NoCertificate => certificate(Problem::NoCertificate),
-        PairError::NotX509(number) => certificate(Problem::NotX509(number)),
-        PairError::UnusableKey => key(Problem::UnusableKey),
+        PairError::NoCertificate | PairError::NotX509(_) => certificate(Problem::Pair(error)),
+        PairError::UnusableKey => key(Problem::Pair(error)),
         PairError::Mismatch => key(Problem::Mismatch(certificate_path.to_owned())),
     })
 }
 
-fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|_| Problem::Damaged)?;
-    if chain.is_empty() {
-        return Err(Problem::NoCertificate);
-    }
-    Ok(chain)
-}
-
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
+    let mut windows = pem.windows(ENCRYPTED_KEY.len());
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        pem::Error::NoItemsFound if contains(pem, ENCRYPTED_KEY) => Problem::EncryptedKey,
+        pem::Error::NoItemsFound if windows.any(|window| window == ENCRYPTED_KEY) => {
+            Problem::EncryptedKey
+        }
         pem::Error::NoItemsFound => Problem::NoKey,
         // Its text may quote the line, and with lost line breaks the line is the key.
         _ => Problem::Damaged,
     })
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which clients may ask for reviews: those with a certificate of a CA, which has one of some names.
+//! `--client-ca`: which clients may ask for reviews. Those with a certificate of a CA, which has one of some names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,14 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use crate::telemetry::labels::ClientRefusal;
+use crate::cli;
+use crate::follow::follow;
+use crate::follow::watched_files::WatchedFiles;
+use crate::telemetry::labels::{ClientRefusal, Follower};
+use crate::telemetry::metrics::Metrics;
+
+/// From one look at the file to the next.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// From one line in the log about refused clients to the next: a client may try as often as it likes.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -35,8 +42,14 @@ pub struct ClientCertificates {
 }
 
 /// The certificates of one or more CAs, proved to be usable.
-#[derive(Debug)]
-pub struct Authorities(Arc<dyn ClientCertVerifier>);
+pub type Authorities = Arc<dyn ClientCertVerifier>;
+
+/// What verifies clients, and the file that says with which CA.
+pub struct Clients {
+    /// What verifies them.
+    pub certificates: Arc<ClientCertificates>,
+    file: WatchedFiles<1, Authorities, ClientCaError>,
+}
 
 /// Why clients cannot be verified.
 #[derive(Debug, Error)]
@@ -52,6 +65,11 @@ pub enum ClientCaError {
     /// No certificate, or something that is none.
     #[error("--client-ca {}: no usable CA certificate in PEM in it; name the certificate of the CA that issues the API server's client certificate", .0.display())]
     NoCertificate(PathBuf),
+    /// A name that no certificate has.
+    #[error(
+        "--client-name cannot be empty; name the common name or a DNS name of the API server's client certificate"
+    )]
+    EmptyName,
 }
 
 /// Reads from a failed handshake whether it was for want of the right certificate.
@@ -66,25 +84,64 @@ pub fn refusal(error: &io::Error) -> Option<ClientRefusal> {
     }
 }
 
-impl Authorities {
-    /// Makes them of what reading the PEM file at `path` came to.
+/// Makes authorities of what reading the PEM file at `path` came to. Without a CA certificate, or with something else
+/// beside them, they are none.
+fn authorities(
+    path: &Path,
+    read: io::Result<impl AsRef<[u8]>>,
+) -> Result<Authorities, ClientCaError> {
+    let pem = read.map_err(|source| ClientCaError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let unusable = || ClientCaError::NoCertificate(path.to_owned());
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(pem.as_ref()) {
+        let authority = authority.map_err(|_| unusable())?;
+        roots.add(authority).map_err(|_| unusable())?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    verifier.build().map_err(|_| unusable())
+}
+
+impl Clients {
+    /// Reads the CA certificates, if clients are to be verified.
     ///
     /// # Errors
-    /// When it was not read, or holds no CA certificate, or something else beside them.
-    pub fn of_file(path: &Path, read: io::Result<Vec<u8>>) -> Result<Authorities, ClientCaError> {
-        let pem = read.map_err(|source| ClientCaError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let unusable = || ClientCaError::NoCertificate(path.to_owned());
-        let mut roots = RootCertStore::empty();
-        for authority in CertificateDer::pem_slice_iter(&pem) {
-            let authority = authority.map_err(|_| unusable())?;
-            roots.add(authority).map_err(|_| unusable())?;
+    /// When what was typed makes no sense, or the file holds no CA certificate.
+    pub fn open(arguments: &cli::Serve) -> Result<Option<Clients>, ClientCaError> {
+        let Some(path) = &arguments.client_ca else {
+            return Ok(None);
+        };
+        if arguments.client_name.iter().any(String::is_empty) {
+            return Err(ClientCaError::EmptyName);
         }
-        let provider = Arc::new(ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        verifier.build().map(Authorities).map_err(|_| unusable())
+        let file = [path.clone()];
+        let (file, authorities) =
+            WatchedFiles::open(file, |[(path, read)]| authorities(path, read))?;
+        let names = arguments.client_name.clone();
+        Ok(Some(Clients {
+            certificates: Arc::new(ClientCertificates::new(authorities, names)),
+            file,
+        }))
+    }
+
+    /// Looks at the file again and again, for ever, and verifies with other CAs once they are there.
+    pub async fn follow(self, metrics: Arc<Metrics>) {
+        let apply = |look: Option<Result<_, ClientCaError>>| match look {
+            None => {}
+            Some(Ok(authorities)) => {
+                self.certificates.store(authorities);
+                tracing::info!("clients are verified with other CA certificates");
+            }
+            Some(Err(error)) => tracing::error!(
+                reason = %error,
+                "other CA certificates for clients are refused; those before stay"
+            ),
+        };
+        let follower = Follower::ClientCa;
+        follow(follower, &metrics, CHECK_INTERVAL, self.file, apply).await;
     }
 }
 
@@ -109,25 +166,26 @@ impl ClientCertificates {
         if self.names.is_empty() {
             return Ok(());
         }
-        let names = names(certificate);
-        let known = |name: &Name| self.names.iter().any(|known| name.is(known));
-        if names.iter().any(known) {
+        let (common, dns) = names(certificate);
+        let is_known = |known: &String| {
+            common.contains(known) || dns.iter().any(|name| name.eq_ignore_ascii_case(known))
+        };
+        if self.names.iter().any(is_known) {
             return Ok(());
         }
-        self.log(&names);
+        self.log(&[common, dns].concat());
         Err(Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,
         ))
     }
 
     /// A name that was misspelt has to be found; the API server is told no more than "access denied".
-    fn log(&self, names: &[Name]) {
+    fn log(&self, names: &[String]) {
         let now = Instant::now();
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
             *logged = Some(now);
-            let texts: Vec<&str> = names.iter().take(8).map(Name::text).collect();
-            let certificate = texts.join(",");
+            let certificate = names.get(..8).unwrap_or(names).join(",");
             tracing::warn!(
                 certificate,
                 "a client was refused: its certificate has none of the names of --client-name"
@@ -148,10 +206,8 @@ impl ClientCertVerifier for ClientCertificates {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verifier = self.authorities.load();
-        let verified = verifier
-            .0
-            .verify_client_cert(end_entity, intermediates, now)?;
+        let authorities = self.authorities.load();
+        let verified = authorities.verify_client_cert(end_entity, intermediates, now)?;
         self.has_name(end_entity)?;
         Ok(verified)
     }
@@ -162,10 +218,8 @@ impl ClientCertVerifier for ClientCertificates {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verifier = self.authorities.load();
-        verifier
-            .0
-            .verify_tls12_signature(message, certificate, signature)
+        let authorities = self.authorities.load();
+        authorities.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -174,56 +228,31 @@ impl ClientCertVerifier for ClientCertificates {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verifier = self.authorities.load();
-        verifier
-            .0
-            .verify_tls13_signature(message, certificate, signature)
+        let authorities = self.authorities.load();
+        authorities.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.load().0.supported_verify_schemes()
+        self.authorities.load().supported_verify_schemes()
     }
 }
 
-/// What a certificate calls its holder.
-enum Name {
-    Common(String),
-    Dns(String),
-}
-
-impl Name {
-    fn is(&self, known: &str) -> bool {
-        match self {
-            Name::Common(name) => name == known,
-            Name::Dns(name) => name.eq_ignore_ascii_case(known),
-        }
-    }
-
-    fn text(&self) -> &str {
-        let (Name::Common(name) | Name::Dns(name)) = self;
-        name
-    }
-}
-
-fn names(certificate: &CertificateDer<'_>) -> Vec<Name> {
+/// The common names and the DNS names of a certificate.
+fn names(certificate: &CertificateDer<'_>) -> (Vec<String>, Vec<String>) {
     let Ok((_, certificate)) = parse_x509_certificate(certificate) else {
-        return Vec::new();
+        return Default::default();
     };
     let common = certificate.subject().iter_common_name();
-    let common = common.filter_map(|name| name.as_str().ok());
+    let common = common.filter_map(|name| Some(name.as_str().ok()?.to_owned()));
     let alternatives = certificate.subject_alternative_name().ok().flatten();
-    let alternatives = alternatives.map(|names| names.value.general_names.iter());
-    let dns = alternatives
-        .into_iter()
-        .flatten()
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(Name::Dns((*name).to_owned())),
-            _ => None,
-        });
-    common
-        .map(|name| Name::Common(name.to_owned()))
-        .chain(dns)
-        .collect()
+    let alternatives = alternatives
+        .iter()
+        .flat_map(|names| &names.value.general_names);
+    let dns = alternatives.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    (common.collect(), dns.collect())
 }
 
 #[cfg(test)]

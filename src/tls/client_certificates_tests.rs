@@ -22,7 +22,7 @@ fn authority() -> Authority {
 
 impl Authority {
     fn authorities(&self) -> Authorities {
-        Authorities::of_file(Path::new("ca.crt"), Ok(self.pem.clone().into_bytes())).unwrap()
+        super::authorities(Path::new("ca.crt"), Ok(self.pem.clone().into_bytes())).unwrap()
     }
 
     fn issue(
@@ -111,7 +111,7 @@ fn another_ca_counts_from_the_next_handshake_on() {
 fn both_of_two_cas_in_a_file_count() {
     let (one, two) = (authority(), authority());
     let both = [one.pem.as_bytes(), two.pem.as_bytes()].concat();
-    let both = Authorities::of_file(Path::new("ca.crt"), Ok(both)).unwrap();
+    let both = super::authorities(Path::new("ca.crt"), Ok(both)).unwrap();
     let clients = ClientCertificates::new(both, Vec::new());
     assert_eq!(refusal(&clients, &one.client("a", &[])), None);
     assert_eq!(refusal(&clients, &two.client("a", &[])), None);
@@ -129,7 +129,7 @@ fn a_file_without_a_ca_is_told_by_its_flag_and_never_quoted() {
         (Err(missing), "cannot be read"),
     ];
     for (read, expected) in table {
-        let error = Authorities::of_file(Path::new("ca.crt"), read).unwrap_err();
+        let error = super::authorities(Path::new("ca.crt"), read).unwrap_err();
         let message = error.to_string();
         assert!(message.starts_with("--client-ca ca.crt"), "{message}");
         assert!(message.contains(expected), "{message}");

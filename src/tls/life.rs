@@ -48,7 +48,9 @@ impl Life {
             Validity::NotYet
         } else if now > self.to {
             Validity::Expired
-        } else if self.to.saturating_sub(now) < MAX_MARGIN.min(self.length() / 20) {
+        } else if self.to.saturating_sub(now)
+            < MAX_MARGIN.min(self.to.saturating_sub(self.from) / 20)
+        {
             Validity::Ending
         } else {
             Validity::Valid
@@ -81,11 +83,7 @@ impl Life {
 
     /// Whether `now` is within it.
     pub fn contains(self, now: i64) -> bool {
-        matches!(self.at(now), Validity::Valid | Validity::Ending)
-    }
-
-    fn length(self) -> i64 {
-        self.to.saturating_sub(self.from)
+        (self.from..=self.to).contains(&now)
     }
 }
 

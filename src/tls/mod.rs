@@ -2,6 +2,5 @@
 
 pub mod certificate_files;
 pub mod client_certificates;
-pub mod clients;
 pub mod life;
 pub mod serving_certificate;

@@ -1,4 +1,4 @@
-//! The certificate and private key that TLS presents, and the TLS settings.
+//! The certificate and private key that TLS presents, what is known of them, and the TLS settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,12 +16,22 @@ use thiserror::Error;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroize;
 
+use crate::clock::rfc3339;
+use crate::telemetry::labels::ReloadOutcome;
+use crate::telemetry::metrics::Metrics;
 use crate::tls::life::Life;
 
 /// What is presented from now on. Debug shows the dates only.
 #[derive(Debug)]
 pub struct ServingCertificate {
-    origin: Origin,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Why the API server does not verify what is presented, as far as the last look at the cluster that succeeded told:
+    /// one line that says what to do. At first nothing is wrong.
+    pub unverified: ArcSwapOption<String>,
+    /// What keeps certificates from being renewed, if anything does. While the one that is there serves, this is no reason
+    /// not to be ready.
+    pub keeper_error: ArcSwapOption<String>,
     pair: ArcSwapOption<Pair>,
 }
 
@@ -46,13 +56,17 @@ pub struct Pair {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PairError {
     /// The chain is empty.
-    #[error("there is no certificate")]
+    #[error(
+        "no certificate in it; it must hold the PEM chain, beginning with the server's own certificate (BEGIN CERTIFICATE)"
+    )]
     NoCertificate,
     /// A certificate is none; its place in the chain, from 1.
-    #[error("certificate {0} is not X.509")]
+    #[error("certificate {0} in it is not X.509; issue it again")]
     NotX509(usize),
     /// A key of an algorithm that TLS here does not sign with.
-    #[error("the private key is not usable")]
+    #[error(
+        "not a usable private key; use ECDSA (P-256, P-384), Ed25519 or RSA of 2048 to 8192 bits"
+    )]
     UnusableKey,
     /// The key is another certificate's.
     #[error("the private key does not belong to the certificate")]
@@ -118,18 +132,21 @@ impl ServingCertificate {
         ServingCertificate {
             origin: Origin::Files,
             pair: ArcSwapOption::from_pointee(pair),
+            ..ServingCertificate::to_be_kept()
         }
     }
 
-    /// Presents nothing, so that no handshake succeeds until [`Self::store`].
+    /// Presents nothing, so that no handshake succeeds until [`Self::present`].
     pub fn to_be_kept() -> ServingCertificate {
         ServingCertificate {
             origin: Origin::Kept,
+            unverified: ArcSwapOption::empty(),
+            keeper_error: ArcSwapOption::empty(),
             pair: ArcSwapOption::empty(),
         }
     }
 
-    /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::store`]. `clients` verifies
+    /// The TLS settings: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. They follow [`Self::present`]. `clients` verifies
     /// clients; without it, none is asked for a certificate.
     ///
     /// # Errors
@@ -151,19 +168,28 @@ impl ServingCertificate {
         Ok(Arc::new(config))
     }
 
-    /// Where what is presented comes from.
-    pub fn origin(&self) -> Origin {
-        self.origin
-    }
-
     /// What is presented, if there is anything yet.
     pub fn pair(&self) -> Option<Arc<Pair>> {
         self.pair.load_full()
     }
 
-    /// Presents `pair` from the next handshake on; connections that stand are not touched.
-    pub fn store(&self, pair: Arc<Pair>) {
+    /// Presents a pair from the next handshake on, and puts that on record, unless it is presented already. Connections
+    /// that stand are not touched.
+    pub fn present(&self, pair: Arc<Pair>, metrics: &Metrics) {
+        let before = self.pair();
+        if before
+            .as_ref()
+            .is_some_and(|before| before.chain() == pair.chain())
+        {
+            return;
+        }
+        let life = pair.life();
         self.pair.store(Some(pair));
+        metrics.certificate_not_after.set(life.to);
+        if before.is_some() {
+            metrics.certificate_reloads.inc(ReloadOutcome::Served);
+        }
+        tracing::info!(not_after = rfc3339(life.to), "a certificate is presented");
     }
 }
 
@@ -190,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_presented() {
+    fn what_is_handed_over_is_presented() {
         let serving = Arc::new(ServingCertificate::to_be_kept());
         let config = serving.server_config(None).unwrap();
         assert_eq!(
@@ -199,7 +225,7 @@ mod tests {
         );
         assert!(serving.pair().is_none());
         for (from, to, not_after) in [(1999, 2000, 946_684_800), (2001, 2002, 1_009_843_200)] {
-            serving.store(Arc::new(pair(from, to)));
+            serving.present(Arc::new(pair(from, to)), &Metrics::new());
             assert_eq!(serving.pair().map(|pair| pair.life().to), Some(not_after));
         }
     }

@@ -7,6 +7,7 @@ mod control_plane;
 mod deep_verdict;
 mod demo;
 mod edge;
+mod imports;
 mod manifests;
 mod operations_document;
 mod oracle;

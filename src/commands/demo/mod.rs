@@ -48,7 +48,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), CommandError> {
         .map_err(system)?;
     runtime.block_on(async {
         let server =
-            Server::bind(loopback, loopback, tls, certificate, Arc::default()).await?;
+            Server::bind(loopback, loopback, tls, certificate).await?;
         let (address, health_address) = (server.reviews.address(), server.health.address());
         let metrics = Arc::new(Metrics::new());
         // The table shows what was decided.

@@ -12,6 +12,7 @@
 mod certificates;
 mod figures;
 mod install;
+mod monitoring;
 mod optional_rights;
 mod pod;
 mod release;

@@ -19,7 +19,7 @@ use crate::control_plane::workspace::Workspace;
 const VARIANTS: [&str; 5] = [
     "{}",
     "namespaces: [argocd, runtime]",
-    "{certificates: {mode: files}, serviceMonitor: {enabled: true}, priorityClassName: ''}",
+    "{certificates: {mode: files}, serviceMonitor: {enabled: true}, priorityClassName: '', dashboard: {enabled: true}, prometheusRule: {enabled: true}}",
     "{certificates: {mode: cert-manager}, networkPolicy: {metricsFrom: [{podSelector: {}}]}, podDisruptionBudget: {enabled: false}}",
     "
 fullnameOverride: guard
@@ -36,6 +36,8 @@ tolerations: [{operator: Exists}]
 affinity: {nodeAffinity: {}}
 topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true, job: keyguard, runbookUrl: https://example.com/operations, leftOut: [KeyguardFindings], labels: {release: prometheus}, annotations: {owner: platform}}
+dashboard: {enabled: true, labels: {grafana_dashboard: keyguard}, annotations: {grafana_folder: Argo CD}}
 networkPolicy: {enabled: false}
 ",
 ];
@@ -130,6 +132,15 @@ fn a_value_that_makes_no_sense_is_refused_with_its_place() {
             "{networkPolicy: {apiServerPorts: []}}",
             "at '/networkPolicy/apiServerPorts'",
         ),
+        (
+            "{prometheusRule: {leftOut: [Watchdog]}}",
+            "at '/prometheusRule/leftOut/0'",
+        ),
+        (
+            "{prometheusRule: {runbookUrl: ''}}",
+            "at '/prometheusRule/runbookUrl'",
+        ),
+        ("{dashboard: {labels: [a]}}", "at '/dashboard/labels'"),
         ("{logFormat: xml}", "at '/logFormat'"),
         ("{fullnameOverride: A.b}", "at '/fullnameOverride'"),
     ];

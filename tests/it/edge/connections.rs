@@ -134,7 +134,9 @@ async fn another_certificate_is_presented_from_the_next_handshake_on() {
     let mut server = start(patient()).await;
     let mut before = server.client(Protocol::Http1).await;
     let (fresh, root) = certificate();
-    server.certificate.store(fresh.pair().unwrap());
+    server
+        .certificate
+        .present(fresh.pair().unwrap(), &server.metrics);
     server.root = root;
     let mut after = server.client(Protocol::Http1).await;
     assert_eq!(after.review("{}").await.unwrap().body, "{}");

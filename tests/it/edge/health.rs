@@ -34,7 +34,6 @@ async fn it_is_alive_at_once_ready_when_the_cluster_answers_and_not_while_draini
     let router = router(
         Arc::clone(&cluster),
         certificate,
-        Arc::default(),
         Arc::new(Metrics::new()),
         draining.clone(),
     );
