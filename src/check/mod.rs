@@ -9,7 +9,6 @@ mod found;
 mod judge;
 mod kustomize;
 mod object;
-pub mod project;
 mod suppression;
 mod world;
 
@@ -24,7 +23,7 @@ use crate::check::found::Found;
 use crate::check::judge::{Judge, sentence};
 use crate::check::kustomize::Kustomizations;
 use crate::check::object::Object;
-use crate::check::project::SecretByHand;
+use crate::config::project::SecretByHand;
 use crate::check::suppression::Comment;
 use crate::check::world::World;
 use crate::config::Config;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::check::object::Object;
-use crate::check::project::SecretByHand;
+use crate::config::project::SecretByHand;
 use crate::sources::any_source::AnySource;
 use crate::sources::source::{Bound, ConfigMap, ConfigMapRead, SecretRead, Source, WorkloadsRead};
 use keyguard_core::argocd::settings::SECRET_NAME;

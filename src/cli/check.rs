@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::check::project::SecretByHand;
+use crate::config::project::SecretByHand;
 use crate::cli::ReadFrom;
 use crate::report::Format;
 use crate::report::exit::FailOn;

@@ -5,11 +5,11 @@ use std::io::{IsTerminal, Write, stdout};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::check::{Check, files, project};
+use crate::check::{Check, files};
 use crate::cli::check as cli;
 use crate::commands::CommandError;
 use crate::commands::serve::source;
-use crate::config::Config;
+use crate::config::{Config, project};
 use crate::report::findings::finish;
 use crate::report::{exit, render};
 

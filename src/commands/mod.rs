@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::certificates::ca_bundle::CaBundleError;
 use crate::certificates::serving::CertificateError;
 use crate::check::files::FilesError;
-use crate::check::project::ProjectError;
+use crate::config::project::ProjectError;
 use crate::config::ConfigError;
 use crate::http::server::BindError;
 use crate::sources::cluster::ClusterError;

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod names;
+pub mod project;
 mod settings;
 
 use std::io::{self, ErrorKind};
