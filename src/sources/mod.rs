@@ -9,5 +9,6 @@ pub mod manifest;
 pub mod manifests;
 pub mod object;
 pub mod source;
+pub mod values;
 mod workload_list;
 pub mod yaml;

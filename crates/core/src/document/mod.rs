@@ -3,6 +3,10 @@
 pub mod field;
 pub mod layers;
 mod plain;
+pub mod unquoted;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 use std::sync::Arc;

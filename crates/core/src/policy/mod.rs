@@ -11,6 +11,8 @@ mod accounts_missing;
 pub mod argocd_secret;
 pub mod argocd_secret_change;
 pub mod break_glass;
+pub mod chart_values;
+pub mod check_finding;
 pub mod check_rules;
 pub mod credential_defects;
 pub mod credentials;

@@ -2,6 +2,7 @@
 //!
 //! Pure: pod templates and values in, references and shapes out.
 
+pub mod chart;
 pub mod controller;
 pub mod credential;
 pub mod environment;

@@ -1,0 +1,56 @@
+//! Values of the charts `gitops-runtime` and `argo-cd`, wherever people keep them. Nothing here opens a file.
+//!
+//! What is looked at: charts that depend on one, Argo CD's Application and ApplicationSet, Flux's HelmRelease,
+//! Kustomize's `helmCharts`, the charts themselves, and values files that nothing names.
+
+mod argocd_application;
+mod argocd_sources;
+mod embedded;
+mod flux;
+mod flux_values_from;
+mod helm;
+mod kustomize;
+mod layers;
+mod parameters;
+mod release;
+mod standalone;
+mod templated;
+mod tree;
+
+#[cfg(test)]
+mod argocd_application_tests;
+#[cfg(test)]
+mod flux_tests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use release::{Context, Release};
+pub use tree::Files;
+
+/// Every release of the two charts in `files`, and what could not be seen of them.
+///
+/// A chart or values file that a release names is not told a second time on its own. Two releases may share a file, and
+/// with it a finding.
+pub fn releases(files: &Files, context: &Context) -> Vec<Release> {
+    let mut releases = argocd_application::releases(files, context);
+    releases.extend(flux::releases(files));
+    releases.extend(kustomize::releases(files));
+    let named: BTreeSet<String> = releases
+        .iter()
+        .flat_map(|release| release.files.iter().cloned())
+        .collect();
+    releases.extend(helm::releases(files, context, &named));
+    let named: BTreeSet<String> = releases
+        .iter()
+        .flat_map(|release| release.files.iter().cloned())
+        .collect();
+    releases.extend(standalone::releases(files, &named));
+    for release in &mut releases {
+        templated::note(release);
+        release.unseen.sort();
+        release.unseen.dedup();
+    }
+    releases
+}

@@ -1,0 +1,77 @@
+//! What all ways to install a chart have in common.
+
+use keyguard_core::document::{Node, Position};
+use keyguard_core::policy::chart_values;
+use keyguard_core::policy::check_finding::CheckFinding;
+use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
+use keyguard_core::runtime::chart::version::ChartVersion;
+
+use crate::report::Unseen;
+
+/// What is known besides the files.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The addresses of the repository that the files are a checkout of, such as its git remotes.
+    pub repositories: Vec<String>,
+    /// Values files, relative to the root, that are laid over the `values.yaml` of a chart, as by `helm -f`, in order.
+    pub value_files: Vec<String>,
+}
+
+/// One release of a chart. `Debug` shows the shape of the values and no scalar.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The chart.
+    pub chart: ArgocdChart,
+    /// Its version, as far as it is named.
+    pub version: ChartVersion,
+    /// All layers merged. They begin where the chart's own values do: `global` is at the top. Each part has the place
+    /// where a person edits it.
+    pub values: Node,
+    /// The namespace, when it is named and no template.
+    pub namespace: Option<String>,
+    /// The name of the release, when it is named and no template.
+    pub name: Option<String>,
+    /// Where the release is declared.
+    pub at: Position,
+    /// The files of which the values are, and the `Chart.yaml` of a chart in the tree.
+    pub files: Vec<String>,
+    /// What is wrong with where the values stand, besides what `chart_values::judge` tells of them.
+    pub findings: Vec<CheckFinding>,
+    /// What would have been needed and could not be seen.
+    pub unseen: Vec<Unseen>,
+}
+
+impl Release {
+    /// Everything that is wrong with the values. Of Argo CD's own chart only its accounts count, which the caller judges.
+    pub fn judge(&self) -> Vec<CheckFinding> {
+        let mut findings = self.findings.clone();
+        if self.chart == ArgocdChart::GitopsRuntime {
+            findings.extend(chart_values::judge(&self.values, &self.version));
+        }
+        findings
+    }
+}
+
+/// The chart of this name, if it is one of the two.
+pub(super) fn chart_named(name: &str) -> Option<ArgocdChart> {
+    match name {
+        "gitops-runtime" => Some(ArgocdChart::GitopsRuntime),
+        "argo-cd" => Some(ArgocdChart::ArgoCd),
+        _ => None,
+    }
+}
+
+/// The chart at the end of an address of a registry, such as `oci://quay.io/codefresh/gitops-runtime`.
+pub(super) fn chart_of_address(address: &str) -> Option<ArgocdChart> {
+    chart_named(address.trim_end_matches('/').rsplit('/').next()?)
+}
+
+/// Something that could not be seen, at a place.
+pub(super) fn unseen(at: &Position, what: impl Into<String>, why: impl Into<String>) -> Unseen {
+    Unseen {
+        file: at.file.to_string(),
+        line: at.line,
+        what: what.into(),
+        why: why.into(),
+    }
+}
