@@ -10,6 +10,7 @@ mod judge;
 mod kustomize;
 mod object;
 mod suppression;
+mod values;
 mod world;
 
 use std::collections::{HashMap, HashSet};
@@ -18,21 +19,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::admission::configuration::admission;
-use crate::check::files::{File, Tree};
+use crate::check::files::Tree;
 use crate::check::found::Found;
 use crate::check::judge::{Judge, sentence};
 use crate::check::kustomize::Kustomizations;
 use crate::check::object::Object;
-use crate::config::project::SecretByHand;
 use crate::check::suppression::Comment;
+use crate::check::values::{remotes, text};
 use crate::check::world::World;
 use crate::config::Config;
+use crate::config::project::SecretByHand;
 use crate::report::{Checked, Report, Severity, Suppressed};
 use crate::sources::any_source::AnySource;
+use crate::sources::values::{Context, Files};
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::document::layers::set;
 use keyguard_core::document::{Node, Position};
+use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::runtime::secret_maker::{Written, written};
@@ -48,6 +53,8 @@ pub struct Check {
     pub cluster: Option<AnySource>,
     /// The configuration with which keyguard serves.
     pub config: Config,
+    /// The version of the Runtime's chart, where nothing names one.
+    pub chart_version: Option<String>,
 }
 
 impl Check {
@@ -61,12 +68,13 @@ impl Check {
             by_hand,
             cluster,
             config,
+            chart_version,
         } = self;
         let Tree {
             root,
             files,
             broken,
-            unseen,
+            mut unseen,
         } = tree;
         let kustomizations = Kustomizations::of(&files);
         let looked_through = looked_through(&root, files.len(), by_hand.len(), cluster.as_ref());
@@ -76,24 +84,31 @@ impl Check {
             .map(|file| Arc::clone(&file.path))
             .collect();
         let mut comments: HashMap<Arc<str>, Vec<Comment>> = HashMap::new();
-        let (mut objects, mut patches) = (Vec::new(), Vec::new());
+        let (mut objects, mut patches, mut count) = (Vec::new(), Vec::new(), 0);
+        let mut documents = Files::new();
+        let context = Context {
+            repositories: remotes(&root),
+            ..Context::default()
+        };
         for file in files {
-            let File {
-                path,
-                documents,
-                comments: own,
-                ..
-            } = file;
+            let path = file.path;
             let namespace = kustomizations.namespace(&path);
             let of_file = match kustomizations.is_patch(&path) {
                 true => &mut patches,
                 false => &mut objects,
             };
-            for document in documents {
-                of_file.extend(Object::all(document, selected.contains(&path), namespace));
+            // Only those are counted that are checked.
+            let mut known = 0;
+            let counted = match file.selected {
+                true => &mut count,
+                false => &mut known,
+            };
+            for document in &file.documents {
+                of_file.extend(Object::all(document, file.selected, namespace, counted));
             }
-            if !own.is_empty() {
-                comments.insert(path, own);
+            documents.insert(path.to_string(), file.documents);
+            if file.selected && !file.comments.is_empty() {
+                comments.insert(path, file.comments);
             }
         }
         let metrics = Arc::new(Metrics::new());
@@ -135,10 +150,17 @@ impl Check {
             let base = base.unwrap_or_else(|| with_accounts(&config, &patch.node.at));
             found.extend(judge.accounts(patch, Some(&base)).await);
         }
+        let accounts = with_accounts(&config, &nowhere());
+        let (of_values, not_seen) = judge
+            .values(&documents, &context, chart_version.as_deref(), &accounts)
+            .await;
+        found.extend(of_values);
+        unseen.extend(not_seen);
         found.retain(|found| selected.contains(&found.at.file));
+        unseen.retain(|unseen| selected.contains(unseen.file.as_str()));
         let checked = Checked {
             files: selected.len(),
-            objects: objects.iter().filter(|object| object.selected).count(),
+            objects: count,
         };
         let mut report = Report {
             unseen,
@@ -146,10 +168,6 @@ impl Check {
             checked,
             ..Report::default()
         };
-        let comments: HashMap<_, _> = comments
-            .into_iter()
-            .filter(|(path, _)| selected.contains(path))
-            .collect();
         found.extend(
             comments
                 .iter()
@@ -199,31 +217,29 @@ fn looked_through(
     parts.join(", ")
 }
 
-/// The argocd-cm that a patch is of, when it is not in the tree: one in which the protected accounts work.
+/// An argocd-cm in which the protected accounts work: what a patch is of, and what a chart may take.
 fn with_accounts(config: &Config, at: &Position) -> Node {
-    use keyguard_core::document::layers::set;
-    use keyguard_core::document::{Content, Scalar, ScalarKind};
-    let text = |text: &str| Node {
-        at: at.clone(),
-        content: Content::Scalar(Scalar {
-            kind: ScalarKind::Text,
-            text: text.to_owned().into(),
-        }),
-    };
-    let label = [
-        "metadata",
-        "labels",
-        keyguard_core::policy::accounts_change::PART_OF_LABEL,
-    ];
-    let base = set(Node::empty_map(at.clone()), &label, text("argocd"));
-    config
-        .policy()
+    let label = ["metadata", "labels", PART_OF_LABEL];
+    let base = set(Node::empty_map(at.clone()), &label, text(PART_OF_VALUE, at));
+    let policy = config.policy();
+    policy
         .protected_accounts
         .iter()
         .fold(base, |base, account| {
             let key = format!("accounts.{account}");
-            set(base, &["data", &key], text("apiKey, login"))
+            set(base, &["data", &key], text("apiKey, login", at))
         })
+}
+
+/// The place of what nobody wrote.
+fn nowhere() -> Position {
+    Position {
+        file: Arc::from(""),
+        line: 1,
+        column: 1,
+        end_line: 1,
+        end_column: 1,
+    }
 }
 
 /// What the API server would refuse in a Secret.

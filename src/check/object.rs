@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::report::ObjectReference;
+use keyguard_core::argocd::accounts;
 use keyguard_core::document::Node;
 use keyguard_core::document::Position;
+use keyguard_core::runtime::mode;
+use keyguard_core::runtime::workload::WorkloadKind;
 
 /// An object in a file.
 #[derive(Debug)]
@@ -24,19 +27,29 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// The objects in `document`: itself, or the items of a list. `namespace` is theirs when they name none.
-    pub(crate) fn all(document: Node, selected: bool, namespace: Option<&str>) -> Vec<Arc<Object>> {
+    /// The objects in `document`, itself or the items of a list, that keyguard looks at; `count` counts all.
+    /// `namespace` is theirs when they name none.
+    pub(crate) fn all(
+        document: &Node,
+        selected: bool,
+        namespace: Option<&str>,
+        count: &mut usize,
+    ) -> Vec<Arc<Object>> {
         let text = |keys: &[&str]| document.text_at(keys).unwrap_or_default().to_owned();
         let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
         if kind.is_empty() {
             return Vec::new();
         }
-        if kind.ends_with("List") && document.get("items").is_some() {
-            let items = document.get("items").map_or(&[][..], Node::items);
-            let items = items.iter().cloned();
+        if let (true, Some(items)) = (kind.ends_with("List"), document.get("items")) {
+            let items = items.items().iter();
             return items
-                .flat_map(|item| Object::all(item, selected, namespace))
+                .flat_map(|item| Object::all(item, selected, namespace, count))
                 .collect();
+        }
+        *count += 1;
+        let name = text(&["metadata", "name"]);
+        if !is_looked_at(&kind, &name) {
+            return Vec::new();
         }
         let own = document.text_at(&["metadata", "namespace"]);
         let own = own.filter(|own| !own.is_empty() && !own.contains("{{"));
@@ -44,9 +57,9 @@ impl Object {
             api_version,
             kind,
             namespace: own.or(namespace).map(str::to_owned),
-            name: text(&["metadata", "name"]),
+            name,
             selected,
-            node: document,
+            node: document.clone(),
         };
         vec![Arc::new(object)]
     }
@@ -92,5 +105,27 @@ impl Object {
                 .is_some_and(|phases| phases.split(',').any(|it| it.trim() == phase))
         };
         before("argocd.argoproj.io/hook", "PreSync") || before("helm.sh/hook", "pre-install")
+    }
+}
+
+fn is_looked_at(kind: &str, name: &str) -> bool {
+    const MAKERS: [&str; 7] = [
+        "SealedSecret",
+        "ExternalSecret",
+        "VaultStaticSecret",
+        "VaultDynamicSecret",
+        "VaultPKISecret",
+        "SecretProviderClass",
+        "Kustomization",
+    ];
+    match kind {
+        "Secret" => true,
+        "ConfigMap" => [accounts::CONFIG_MAP_NAME, mode::CONFIG_MAP_NAME].contains(&name),
+        kind => {
+            MAKERS.contains(&kind)
+                || WorkloadKind::ALL
+                    .iter()
+                    .any(|known| known.names().2 == kind)
+        }
     }
 }

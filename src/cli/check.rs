@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::project::SecretByHand;
 use crate::cli::ReadFrom;
+use crate::config::project::SecretByHand;
 use crate::report::Format;
 use crate::report::exit::FailOn;
 

@@ -25,6 +25,7 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
     let project = project::read(&root)?;
     let exclude = [&project.exclude[..], &arguments.exclude].concat();
     let tree = files::read(root, &arguments.paths, &exclude)?;
+    let fail_on = arguments.fail_on.or(project.fail_on).unwrap_or_default();
     let by_hand = [&project.secrets[..], &arguments.secret].concat();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -41,6 +42,7 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
             by_hand,
             cluster,
             config,
+            chart_version: arguments.chart_version.clone().or(project.chart_version),
         };
         check.run().await.map_err(CommandError::no("thread"))
     })?;
@@ -62,6 +64,5 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
             )
         })?,
     }
-    let fail_on = arguments.fail_on.or(project.fail_on).unwrap_or_default();
     Ok(exit::code(&report, fail_on))
 }

@@ -198,9 +198,18 @@ impl Reader {
                 Content::Map(entries)
             }
         };
+        // What ends a block collection is the beginning of something else.
+        let last = match &content {
+            Content::Map(entries) => entries.last().map(|entry| &entry.value),
+            Content::List(items) => items.last(),
+            Content::Scalar(_) => None,
+        };
+        // What `<<` or an alias brings stands elsewhere.
+        let after = |at: &&Position| (at.line, at.column) >= (open.at.line, open.at.column);
+        let end = last.map(|last| &last.at).filter(after).unwrap_or(end);
         let at = Position {
-            end_line: end.line,
-            end_column: end.column,
+            end_line: end.end_line,
+            end_column: end.end_column,
             ..open.at
         };
         self.complete(Node { at, content }, open.anchor, open.nodes_before)

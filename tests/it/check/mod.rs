@@ -2,6 +2,8 @@
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test writes files, and a test that cannot go on fails"
 )]
 

@@ -1,0 +1,230 @@
+//! Values of the charts: what they make of the credential, and whether anybody makes the Secrets that they name.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::admission::lookups::unix_now;
+use crate::check::found::Found;
+use crate::check::judge::Judge;
+use crate::check::object::Object;
+use crate::check::world::{Known, UNKNOWN_NAMESPACE};
+use crate::report::{ObjectReference, Severity, Unseen};
+use crate::sources::source::{SecretRead, Source};
+use crate::sources::values::{Context, Files, Release, releases};
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
+use keyguard_core::document::layers::set;
+use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind};
+use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
+use keyguard_core::policy::check_finding::{CheckFinding, CheckSeverity};
+use keyguard_core::policy::credential_defects::rule_of_value;
+use keyguard_core::policy::rules::Rule;
+use keyguard_core::runtime::chart::argocd_cm::{ArgocdChart, ArgocdCm, argocd_cm};
+use keyguard_core::runtime::chart::references::{ChartReference, SecretMaker, references};
+use keyguard_core::runtime::chart::version::ChartVersion;
+use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::value::{Role, examine};
+
+impl Judge {
+    /// Everything that is wrong with the values in `files`. `version` counts where nothing names one.
+    pub(crate) async fn values(
+        &self,
+        files: &Files,
+        context: &Context,
+        version: Option<&str>,
+        accounts: &Node,
+    ) -> (Vec<Found>, Vec<Unseen>) {
+        let (mut found, mut unseen) = (Vec::new(), Vec::new());
+        for mut release in releases(files, context) {
+            if let (ChartVersion::Unknown, Some(version)) = (&release.version, version) {
+                release.version = ChartVersion::parse(version);
+            }
+            found.extend(release.judge().into_iter().map(Found::from));
+            unseen.append(&mut release.unseen);
+            if release.chart == ArgocdChart::GitopsRuntime {
+                for reference in references(&release.values, &release.version) {
+                    found.extend(self.reference(&release, &reference).await);
+                }
+            }
+            found.extend(self.argocd_cm(&release, accounts).await);
+        }
+        (found, unseen)
+    }
+
+    /// What is wrong with the Secret that a component will refer to, when a person makes it.
+    async fn reference(&self, release: &Release, reference: &ChartReference) -> Vec<Found> {
+        if reference.maker != SecretMaker::Person || reference.optional {
+            return Vec::new();
+        }
+        let namespace = release.namespace.as_deref().unwrap_or(UNKNOWN_NAMESPACE);
+        let (name, key) = (reference.secret.as_str(), reference.key.as_str());
+        let world = &self.admission.source;
+        match world.known(namespace, name, key) {
+            Known::Made(_) | Known::KeysUnknown(_) => return Vec::new(),
+            Known::Seen(_) | Known::Nobody => {}
+        }
+        let shown = (reference.secret.shown(), reference.key.shown());
+        let (rule, what) = match world.secret(namespace, name, &[key]).await {
+            SecretRead::Missing => (
+                Rule::SecretMissing,
+                format!("nothing makes Secret \"{}\"", shown.0),
+            ),
+            SecretRead::Unread(_) => return Vec::new(),
+            SecretRead::Found(found) => match found.get(key) {
+                None => (
+                    Rule::KeyMissing,
+                    format!("Secret \"{}\" has no key \"{}\"", shown.0, shown.1),
+                ),
+                Some(value) => return self.value(release, reference, value),
+            },
+        };
+        let message = format!(
+            "{what} ({}): {}. Create it with the key \"{}\" in the namespace of the release. Nothing makes it in what was \
+             looked through: {}. When a person makes it, name it under secrets in .keyguard.yaml. [{}]",
+            reference.path,
+            rule.why(),
+            shown.1,
+            self.looked_through,
+            rule.id()
+        );
+        vec![found(release, reference, rule, message)]
+    }
+
+    /// What is wrong with a value that stands in the tree.
+    fn value(
+        &self,
+        release: &Release,
+        reference: &ChartReference,
+        value: &SecretBytes,
+    ) -> Vec<Found> {
+        let defects = examine(reference.role, value, unix_now());
+        let certain = defects.iter().filter(|it| it.is_certain(reference.role));
+        certain
+            .map(|defect| {
+                let rule = rule_of_value(defect);
+                let role = match reference.role {
+                    Role::Token => "token",
+                    Role::Password => "password",
+                };
+                let message = format!(
+                    "the {role} in Secret \"{}\", key \"{}\", cannot work ({}): {}. {} [{}]",
+                    reference.secret.shown(),
+                    reference.key.shown(),
+                    reference.path,
+                    rule.why(),
+                    defect.mend(),
+                    rule.id()
+                );
+                found(release, reference, rule, message)
+            })
+            .collect()
+    }
+
+    /// What the `argocd-cm` that the chart makes takes from the accounts in use.
+    async fn argocd_cm(&self, release: &Release, accounts: &Node) -> Vec<Found> {
+        let Some(made) = argocd_cm(&release.values, release.chart) else {
+            return Vec::new();
+        };
+        // Of another Argo CD it is not known whether a Runtime uses it: what is written about its accounts tells.
+        let concerned = match release.chart {
+            ArgocdChart::GitopsRuntime => made.is_written,
+            ArgocdChart::ArgoCd => made.places.keys().any(|key| {
+                let accounts = accounts.get("data").map_or(&[][..], Node::entries);
+                accounts.iter().any(|account| account.key == *key)
+            }),
+        };
+        if !concerned {
+            return Vec::new();
+        }
+        let object = Object {
+            api_version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            namespace: release.namespace.clone(),
+            name: CONFIG_MAP_NAME.to_owned(),
+            node: config_map(&made),
+            selected: true,
+        };
+        let mut found = self.accounts(&object, Some(accounts)).await;
+        for found in &mut found {
+            found.object = None;
+            found.field = format!("{}.{}", made.path, found.field.trim_start_matches("data"));
+        }
+        found
+    }
+}
+
+fn found(release: &Release, reference: &ChartReference, rule: Rule, message: String) -> Found {
+    Found {
+        rule: rule.id(),
+        severity: Severity::Error,
+        at: reference.at.clone(),
+        object: release.name.as_ref().map(|name| ObjectReference {
+            api_version: String::new(),
+            kind: "Release".to_owned(),
+            namespace: release.namespace.clone().unwrap_or_default(),
+            name: name.clone(),
+        }),
+        field: reference.path.clone(),
+        message,
+    }
+}
+
+impl From<CheckFinding> for Found {
+    fn from(finding: CheckFinding) -> Found {
+        Found {
+            rule: finding.rule.id(),
+            severity: match finding.severity {
+                CheckSeverity::Error => Severity::Error,
+                CheckSeverity::Warning => Severity::Warning,
+                CheckSeverity::Note => Severity::Note,
+            },
+            message: finding.message(),
+            at: finding.at,
+            object: None,
+            field: finding.path,
+        }
+    }
+}
+
+fn config_map(made: &ArgocdCm) -> Node {
+    let place = |key: &str| made.places.get(key).unwrap_or(&made.at);
+    let data = made.data.iter().map(|(key, value)| Entry {
+        key: key.clone(),
+        at: place(key).clone(),
+        value: text(value, place(key)),
+    });
+    let data = Node {
+        at: made.at.clone(),
+        content: Content::Map(data.collect()),
+    };
+    let labels = ["metadata", "labels", PART_OF_LABEL];
+    let labelled = set(
+        Node::empty_map(made.at.clone()),
+        &labels,
+        text(PART_OF_VALUE, &made.at),
+    );
+    set(labelled, &["data"], data)
+}
+
+/// A text that stands at a place.
+pub(crate) fn text(text: &str, at: &Position) -> Node {
+    Node {
+        at: at.clone(),
+        content: Content::Scalar(Scalar {
+            kind: ScalarKind::Text,
+            text: text.to_owned().into(),
+        }),
+    }
+}
+
+/// The addresses of the repository in which `root` is, as git knows them; none without git.
+pub(crate) fn remotes(root: &Path) -> Vec<String> {
+    let listed = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["config", "--get-regexp", r"^remote\..*\.url$"])
+        .output();
+    let listed = listed.map(|output| output.stdout).unwrap_or_default();
+    let listed = String::from_utf8_lossy(&listed);
+    let lines = listed.lines().filter_map(|line| line.split_once(' '));
+    lines.map(|(_, address)| address.to_owned()).collect()
+}
