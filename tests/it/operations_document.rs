@@ -1,11 +1,14 @@
-//! `docs/operations.md` leaves out no flag and no variable.
+//! `docs/operations.md` and `docs/check.md` leave out no command, no flag and no variable.
 
 use std::collections::BTreeSet;
 
 use clap::CommandFactory;
 use keyguard::cli::Cli;
 
-const DOCUMENT: &str = include_str!("../../docs/operations.md");
+const DOCUMENT: &str = concat!(
+    include_str!("../../docs/operations.md"),
+    include_str!("../../docs/check.md")
+);
 
 #[test]
 fn every_flag_and_its_variable_are_there() {
@@ -48,5 +51,5 @@ fn assert_documented(names: impl IntoIterator<Item = String>) {
         .into_iter()
         .filter(|name| !documented.contains(name.as_str()))
         .collect();
-    assert!(missing.is_empty(), "docs/operations.md lacks {missing:?}");
+    assert!(missing.is_empty(), "docs/operations.md and docs/check.md lack {missing:?}");
 }

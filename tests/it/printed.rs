@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use keyguard::config::Config;
 use keyguard::telemetry::metrics::Metrics;
+use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
@@ -122,6 +123,15 @@ fn the_list_of_rules_has_every_rule_and_why_it_exists() {
         writeln!(rows, "| [`{id}`](#{anchor}) | {why} |").unwrap();
     }
     table("docs/rules.md", "rules", &rows);
+}
+
+#[test]
+fn the_list_of_the_rules_of_check_has_every_rule_and_why_it_exists() {
+    let mut rows = "| rule | why |\n| --- | --- |\n".to_owned();
+    for rule in CheckRule::ALL {
+        writeln!(rows, "| `{}` | {} |", rule.id(), rule.why()).unwrap();
+    }
+    table("docs/check.md", "check rules", &rows);
 }
 
 #[test]

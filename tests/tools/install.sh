@@ -37,6 +37,27 @@ debian_program() {
     printf '%s\n' "$found"
 }
 
+# python_program PACKAGE PROGRAM: the same for a package of PyPI, in a virtual environment of its own.
+python_program() {
+    local package="$1" program="$2" folder found
+    if found="$(command -v "$program")"; then
+        printf '%s\n' "$found"
+        return
+    fi
+    mkdir -p "$TOOLS"
+    folder="$(cd "$TOOLS" && pwd)/$package"
+    found="$folder/bin/$program"
+    if [[ ! -x "$found" ]]; then
+        command -v python3 >/dev/null || fail "$program is missing, and without python3 it cannot be fetched"
+        rm -rf "$folder"
+        printf 'fetching %s for %s\n' "$package" "$program" >&2
+        python3 -m venv "$folder" >&2 || fail "python3 makes no virtual environment: apt-get install python3-venv"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check "$package" >&2 ||
+            fail "pip cannot install $package: the lines above say why"
+    fi
+    printf '%s\n' "$found"
+}
+
 download() {
     (cd "$2" && apt-get --quiet download "$1" >&2)
 }

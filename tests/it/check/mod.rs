@@ -11,6 +11,7 @@ mod accounts;
 mod ends;
 mod makers;
 mod places;
+mod values;
 
 use std::fs;
 use std::io::Write;
