@@ -83,11 +83,17 @@ pub fn root(named: Option<&Path>, first: &Path) -> Result<PathBuf, FilesError> {
     })
 }
 
-/// Reads everything below `root`, and `paths`, of which `-` is standard input. `exclude` has patterns as `.gitignore` has.
+/// Reads `paths`, of which `-` is standard input, and everything below `root`, but not for standard input alone when nobody
+/// `named` a root. `exclude` has patterns as `.gitignore` has.
 ///
 /// # Errors
 /// When a path cannot be read or a pattern is none.
-pub fn read(root: PathBuf, paths: &[PathBuf], exclude: &[String]) -> Result<Tree, FilesError> {
+pub fn read(
+    root: PathBuf,
+    named: bool,
+    paths: &[PathBuf],
+    exclude: &[String],
+) -> Result<Tree, FilesError> {
     let mut tree = Tree {
         root,
         ..Tree::default()
@@ -97,8 +103,7 @@ pub fn read(root: PathBuf, paths: &[PathBuf], exclude: &[String]) -> Result<Tree
         selected.push(fs::canonicalize(path).map_err(unreadable(path))?);
     }
     let mut found = BTreeSet::new();
-    let standard_input_alone = selected.is_empty();
-    if !standard_input_alone {
+    if named || !selected.is_empty() {
         walk(&tree.root, exclude, &mut found)?;
     }
     for path in &selected {

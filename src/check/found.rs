@@ -4,7 +4,33 @@ use keyguard_core::document::Position;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::verdict::{Effect, Judged};
 
-use crate::report::{Finding, ObjectReference, Severity};
+use crate::report::{Finding, ObjectReference, Severity, Unseen};
+
+/// What came of judging.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// What is wrong.
+    pub(crate) found: Vec<Found>,
+    /// What would have been needed and could not be seen.
+    pub(crate) unseen: Vec<Unseen>,
+}
+
+impl Told {
+    /// Something at a place could not be seen.
+    pub(crate) fn unseen(
+        &mut self,
+        at: &Position,
+        what: impl Into<String>,
+        why: impl Into<String>,
+    ) {
+        self.unseen.push(Unseen {
+            file: at.file.to_string(),
+            line: at.line,
+            what: what.into(),
+            why: why.into(),
+        });
+    }
+}
 
 /// A finding with its place.
 #[derive(Clone, Debug)]

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::admission::lookups::Admission;
-use crate::check::found::Found;
+use crate::check::found::{Found, Told};
 use crate::check::object::Object;
 use crate::check::world::{Known, Maker, UNKNOWN_NAMESPACE, World};
 use crate::report::Severity;
-use crate::sources::source::ConfigMapRead;
+use crate::sources::source::{ConfigMap, ConfigMapRead};
 use keyguard_core::document::field::position;
 use keyguard_core::document::layers::merge;
 use keyguard_core::document::{Node, Position};
@@ -34,7 +34,7 @@ impl Judge {
     }
 
     /// Everything that is wrong with a workload and the Secrets that it refers to.
-    pub(crate) async fn workload(&self, object: &Object) -> Vec<Found> {
+    pub(crate) async fn workload(&self, object: &Object, told: &mut Told) {
         let namespace = object.namespace.as_deref().unwrap_or(UNKNOWN_NAMESPACE);
         let review = review(
             "CREATE",
@@ -44,15 +44,23 @@ impl Judge {
             &Value::Null,
         );
         let Ok(mut request) = Request::decode(&review, DEEPEST) else {
-            return Vec::new();
+            return;
         };
-        let mut found = Vec::new();
         // Where the value of a reference stands, for a Secret whose file is told of when the workload's is not.
         let mut values: Vec<(String, Position)> = Vec::new();
         if let Subject::Workload { references, .. } = &mut request.case.subject {
             let secrets_store = references.secrets_store;
             references.found.retain(|reference| {
                 let (secret, key) = (reference.secret.as_str(), reference.key.as_str());
+                if is_template(secret) || is_template(key) {
+                    let at = position(&object.node, &reference.field);
+                    told.unseen(
+                        at,
+                        format!("the Secret that {} refers to", reference.variable),
+                        "its name is a template",
+                    );
+                    return false;
+                }
                 match self.world().known(namespace, secret, key) {
                     Known::Seen(at) => {
                         values.extend(at.map(|at| (reference.field.clone(), at)));
@@ -66,47 +74,65 @@ impl Judge {
                         {
                             return true;
                         }
-                        found.extend(maker.and_then(|it| too_late(object, reference, it)));
+                        told.found
+                            .extend(maker.and_then(|it| too_late(object, reference, it)));
                         false
                     }
                     Known::KeysUnknown(maker) => {
                         let maker = maker.as_ref();
-                        found.extend(maker.and_then(|it| too_late(object, reference, it)));
-                        found.push(keys_unknown(object, reference, maker));
+                        told.found
+                            .extend(maker.and_then(|it| too_late(object, reference, it)));
+                        told.found.push(keys_unknown(object, reference, maker));
                         false
                     }
                 }
             });
         }
         let outcome = self.admission.admit(request, None).await;
-        found.extend(self.told(object, outcome.verdict, &values));
-        found
+        self.tell(object, outcome.verdict, &values, told);
     }
 
     /// Everything that is wrong with an argocd-cm, over the one that the cluster has or that `base` is.
-    pub(crate) async fn accounts(&self, object: &Object, base: Option<&Node>) -> Vec<Found> {
+    pub(crate) async fn accounts(&self, object: &Object, base: Option<&Node>, told: &mut Told) {
+        let data = object.node.get("data").map_or(&[][..], Node::entries);
+        let templates = data.iter().filter(|entry| {
+            let decides = entry.key.starts_with("accounts.") || entry.key == "admin.enabled";
+            decides && entry.value.text().is_some_and(is_template)
+        });
+        let seen = told.unseen.len();
+        for entry in templates {
+            told.unseen(
+                &entry.value.at,
+                format!("data[{:?}]", entry.key),
+                "it is a template",
+            );
+        }
+        if told.unseen.len() > seen {
+            return;
+        }
         let namespace = object.namespace.as_deref().unwrap_or("argocd");
         let (old, new) = match base {
             Some(base) => {
                 let merged = merge(base.clone(), object.node.clone());
                 (base.to_json(), Some(merged))
             }
-            None => match self
-                .world()
-                .config_map_before(namespace, &object.name)
-                .await
-            {
-                Some(ConfigMapRead::Found(before)) => {
-                    let labels = match before.labelled {
-                        true => json!({PART_OF_LABEL: PART_OF_VALUE}),
-                        false => json!({}),
-                    };
-                    let metadata =
-                        json!({"name": object.name, "namespace": namespace, "labels": labels});
-                    (json!({"metadata": metadata, "data": before.data}), None)
+            None => {
+                let before = self.world().config_map_before(namespace, &object.name);
+                match before.await {
+                    Some(ConfigMapRead::Found(before)) => {
+                        (old_object(&object.name, namespace, &before), None)
+                    }
+                    Some(ConfigMapRead::Unread(unread)) => {
+                        told.unseen(
+                            &object.node.at,
+                            format!("ConfigMap {:?} as it is in the cluster", object.name),
+                            unread.what(),
+                        );
+                        (Value::Null, None)
+                    }
+                    _ => (Value::Null, None),
                 }
-                _ => (Value::Null, None),
-            },
+            }
         };
         let node = new.as_ref().unwrap_or(&object.node);
         let operation = match old.is_null() {
@@ -118,14 +144,12 @@ impl Judge {
             Ok(request) => {
                 let outcome = self.admission.admit(request, None).await;
                 let judged = outcome.verdict.judged.iter();
-                judged
-                    .map(|judged| {
-                        let at = place(node, &judged.finding);
-                        Found::of(Some(object.reference()), judged, at)
-                    })
-                    .collect()
+                told.found.extend(judged.map(|judged| {
+                    let at = place(node, &judged.finding);
+                    Found::of(Some(object.reference()), judged, at)
+                }));
             }
-            Err(undecodable) => vec![Found {
+            Err(undecodable) => told.found.push(Found {
                 rule: CheckRule::ObjectMalformed.id(),
                 severity: Severity::Error,
                 at: object.node.at.clone(),
@@ -136,29 +160,59 @@ impl Judge {
                     &format!("ConfigMap {:?}: {undecodable}", object.name),
                     "Correct what stands there; a number or a boolean that is to be text needs quotes.",
                 ),
-            }],
+            }),
         }
     }
 
-    fn told(&self, object: &Object, verdict: Verdict, values: &[(String, Position)]) -> Vec<Found> {
-        let judged = verdict.judged.into_iter().map(|mut judged| {
+    fn tell(
+        &self,
+        object: &Object,
+        verdict: Verdict,
+        values: &[(String, Position)],
+        told: &mut Told,
+    ) {
+        for mut judged in verdict.judged {
             let finding = &mut judged.finding;
-            if matches!(finding.rule, Rule::SecretMissing | Rule::KeyMissing) {
-                finding.mend = format!(
-                    "{} Nothing makes it in what was looked through: {}. When a person makes it, name it under secrets \
-                     in .keyguard.yaml.",
-                    finding.mend, self.looked_through
-                );
-            }
             let mut at = place(&object.node, finding);
             if !object.selected {
-                let value = values.iter().find(|(field, _)| finding.fields.contains(field));
+                let value = values
+                    .iter()
+                    .find(|(field, _)| finding.fields.contains(field));
                 at = value.map_or(at, |(_, value)| value.clone());
             }
-            Found::of(Some(object.reference()), &judged, at)
-        });
-        judged.collect()
+            match finding.rule {
+                Rule::SecretMissing | Rule::KeyMissing => {
+                    finding.mend = format!(
+                        "{} Nothing makes it in what was looked through: {}. When a person makes it, name it under \
+                         secrets in .keyguard.yaml.",
+                        finding.mend, self.looked_through
+                    );
+                }
+                Rule::SecretUnreadable | Rule::ArgocdUnreadable => {
+                    told.unseen(&at, finding.what.clone(), finding.rule.why());
+                    continue;
+                }
+                _ => {}
+            }
+            let found = Found::of(Some(object.reference()), &judged, at);
+            told.found.push(found);
+        }
     }
+}
+
+/// An argocd-cm as the API server shows it.
+fn old_object(name: &str, namespace: &str, before: &ConfigMap) -> Value {
+    let labels = match before.labelled {
+        true => json!({PART_OF_LABEL: PART_OF_VALUE}),
+        false => json!({}),
+    };
+    let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
+    json!({"metadata": metadata, "data": before.data})
+}
+
+/// Whether something takes the place of a text before it is applied.
+fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("${")
 }
 
 /// Where the first field of a finding stands.

@@ -10,6 +10,7 @@ mod judge;
 mod kustomize;
 mod object;
 mod suppression;
+mod users;
 mod values;
 mod world;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use crate::admission::configuration::admission;
 use crate::check::files::Tree;
-use crate::check::found::Found;
+use crate::check::found::{Found, Told};
 use crate::check::judge::{Judge, sentence};
 use crate::check::kustomize::Kustomizations;
 use crate::check::object::Object;
@@ -29,7 +30,7 @@ use crate::check::values::{remotes, text};
 use crate::check::world::World;
 use crate::config::Config;
 use crate::config::project::SecretByHand;
-use crate::report::{Checked, Report, Severity, Suppressed};
+use crate::report::{Checked, Report, Severity, Suppressed, Unseen};
 use crate::sources::any_source::AnySource;
 use crate::sources::values::{Context, Files};
 use crate::telemetry::log::Log;
@@ -124,40 +125,41 @@ impl Check {
             ),
             looked_through,
         };
-        let mut found = Vec::new();
+        let mut told = Told::default();
         for object in objects.iter().chain(&patches) {
-            if WorkloadKind::ALL
-                .iter()
-                .any(|kind| kind.names().2 == object.kind)
-            {
-                found.extend(judge.workload(object).await);
+            let is_workload = |kind: &WorkloadKind| kind.names().2 == object.kind;
+            if WorkloadKind::ALL.iter().any(is_workload) {
+                judge.workload(object, &mut told).await;
             }
             if (object.api_version.as_str(), object.kind.as_str()) == ("v1", "Secret") {
-                found.extend(malformed(object));
+                told.found.extend(malformed(object));
+                judge.users_of(object, &mut told).await;
             }
         }
         let is_accounts = |object: &&Arc<Object>| {
             (object.kind.as_str(), object.name.as_str()) == ("ConfigMap", CONFIG_MAP_NAME)
         };
         for object in objects.iter().filter(is_accounts) {
-            found.extend(judge.accounts(object, None).await);
+            judge.accounts(object, None, &mut told).await;
         }
         for patch in patches.iter().filter(is_accounts) {
-            let base = objects
-                .iter()
-                .find(is_accounts)
-                .map(|base| base.node.clone());
+            let base = objects.iter().find(is_accounts);
+            let base = base.map(|base| base.node.clone());
             let base = base.unwrap_or_else(|| with_accounts(&config, &patch.node.at));
-            found.extend(judge.accounts(patch, Some(&base)).await);
+            judge.accounts(patch, Some(&base), &mut told).await;
         }
         let accounts = with_accounts(&config, &nowhere());
-        let (of_values, not_seen) = judge
-            .values(&documents, &context, chart_version.as_deref(), &accounts)
+        let version = chart_version.as_deref();
+        judge
+            .values(&documents, &context, version, &accounts, &mut told)
             .await;
-        found.extend(of_values);
-        unseen.extend(not_seen);
+        let Told {
+            mut found,
+            unseen: not_seen,
+        } = told;
         found.retain(|found| selected.contains(&found.at.file));
-        unseen.retain(|unseen| selected.contains(unseen.file.as_str()));
+        let of_selected = |unseen: &Unseen| selected.contains(unseen.file.as_str());
+        unseen.extend(not_seen.into_iter().filter(of_selected));
         let checked = Checked {
             files: selected.len(),
             objects: count,

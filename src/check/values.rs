@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::admission::lookups::unix_now;
-use crate::check::found::Found;
+use crate::check::found::{Found, Told};
 use crate::check::judge::Judge;
 use crate::check::object::Object;
 use crate::check::world::{Known, UNKNOWN_NAMESPACE};
-use crate::report::{ObjectReference, Severity, Unseen};
+use crate::report::{ObjectReference, Severity};
 use crate::sources::source::{SecretRead, Source};
 use crate::sources::values::{Context, Files, Release, releases};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
@@ -32,26 +32,32 @@ impl Judge {
         context: &Context,
         version: Option<&str>,
         accounts: &Node,
-    ) -> (Vec<Found>, Vec<Unseen>) {
-        let (mut found, mut unseen) = (Vec::new(), Vec::new());
+        told: &mut Told,
+    ) {
         for mut release in releases(files, context) {
             if let (ChartVersion::Unknown, Some(version)) = (&release.version, version) {
                 release.version = ChartVersion::parse(version);
             }
-            found.extend(release.judge().into_iter().map(Found::from));
-            unseen.append(&mut release.unseen);
+            told.found
+                .extend(release.judge().into_iter().map(Found::from));
+            told.unseen.append(&mut release.unseen);
             if release.chart == ArgocdChart::GitopsRuntime {
                 for reference in references(&release.values, &release.version) {
-                    found.extend(self.reference(&release, &reference).await);
+                    let found = self.reference(&release, &reference, told).await;
+                    told.found.extend(found);
                 }
             }
-            found.extend(self.argocd_cm(&release, accounts).await);
+            self.argocd_cm(&release, accounts, told).await;
         }
-        (found, unseen)
     }
 
     /// What is wrong with the Secret that a component will refer to, when a person makes it.
-    async fn reference(&self, release: &Release, reference: &ChartReference) -> Vec<Found> {
+    async fn reference(
+        &self,
+        release: &Release,
+        reference: &ChartReference,
+        told: &mut Told,
+    ) -> Vec<Found> {
         if reference.maker != SecretMaker::Person || reference.optional {
             return Vec::new();
         }
@@ -68,7 +74,14 @@ impl Judge {
                 Rule::SecretMissing,
                 format!("nothing makes Secret \"{}\"", shown.0),
             ),
-            SecretRead::Unread(_) => return Vec::new(),
+            SecretRead::Unread(unread) => {
+                told.unseen(
+                    &reference.at,
+                    format!("Secret \"{}\"", shown.0),
+                    unread.what(),
+                );
+                return Vec::new();
+            }
             SecretRead::Found(found) => match found.get(key) {
                 None => (
                     Rule::KeyMissing,
@@ -120,9 +133,9 @@ impl Judge {
     }
 
     /// What the `argocd-cm` that the chart makes takes from the accounts in use.
-    async fn argocd_cm(&self, release: &Release, accounts: &Node) -> Vec<Found> {
+    async fn argocd_cm(&self, release: &Release, accounts: &Node, told: &mut Told) {
         let Some(made) = argocd_cm(&release.values, release.chart) else {
-            return Vec::new();
+            return;
         };
         // Of another Argo CD it is not known whether a Runtime uses it: what is written about its accounts tells.
         let concerned = match release.chart {
@@ -133,7 +146,7 @@ impl Judge {
             }),
         };
         if !concerned {
-            return Vec::new();
+            return;
         }
         let object = Object {
             api_version: "v1".to_owned(),
@@ -143,12 +156,12 @@ impl Judge {
             node: config_map(&made),
             selected: true,
         };
-        let mut found = self.accounts(&object, Some(accounts)).await;
-        for found in &mut found {
+        let before = told.found.len();
+        self.accounts(&object, Some(accounts), told).await;
+        for found in told.found.iter_mut().skip(before) {
             found.object = None;
-            found.field = format!("{}.{}", made.path, found.field.trim_start_matches("data"));
+            found.field = format!("{}{}", made.path, found.field.trim_start_matches("data"));
         }
-        found
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tree, the project file and the cluster know together: where facts come from for `check`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -15,6 +15,7 @@ use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::secret_maker::{Keys, Made, When, Written, made_by, written};
+use keyguard_core::runtime::user::User;
 
 /// The namespace of what names none: whoever applies it decides. It is written so that a message about it makes sense.
 pub(crate) const UNKNOWN_NAMESPACE: &str = "the-namespace-of-the-release";
@@ -25,6 +26,8 @@ pub(crate) struct World {
     config_maps: HashMap<String, Vec<(Option<String>, ConfigMap)>>,
     makers: HashMap<String, Vec<Maker>>,
     by_hand: Vec<SecretByHand>,
+    /// Kind and name of each workload.
+    workloads: HashSet<(String, String)>,
     cluster: Option<AnySource>,
 }
 
@@ -71,6 +74,7 @@ impl World {
             config_maps: HashMap::new(),
             makers: HashMap::new(),
             by_hand,
+            workloads: HashSet::new(),
             cluster,
         };
         for object in objects {
@@ -90,7 +94,9 @@ impl World {
                 let named = self.config_maps.entry(object.name.clone()).or_default();
                 named.push((object.namespace.clone(), config_map));
             }
-            _ => {
+            (_, kind) => {
+                self.workloads
+                    .insert((kind.to_owned(), object.name.clone()));
                 for made in made_by(&object.node) {
                     let object = Arc::clone(object);
                     let makers = self.makers.entry(made.name.clone()).or_default();
@@ -147,6 +153,22 @@ impl World {
         name: &str,
     ) -> Option<ConfigMapRead> {
         Some(self.cluster.as_ref()?.config_map(namespace, name).await)
+    }
+
+    /// The workloads of the cluster, if one is known.
+    pub(crate) async fn users(&self, namespace: &str, bound: Bound) -> Option<WorkloadsRead> {
+        let mut read = self
+            .cluster
+            .as_ref()?
+            .workloads(Some(namespace), bound)
+            .await;
+        // Those in the tree are judged as they will be.
+        let is_known = |user: &User| {
+            let named = (user.kind.names().2.to_owned(), user.name.clone());
+            self.workloads.contains(&named)
+        };
+        read.users.retain(|user| !is_known(user));
+        Some(read)
     }
 
     fn secrets_of<'a>(

@@ -51,5 +51,8 @@ fn assert_documented(names: impl IntoIterator<Item = String>) {
         .into_iter()
         .filter(|name| !documented.contains(name.as_str()))
         .collect();
-    assert!(missing.is_empty(), "docs/operations.md and docs/check.md lack {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/operations.md and docs/check.md lack {missing:?}"
+    );
 }
