@@ -33,8 +33,8 @@ pub fn finish(report: &mut Report) {
     number(report);
 }
 
-/// What stays the same of a finding when lines move, in 32 hexadecimal digits: its rule, file, object and field. `number`
-/// counts those that are equal in all that, from 0. The version of the object's API is not part of it.
+/// What stays the same of a finding when lines move, in 32 hexadecimal digits: its rule, file, object and field.
+/// `number` counts those that are equal in all that, from 0. The version of the object's API is not part of it.
 pub fn fingerprint(finding: &Finding, number: usize) -> String {
     let mut digest = Sha256::new();
     let number = number.to_string();

@@ -1,9 +1,9 @@
-//! JUnit XML, as Jenkins, GitLab and others read it. It has no place for a warning: what fails nothing is a skipped test,
-//! the one kind that all of them show with its message.
+//! JUnit XML, as Jenkins, GitLab and others read it. It has no place for a warning: what fails nothing is a skipped
+//! test, the one kind that all of them show with its message.
 
 use std::fmt::{self, Write as _};
 
-use super::{Finding, Report, Severity};
+use super::{Finding, Report, Severity, place};
 
 /// One test suite, with a test a file or object that has findings and a first one for all that was checked, so that the
 /// suite is never empty.
@@ -17,6 +17,16 @@ pub fn render(report: &Report) -> String {
         format!("name=\"keyguard\" tests=\"{all}\" failures=\"{failures}\" errors=\"{errors}\"");
     text.push_str(&format!("<testsuites {counts}>\n"));
     text.push_str(&format!("  <testsuite {counts} skipped=\"{skipped}\">\n"));
+    text.push_str("    <properties>\n");
+    for (name, count) in [
+        ("files", report.checked.files),
+        ("objects", report.checked.objects),
+    ] {
+        text.push_str(&format!(
+            "      <property name=\"{name}\" value=\"{count}\"/>\n"
+        ));
+    }
+    text.push_str("    </properties>\n");
     for test in &tests {
         text.push_str(&test.to_string());
     }
@@ -44,20 +54,19 @@ struct Test {
     text: String,
 }
 
-/// Readers take one outcome a test, so that those of a file that fail and those that do not are two tests, told apart by
-/// their class.
+/// Readers take one outcome a test, so that the errors of a file are one test and its warnings and notes another, told
+/// apart by their class.
 fn tests(report: &Report) -> Vec<Test> {
-    let checked = report.checked;
     let mut tests = vec![Test {
         class: "keyguard",
-        name: format!("{} files, {} objects", checked.files, checked.objects),
+        name: "files and objects were checked".to_owned(),
         outcome: Outcome::Passed,
         message: String::new(),
         text: String::new(),
     }];
     let groups = report
         .findings
-        .chunk_by(|one, other| name(one) == name(other));
+        .chunk_by(|one, other| one.subject() == other.subject());
     for group in groups {
         let (errors, others): (Vec<&Finding>, Vec<&Finding>) = group
             .iter()
@@ -74,17 +83,17 @@ fn tests(report: &Report) -> Vec<Test> {
     }));
     tests.extend(report.unseen.iter().map(|unseen| Test {
         class: "keyguard.unseen",
-        name: place(&unseen.file, unseen.line, 0),
+        name: match unseen.file.as_str() {
+            "" => unseen.what.clone(),
+            file => place(file, unseen.line, 0),
+        },
         outcome: Outcome::Skipped,
         message: format!("not seen: {}: {}", unseen.what, unseen.why),
         text: String::new(),
     }));
     tests.extend(report.suppressed.iter().map(|suppressed| Test {
         class: "keyguard.ignored",
-        name: match &suppressed.finding {
-            finding if finding.file.is_empty() => name(finding),
-            finding => place(&finding.file, finding.line, finding.column),
-        },
+        name: suppressed.finding.place(),
         outcome: Outcome::Skipped,
         message: format!("ignored: {}", suppressed.reason),
         text: told(&suppressed.finding),
@@ -104,20 +113,11 @@ fn test(class: &'static str, outcome: Outcome, findings: &[&Finding]) -> Option<
     let texts: Vec<String> = findings.iter().map(|finding| told(finding)).collect();
     Some(Test {
         class,
-        name: name(first),
+        name: first.subject(),
         outcome,
         message,
         text: texts.join("\n\n"),
     })
-}
-
-/// The file, or else the object.
-fn name(finding: &Finding) -> String {
-    match &finding.object {
-        _ if !finding.file.is_empty() => finding.file.clone(),
-        Some(object) => object.to_string(),
-        None => "the cluster".to_owned(),
-    }
 }
 
 /// A finding in full: severity, rule, place and message.
@@ -134,14 +134,6 @@ fn told(finding: &Finding) -> String {
     text.push('\n');
     text.push_str(&finding.message);
     text
-}
-
-fn place(file: &str, line: u32, column: u32) -> String {
-    match (line, column) {
-        (0, _) => file.to_owned(),
-        (line, 0) => format!("{file}:{line}"),
-        (line, column) => format!("{file}:{line}:{column}"),
-    }
 }
 
 impl fmt::Display for Test {

@@ -1,4 +1,4 @@
-//! What is written, parsed again and held to the rules of Jenkins' `junit-10.xsd`: elements, their order and attributes.
+//! What is written, parsed again and held to the rules of Jenkins' `junit-10.xsd`: elements, what is in them, attributes.
 
 use roxmltree::{Document, Node};
 
@@ -50,6 +50,8 @@ const ELEMENTS: &[Element] = &[
         &["time", "classname", "group"],
         &["skipped", "error", "failure", "system-out", "system-err"],
     ),
+    ("properties", &[], &[], &["property"]),
+    ("property", &["name", "value"], &[], &[]),
     ("skipped", &[], &["type", "message"], &[]),
     ("error", &[], &["type", "message"], &[]),
     ("failure", &[], &["type", "message"], &[]),
@@ -121,7 +123,10 @@ fn an_empty_report_is_a_suite_with_a_test_that_passed() {
     let test = document
         .descendants()
         .find(|node| node.has_tag_name("testcase"));
-    assert_eq!(test.unwrap().attribute("name"), Some("0 files, 0 objects"));
+    assert_eq!(
+        test.unwrap().attribute("name"),
+        Some("files and objects were checked")
+    );
     assert!(!test.unwrap().has_children());
 }
 
@@ -141,10 +146,19 @@ fn errors_fail_and_all_else_is_shown_as_skipped() {
             )
         })
         .collect();
+    let properties: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("property"))
+        .map(|property| (property.attribute("name"), property.attribute("value")))
+        .collect();
+    assert_eq!(
+        properties,
+        [(Some("files"), Some("4")), (Some("objects"), Some("7"))]
+    );
     assert_eq!(
         outcomes,
         [
-            ("keyguard", "4 files, 7 objects", ""),
+            ("keyguard", "files and objects were checked", ""),
             (
                 "keyguard.errors",
                 "Deployment codefresh/cap-app-proxy",

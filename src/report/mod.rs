@@ -41,8 +41,8 @@ pub enum Format {
     PolicyReport,
 }
 
-/// Writes a report. `colours` is for people only: whether standard output is a terminal and `NO_COLOR` is not set. What
-/// is no table ends with a line break when it is not empty.
+/// Writes a report, with a line break at its end; `github` is empty when there is nothing to tell. `colours` is for
+/// people only: whether standard output is a terminal and `NO_COLOR` is not set.
 ///
 /// # Errors
 /// As far as serde_json has them: there is nothing in a report that cannot be written.
@@ -97,10 +97,38 @@ pub struct Finding {
     pub object: Option<ObjectReference>,
     /// Where in the object or file, such as `data["accounts.admin"]`.
     pub field: String,
-    /// What is wrong, why it matters and how to fix it; `findings::finish` takes the id of the rule from its end.
+    /// What is wrong, why it matters and how to fix it; `findings::finish` takes the rule's id from its end.
     pub message: String,
     /// The same for the same finding when lines moved, in 32 hexadecimal digits; `findings::finish` sets it.
     pub fingerprint: String,
+}
+
+impl Finding {
+    /// The file, or else the object: what it is told under.
+    fn subject(&self) -> String {
+        match &self.object {
+            _ if !self.file.is_empty() => self.file.clone(),
+            Some(object) => object.to_string(),
+            None => "the cluster".to_owned(),
+        }
+    }
+
+    /// File, line and column, as far as they are known; else as [`Finding::subject`].
+    fn place(&self) -> String {
+        match self.file.as_str() {
+            "" => self.subject(),
+            file => place(file, self.line, self.column),
+        }
+    }
+}
+
+/// Such as `values.yaml:3:5`; a line or column of 0 is left out.
+fn place(file: &str, line: u32, column: u32) -> String {
+    match (line, column) {
+        (0, _) => file.to_owned(),
+        (line, 0) => format!("{file}:{line}"),
+        (line, column) => format!("{file}:{line}:{column}"),
+    }
 }
 
 /// How bad a finding is, the worst first.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keyguard_core::policy::cut::cut;
 use serde::Serialize;
 
-use super::{Finding, Report, Severity};
+use super::{Finding, Report, Severity, place};
 
 /// The most results of one object: a cluster stores no object of more than 1.5 MiB.
 pub const MOST_RESULTS: usize = 500;
@@ -189,10 +189,7 @@ fn outcome(finding: &Finding, reason: Option<&str>) -> &'static str {
 
 fn result(finding: &Finding, reason: Option<&str>) -> PolicyResult {
     let mut properties = BTreeMap::from([("fingerprint", finding.fingerprint.clone())]);
-    let place = match finding.line {
-        0 => finding.file.clone(),
-        line => format!("{}:{line}:{}", finding.file, finding.column),
-    };
+    let place = place(&finding.file, finding.line, finding.column);
     for (name, text) in [
         ("field", finding.field.as_str()),
         ("file", &place),

@@ -8,8 +8,8 @@ use crate::report::{Finding, Suppressed};
 
 const APIS: [Api; 2] = [Api::OpenReports, Api::WgPolicy];
 
-/// The schema of the version in the CustomResourceDefinition; a member that it does not name is a fault, because a cluster
-/// would drop it.
+/// The schema of the version in the CustomResourceDefinition; a member that it does not name is a fault, because a
+/// cluster would drop it.
 fn schema(api: Api) -> Value {
     let definition = match api {
         Api::OpenReports => {

@@ -6,7 +6,7 @@ use keyguard_core::policy::rules::Rule;
 use super::Severity;
 
 /// A rule, as a report describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleDescription {
     /// Its id.
     pub id: &'static str,
@@ -14,6 +14,8 @@ pub struct RuleDescription {
     pub why: &'static str,
     /// How bad its findings are as a rule; a finding has a severity of its own.
     pub severity: Severity,
+    /// Where keyguard's documents say more, such as `docs/rules.md#accountsunreadable`.
+    pub documentation: String,
 }
 
 impl RuleDescription {
@@ -38,11 +40,13 @@ pub fn all() -> impl Iterator<Item = RuleDescription> {
         id: rule.id(),
         why: rule.why(),
         severity: severity(*rule),
+        documentation: format!("docs/rules.md#{}", rule.id().replace('/', "")),
     });
     let check = CheckRule::ALL.iter().map(|rule| RuleDescription {
         id: rule.id(),
         why: rule.why(),
         severity: check_severity(*rule),
+        documentation: "docs/check.md#rules-of-check".to_owned(),
     });
     admission.chain(check)
 }
@@ -61,20 +65,22 @@ pub(super) fn sentence_case(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Admission refuses what most rules find; these only warn.
+/// Admission refuses what most rules find; of these it only warns.
 fn severity(rule: Rule) -> Severity {
     match rule {
-        Rule::PasswordAccountUntold
-        | Rule::ArgocdNotFound
-        | Rule::SecretNotYetMade
-        | Rule::Unresolvable => Severity::Warning,
+        Rule::PasswordAccountUntold | Rule::ArgocdNotFound | Rule::Unresolvable => {
+            Severity::Warning
+        }
+        Rule::SecretNotYetMade => Severity::Note,
         _ => Severity::Error,
     }
 }
 
 fn check_severity(rule: CheckRule) -> Severity {
     match rule {
-        CheckRule::PlainCredential | CheckRule::MadeTooLate => Severity::Warning,
+        CheckRule::PlainCredential | CheckRule::MadeTooLate | CheckRule::IgnoreIncomplete => {
+            Severity::Warning
+        }
         CheckRule::KeysUnknown => Severity::Note,
         _ => Severity::Error,
     }

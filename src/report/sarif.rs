@@ -73,14 +73,14 @@ fn run<'a>(report: &'a Report, rules: &[RuleDescription]) -> Run<'a> {
 
 fn descriptor(rule: &RuleDescription) -> RuleDescriptor {
     let (title, why) = (rule.title(), rules::sentence_case(rule.why));
-    let anchor = rule.id.replace('/', "");
+    let documentation = &rule.documentation;
     let ignore = format!("# keyguard:ignore {} <reason>", rule.id);
     let help = format!(
-        "{why}. The message says how to fix it; docs/rules.md#{anchor} of keyguard says more. \
+        "{why}. The message says how to fix it; {documentation} of keyguard says more. \
          To ignore it at one place, write there: {ignore}"
     );
     let markdown = format!(
-        "**{title}.** {why}.\n\nThe message says how to fix it; `docs/rules.md#{anchor}` of keyguard says more. To \
+        "**{title}.** {why}.\n\nThe message says how to fix it; `{documentation}` of keyguard says more. To \
          ignore it at one place, write there:\n\n```yaml\n{ignore}\n```\n"
     );
     RuleDescriptor {

@@ -9,7 +9,14 @@ use crate::report::odd_report::odd_report;
 fn valid(report: &Report) -> Value {
     let log: Value = serde_json::from_str(&render(report).unwrap()).unwrap();
     let schema = include_str!("../../tests/fixtures/report-schemas/sarif-2.1.0.json");
-    let schema: Value = serde_json::from_str(schema).unwrap();
+    let mut schema: Value = serde_json::from_str(schema).unwrap();
+    // Its pattern for a language has a bracket too many, which the validator does not take; no language is written.
+    for of in ["run", "toolComponent"] {
+        let language = schema["definitions"][of]["properties"]["language"].as_object_mut();
+        language
+            .and_then(|language| language.remove("pattern"))
+            .unwrap();
+    }
     let validator = jsonschema::options()
         .should_validate_formats(true)
         .build(&schema)

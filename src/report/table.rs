@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
 use super::visible::visible;
-use super::{Finding, Report, Severity, rules};
+use super::{Finding, Report, Severity, place, rules};
 
 /// Columns of the terminal that are used.
 const WIDTH: u16 = 120;
@@ -19,28 +19,31 @@ const TEXT_WIDTH: u16 = 98;
 
 /// The whole report, with the counts as its last line.
 pub fn render(report: &Report, colours: bool) -> String {
-    let page = Page { colours };
+    let places = report.findings.iter().map(|finding| within(finding).len());
+    let place_width = u16::try_from(places.max().unwrap_or(0)).unwrap_or(PLACE_WIDTH);
+    let page = Page {
+        colours,
+        place_width: place_width.saturating_add(2).min(PLACE_WIDTH),
+    };
     let mut text = String::new();
     for group in report.findings.chunk_by(same_group) {
         text.push_str(&page.group(group));
     }
     let broken = report.broken.iter().map(|broken| {
         let place = place(&broken.file, broken.line, broken.column);
-        (place, line(&broken.why).into_owned())
+        (line(&place).into_owned(), line(&broken.why).into_owned())
     });
     text.push_str(&page.section("Not readable", broken));
     let unseen = report.unseen.iter().map(|unseen| {
         let what = format!("{}: {}", line(&unseen.what), line(&unseen.why));
-        (place(&unseen.file, unseen.line, 0), what)
+        let place = place(&unseen.file, unseen.line, 0);
+        (line(&place).into_owned(), what)
     });
     text.push_str(&page.section("Not seen", unseen));
     let ignored = report.suppressed.iter().map(|suppressed| {
         let finding = &suppressed.finding;
         let reason = line(&suppressed.reason);
-        let place = match finding.file.as_str() {
-            "" => heading(finding),
-            file => place(file, finding.line, finding.column),
-        };
+        let place = line(&finding.place()).into_owned();
         (place, format!("{}: {reason}", finding.rule))
     });
     text.push_str(&page.section("Ignored, as a comment asks", ignored));
@@ -52,6 +55,8 @@ pub fn render(report: &Report, colours: bool) -> String {
 /// How it is drawn.
 struct Page {
     colours: bool,
+    /// Columns of the place of a finding, the same for all files.
+    place_width: u16,
 }
 
 /// What colours stand for.
@@ -69,18 +74,14 @@ impl Page {
         };
         let mut table = table();
         for finding in findings {
-            let place = match finding.line {
-                0 => String::new(),
-                number => format!("{number}:{}", finding.column),
-            };
-            table.add_row([finding.severity.name(), &place, &told(finding)]);
+            table.add_row([finding.severity.name(), &within(finding), &told(finding)]);
         }
         table.set_constraints([
             ColumnConstraint::Absolute(Width::Fixed(SEVERITY_WIDTH)),
-            ColumnConstraint::ContentWidth,
+            ColumnConstraint::Absolute(Width::Fixed(self.place_width)),
             ColumnConstraint::UpperBoundary(Width::Fixed(TEXT_WIDTH)),
         ]);
-        let mut text = self.painted(Paint::Heading, &heading(first));
+        let mut text = self.painted(Paint::Heading, &line(&first.subject()));
         text.push('\n');
         for line in table.lines() {
             text.push_str(&self.with_severity(line.trim_end()));
@@ -146,15 +147,6 @@ fn same_group(one: &Finding, other: &Finding) -> bool {
     one.file == other.file && (!one.file.is_empty() || one.object == other.object)
 }
 
-/// What the findings below it have in common.
-fn heading(finding: &Finding) -> String {
-    match &finding.object {
-        _ if !finding.file.is_empty() => line(&finding.file).into_owned(),
-        Some(object) => line(&object.to_string()).into_owned(),
-        None => "The cluster".to_owned(),
-    }
-}
-
 /// Which rule and where, what is wrong, and how to fix it, each on a line of its own.
 fn told(finding: &Finding) -> String {
     let object = finding.object.as_ref().filter(|_| !finding.file.is_empty());
@@ -174,12 +166,11 @@ fn told(finding: &Finding) -> String {
     }
 }
 
-fn place(file: &str, at_line: u32, column: u32) -> String {
-    let file = line(file);
-    match (at_line, column) {
-        (0, _) => file.into_owned(),
-        (at_line, 0) => format!("{file}:{at_line}"),
-        (at_line, column) => format!("{file}:{at_line}:{column}"),
+/// Line and column; nothing for an object of a cluster.
+fn within(finding: &Finding) -> String {
+    match finding.line {
+        0 => String::new(),
+        line => format!("{line}:{}", finding.column),
     }
 }
 

@@ -111,7 +111,8 @@ pub(super) struct Result<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Fingerprints<'a> {
-    /// The one that GitHub compares.
+    /// The one that GitHub compares. Without it, its upload action takes a hash of the lines; it keeps this one and says
+    /// in its log that they differ.
     #[serde(rename = "primaryLocationLineHash")]
     pub(super) primary_location_line_hash: &'a str,
     #[serde(rename = "keyguard/v1")]
