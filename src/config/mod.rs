@@ -189,7 +189,7 @@ exemptNamespaceLabels: [team=sandbox]
 limits: {maxBodyBytes: 2048, maxBodyBytesInFlight: 4096, maxConcurrentSecretReads: 5, maxJsonDepth: 20, maxConnections: 2, maxConcurrentRequests: 3, maxSecretReads: 4, maxSecretBytes: 5000, maxWorkloads: 6, maxWorkloadBytes: 7000}
 guard: {secrets: true, accountsInUse: true, argocdSecret: true, runtimeNamespaces: [gitops]}
 verify: {argocdNamespace: argocd}
-timeouts: {tlsHandshake: 1s, idle: 4s, body: 3s, lookup: 250ms, drainGrace: 0s, drain: 6s}
+timeouts: {tlsHandshake: 1s, idle: 4s, body: 2s, lookup: 250ms, drainGrace: 0s, drain: 6s}
 certificates: {caLifetime: 60s, lifetime: 30s, overlap: 1s, checkInterval: 100ms}
 ";
         let config = Config::parse("test", yaml).unwrap();
