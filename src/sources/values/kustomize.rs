@@ -81,5 +81,6 @@ fn release(files: &Files, path: &str, document: &Node, chart: &Node) -> Option<R
         files: layers.files,
         findings: Vec::new(),
         unseen: layers.unseen,
+        is_complete: layers.is_complete,
     })
 }
