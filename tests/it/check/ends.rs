@@ -1,5 +1,7 @@
 //! What `check` ends with, and what it prints where.
 
+use std::path::Path;
+
 use super::{Tree, deployment};
 use crate::control_plane::kubectl::Client;
 use crate::control_plane::workspace::Workspace;
@@ -129,7 +131,8 @@ fn what_helm_template_prints_is_checked_as_it_comes() {
     workspace.write("templates/w.yaml", template);
     let chart = workspace.path("").display().to_string();
     let rendered = |values: &str| {
-        let helm = Client::helm(&workspace).namespace("codefresh");
+        let helm = Client::helm(&workspace).with_kubeconfig(Path::new("/dev/null"));
+        let helm = helm.namespace("codefresh");
         helm.run(["template", "runtime", &chart, "--set", values])
             .expect_ok()
             .stdout
