@@ -5,6 +5,7 @@ mod clock_skew;
 pub mod cluster;
 mod cluster_source;
 pub mod dry_run;
+pub mod listing;
 pub mod manifest;
 pub mod manifests;
 pub mod object;
