@@ -148,7 +148,7 @@ impl Reports {
                 return Ok(there);
             };
             let list: List = serde_json::from_slice(&json).map_err(|_| Unread::Garbled)?;
-            let named = list.items.into_iter().map(|item| item.metadata);
+            let named = list.items.into_iter().flatten().map(|item| item.metadata);
             let named = named.filter(|metadata| metadata.name == NAME);
             there.extend(named.map(|metadata| metadata.namespace));
             match list.metadata.next.filter(|next| !next.is_empty()) {
@@ -209,8 +209,8 @@ fn why(verb: &str, api: Api, unread: &Unread) -> String {
 struct List {
     #[serde(default)]
     metadata: ListMetadata,
-    #[serde(default)]
-    items: Vec<Item>,
+    /// Null when there are none.
+    items: Option<Vec<Item>>,
 }
 
 #[derive(Default, Deserialize)]
