@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::report::Report;
 use crate::report::policy_report::{Api, NAME, PolicyReport, policy_reports};
 use crate::scan::drift::Gaps;
 use crate::sources::cluster::Cluster;
+use crate::sources::patience::patiently;
 use crate::telemetry::labels::WriteOutcome;
 use crate::telemetry::scan_metrics::ScanMetrics;
 use keyguard_core::policy::facts::Unread;
@@ -87,8 +87,7 @@ impl Reports {
                 continue;
             }
             let path = path(api, namespace);
-            let deleted = timeout(CALL, self.cluster.delete(&path)).await;
-            let deleted = deleted.unwrap_or(Err(Unread::Timeout));
+            let deleted = patiently(CALL, async || self.cluster.delete(&path).await).await;
             self.count(&deleted);
             match deleted {
                 Ok(_) => drop(self.written.remove(namespace)),
@@ -105,8 +104,8 @@ impl Reports {
     async fn api(&self) -> Result<Option<Api>, Unread> {
         for api in [Api::OpenReports, Api::WgPolicy] {
             let path = format!("/apis/{}", api.version());
-            let read = timeout(CALL, self.cluster.get(&path)).await;
-            let Some(json) = read.unwrap_or(Err(Unread::Timeout))? else {
+            let read = patiently(CALL, async || self.cluster.get(&path).await);
+            let Some(json) = read.await? else {
                 continue;
             };
             let has: Value = serde_json::from_slice(&json).map_err(|_| Unread::Garbled)?;
@@ -143,8 +142,8 @@ impl Reports {
                 api.version(),
                 api.resource()
             );
-            let read = timeout(CALL, self.cluster.get_metadata(&path)).await;
-            let Some(json) = read.unwrap_or(Err(Unread::Timeout))? else {
+            let read = patiently(CALL, async || self.cluster.get_metadata(&path).await);
+            let Some(json) = read.await? else {
                 return Ok(there);
             };
             let list: List = serde_json::from_slice(&json).map_err(|_| Unread::Garbled)?;
@@ -161,8 +160,8 @@ impl Reports {
     async fn apply(&self, api: Api, namespace: &str, report: &PolicyReport) -> Result<(), Unread> {
         let json = serde_json::to_vec(report).map_err(|_| Unread::Garbled)?;
         let path = path(api, namespace);
-        let applied = timeout(CALL, self.cluster.apply(&path, MANAGER, json)).await;
-        let applied = applied.unwrap_or(Err(Unread::Timeout));
+        let apply = async || self.cluster.apply(&path, MANAGER, json.clone()).await;
+        let applied = patiently(CALL, apply).await;
         self.count(&applied);
         match applied? {
             true => Ok(()),

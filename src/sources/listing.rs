@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use crate::sources::any_source::AnySource;
 use crate::sources::cluster::Cluster;
+use crate::sources::patience::{once, patiently};
 use crate::sources::workload_list::is_url_safe;
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
@@ -23,13 +23,6 @@ pub const PAGE: usize = 500;
 const PAGE_BYTES: usize = 16 << 20;
 /// How long the API server may take for a page.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a page is asked for when the API server is busy or goes away, and how long to wait before.
-const PAUSES: [Duration; 3] = [
-    Duration::ZERO,
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-];
-
 /// What can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
@@ -209,28 +202,21 @@ impl<'a> Pages<'a> {
     }
 
     async fn read(&mut self, cluster: &Cluster, next: &str) -> Result<Option<Page>, Unread> {
-        let mut outcome = Err(Unread::Timeout);
-        for pause in PAUSES {
-            sleep(pause).await;
+        let mut read = async || {
             loop {
                 let path = self.listed.path(self.namespace, self.limit, next);
                 self.requests += 1;
-                let answer = timeout(PAGE_TIMEOUT, cluster.get(&path)).await;
-                outcome = answer.unwrap_or(Err(Unread::Timeout));
-                match outcome {
+                match cluster.get(&path).await {
                     Err(Unread::TooLarge) if self.limit > 1 => self.limit = (self.limit / 4).max(1),
-                    _ => break,
+                    answer => return answer,
                 }
             }
-            let passes = matches!(
-                outcome,
-                Err(Unread::Unreachable | Unread::Timeout | Unread::Status(429 | 500..=599))
-            );
-            if !passes || !self.insists {
-                break;
-            }
-        }
-        outcome.map(|page| page.map(Page))
+        };
+        let page = match self.insists {
+            true => patiently(PAGE_TIMEOUT, read).await,
+            false => once(PAGE_TIMEOUT, &mut read).await,
+        };
+        Ok(page?.map(Page))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The real `keyguard scan --every`.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
@@ -16,9 +16,22 @@ pub(crate) struct Scanner {
     _workspace: Workspace,
 }
 
+/// `KEYGUARD_PROGRAM`, for figures, or the one of this build.
+fn program() -> PathBuf {
+    let named = std::env::var_os("KEYGUARD_PROGRAM");
+    let program = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_keyguard").into());
+    PathBuf::from(program)
+}
+
 impl Scanner {
-    /// Starts one with this configuration and further arguments, and waits until it is ready.
+    /// Starts one over a cluster with this configuration and further arguments, and waits until it is ready.
     pub(crate) fn start(kubeconfig: &Path, config: &str, arguments: &[String]) -> Scanner {
+        let cluster = format!("--kubeconfig={}", kubeconfig.display());
+        Self::over(cluster, config, arguments)
+    }
+
+    /// The same over what the argument `cluster` says.
+    pub(crate) fn over(cluster: String, config: &str, arguments: &[String]) -> Scanner {
         let workspace = Workspace::new();
         let config = workspace.write("config.yaml", config);
         let (process, address) = start_on_free_ports(|| {
@@ -26,12 +39,11 @@ impl Scanner {
             let own = [
                 "scan".to_owned(),
                 format!("--listen={address}"),
-                format!("--kubeconfig={}", kubeconfig.display()),
+                cluster.clone(),
                 format!("--config={}", config.display()),
             ];
-            let program = Path::new(env!("CARGO_BIN_EXE_keyguard"));
             let arguments = own.iter().chain(arguments);
-            let mut process = Process::start("scan", program, arguments, &workspace);
+            let mut process = Process::start("scan", &program(), arguments, &workspace);
             let ready =
                 || plain_http::get(address, "/readyz").is_ok_and(|answer| answer.status == 200);
             process.ready(ready)?;

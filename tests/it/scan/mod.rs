@@ -7,6 +7,7 @@
     reason = "a test writes files, and a test that cannot go on fails"
 )]
 
+mod again;
 mod once;
 
 use std::fs;

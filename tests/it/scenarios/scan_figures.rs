@@ -18,7 +18,7 @@ const WORKLOADS: usize = 10_000;
 const SECRETS: usize = 5_000;
 const KEY: &[u8] = b"a key that this Argo CD signs with";
 
-/// The figures of `docs/performance.md` are those of a release build: `--release`.
+/// The figures of `docs/performance.md` are those of a release build: `KEYGUARD_PROGRAM` names it.
 #[test]
 #[ignore = "a measurement of some minutes"]
 fn a_scan_of_ten_thousand_workloads_and_five_thousand_secrets() {
