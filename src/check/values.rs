@@ -19,7 +19,7 @@ use keyguard_core::policy::check_finding::{CheckFinding, CheckSeverity};
 use keyguard_core::policy::credential_defects::rule_of_value;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::runtime::chart::argocd_cm::{ArgocdChart, ArgocdCm, argocd_cm};
-use keyguard_core::runtime::chart::references::{ChartReference, SecretMaker, references};
+use keyguard_core::runtime::chart::references::{ChartReference, SecretMaker};
 use keyguard_core::runtime::chart::version::ChartVersion;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::value::{Role, examine};
@@ -42,7 +42,7 @@ impl Judge {
                 .extend(release.judge().into_iter().map(Found::from));
             told.unseen.append(&mut release.unseen);
             if release.chart == ArgocdChart::GitopsRuntime {
-                for reference in references(&release.values, &release.version) {
+                for reference in release.references() {
                     let found = self.reference(&release, &reference, told).await;
                     told.found.extend(found);
                 }

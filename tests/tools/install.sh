@@ -48,10 +48,14 @@ python_program() {
     folder="$(cd "$TOOLS" && pwd)/$package"
     found="$folder/bin/$program"
     if [[ ! -x "$found" ]]; then
-        command -v python3 >/dev/null || fail "$program is missing, and without python3 it cannot be fetched"
         rm -rf "$folder"
         printf 'fetching %s for %s\n' "$package" "$program" >&2
-        python3 -m venv "$folder" >&2 || fail "python3 makes no virtual environment: apt-get install python3-venv"
+        python3 -m venv "$folder" >&2 || {
+            # Debian has what makes virtual environments in a package of its own.
+            rm -rf "$folder"
+            as_root apt-get update >&2 && as_root apt-get install --yes --no-install-recommends python3-venv >&2 &&
+                python3 -m venv "$folder" >&2
+        } || fail "$program is missing, and cannot be fetched without python3 and python3-venv: the lines above say why"
         "$folder/bin/pip" install --quiet --disable-pip-version-check "$package" >&2 ||
             fail "pip cannot install $package: the lines above say why"
     fi

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes → review → plan → [gather] → decide → reply + record          [ ] = the only I/O
-//! record → review → policy → credential → runtime → argocd            imports point right, never back
+//! record → review → policy → credential → runtime → document, argocd  imports point right, never back
 //! ```
 //!
 //! No clock, file, socket, environment or runtime: see docs/architecture.md.

@@ -104,11 +104,9 @@ fn of_chart(sources: &Sources<'_>, source: &Node, chart: ArgocdChart) -> Release
         None => ChartVersion::Unknown,
     };
     if let Some(node) = revision.filter(|node| is_template(node)) {
-        layers.miss(
-            &node.at,
-            "the version of the chart",
-            "it is filled in by a template",
-        );
+        let what = "the version of the chart";
+        let noted = unseen(&node.at, what, "it is filled in by a template");
+        layers.unseen.push(noted);
     }
     Release {
         chart,
@@ -120,6 +118,7 @@ fn of_chart(sources: &Sources<'_>, source: &Node, chart: ArgocdChart) -> Release
         files: layers.files,
         findings: Vec::new(),
         unseen: layers.unseen,
+        is_complete: layers.is_complete,
     }
 }
 

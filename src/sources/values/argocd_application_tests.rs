@@ -1,3 +1,4 @@
+use keyguard_core::policy::check_finding::CheckSeverity;
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::runtime::chart::account::{AccountInUse, account};
 use keyguard_core::runtime::chart::version::{ChartVersion, Generation};
@@ -131,6 +132,21 @@ fn what_is_elsewhere_is_unseen() {
         assert_eq!(release.unseen.len(), 1, "{helm} {:?}", release.unseen);
         assert!(release.unseen[0].why.contains(why), "{:?}", release.unseen);
     }
+}
+
+#[test]
+fn what_is_not_written_may_stand_in_a_layer_that_is_unseen() {
+    let helm = format!(
+        "      valueFiles: [$gone/v.yaml]\n      valuesObject:\n        {AUTH}{{tokenSecretKeyRef: {{name: s, key: k}}}}}}}}}}}}\n"
+    );
+    let release = of(&helm);
+    assert!(!release.is_complete && release.references().is_empty());
+    let severities: Vec<_> = release.judge().iter().map(|it| it.severity).collect();
+    assert_eq!(severities, [CheckSeverity::Warning]);
+    let release = of(&helm.replace("      valueFiles: [$gone/v.yaml]\n", ""));
+    assert!(release.is_complete && release.references().len() == 5);
+    let severities: Vec<_> = release.judge().iter().map(|it| it.severity).collect();
+    assert_eq!(severities, [CheckSeverity::Error]);
 }
 
 #[test]

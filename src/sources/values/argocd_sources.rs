@@ -36,9 +36,8 @@ impl<'a> Sources<'a> {
     /// The folder of a source in this checkout, if there is a chart in it.
     pub(super) fn folder_here(&self, source: &Node) -> Option<String> {
         let folder = self.folder(source)?;
-        let elsewhere = !self.context.repositories.is_empty() && !self.is_known(source);
         let chart = resolve(&folder, "Chart.yaml")?;
-        (!elsewhere && self.files.contains_key(&chart)).then_some(folder)
+        self.files.contains_key(&chart).then_some(folder)
     }
 
     fn folder(&self, source: &Node) -> Option<String> {
@@ -59,9 +58,7 @@ impl<'a> Sources<'a> {
             let same = other.text_at(&["repoURL"]).unwrap_or_default();
             is_same_repository(same, address)
         });
-        // Where the remotes are known, they alone tell.
-        self.is_known(source)
-            || (self.context.repositories.is_empty() && others.any(|other| self.has_folder(other)))
+        self.is_known(source) || others.any(|other| self.has_folder(other))
     }
 
     fn has_folder(&self, source: &Node) -> bool {

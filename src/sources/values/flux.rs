@@ -58,6 +58,7 @@ fn of_object(files: &Files, object: &Node) -> Vec<Release> {
                 files: layers.files,
                 findings: Vec::new(),
                 unseen: layers.unseen,
+                is_complete: layers.is_complete,
             }]
         }
         Some(Chart::Folder(folder)) => helm::of_folder(files, &folder, |layers| {

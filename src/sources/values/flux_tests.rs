@@ -71,7 +71,7 @@ fn values_are_laid_over_what_they_are_from_in_order() {
     files[0].1 = &inline;
     assert_eq!(
         secret(&only(&files)),
-        ("inline:two".to_owned(), "r.yaml:12".to_owned())
+        ("inline:two".to_owned(), "r.yaml:13".to_owned())
     );
 }
 

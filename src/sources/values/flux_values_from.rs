@@ -94,16 +94,15 @@ fn decoded(entry: &Entry) -> Option<Entry> {
     }
     let bytes = Zeroizing::new(STANDARD.decode(packed.as_bytes()).ok()?);
     let text = std::str::from_utf8(&bytes).ok()?;
-    let mut at = entry.value.at.clone();
-    // All of it has one place, however many lines the base64 has.
-    at.end_line = at.line;
+    let at = entry.value.at.clone();
     let content = Content::Scalar(Scalar {
         kind: ScalarKind::Text,
         text: Zeroizing::new(text.to_owned()),
     });
     Some(Entry {
         key: entry.key.clone(),
-        at: entry.at.clone(),
+        // All of it has one place, however many lines the base64 has.
+        at: at.clone(),
         value: Node { at, content },
     })
 }

@@ -123,6 +123,7 @@ impl Dependency<'_> {
             files: layers.files.clone(),
             findings,
             unseen: layers.unseen.clone(),
+            is_complete: layers.is_complete,
         }
     }
 

@@ -48,11 +48,14 @@ fn release(files: &Files, path: &str, document: &Node, chart: &Node) -> Option<R
     if let Some(inline) = inline.filter(|_| way == "merge") {
         layers.add(inline);
     }
-    if let Some(node) = chart
-        .get("valuesFile")
-        .filter(|_| inline.is_none() || way != "replace")
-    {
-        file(&mut layers, node);
+    match chart.get("valuesFile") {
+        // It is named, and not read.
+        Some(node) if inline.is_some() && way == "replace" => {
+            let named = node.text().and_then(|named| resolve(folder(path), named));
+            layers.files.extend(named);
+        }
+        Some(node) => file(&mut layers, node),
+        None => {}
     }
     if let Some(inline) = inline.filter(|_| way != "merge") {
         layers.add(inline);
@@ -78,5 +81,6 @@ fn release(files: &Files, path: &str, document: &Node, chart: &Node) -> Option<R
         files: layers.files,
         findings: Vec::new(),
         unseen: layers.unseen,
+        is_complete: layers.is_complete,
     })
 }

@@ -12,6 +12,8 @@ pub(super) struct Layers {
     pub(super) values: Node,
     pub(super) files: Vec<String>,
     pub(super) unseen: Vec<Unseen>,
+    /// Whether all layers could be seen.
+    pub(super) is_complete: bool,
 }
 
 impl Layers {
@@ -21,6 +23,7 @@ impl Layers {
             values: Node::empty_map(at),
             files: Vec::new(),
             unseen: Vec::new(),
+            is_complete: true,
         }
     }
 
@@ -63,8 +66,9 @@ impl Layers {
         }
     }
 
-    /// Notes that something could not be seen.
+    /// Notes that a layer could not be seen.
     pub(super) fn miss(&mut self, at: &Position, what: impl Into<String>, why: impl Into<String>) {
+        self.is_complete = false;
         self.unseen.push(unseen(at, what, why));
     }
 }

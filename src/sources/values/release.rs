@@ -2,8 +2,10 @@
 
 use keyguard_core::document::{Node, Position};
 use keyguard_core::policy::chart_values;
-use keyguard_core::policy::check_finding::CheckFinding;
+use keyguard_core::policy::check_finding::{CheckFinding, CheckSeverity};
+use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
+use keyguard_core::runtime::chart::references::{ChartReference, references};
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use crate::report::Unseen;
@@ -39,6 +41,8 @@ pub struct Release {
     pub findings: Vec<CheckFinding>,
     /// What would have been needed and could not be seen.
     pub unseen: Vec<Unseen>,
+    /// Whether all layers of the values could be seen. Otherwise what is not written may stand in another.
+    pub is_complete: bool,
 }
 
 impl Release {
@@ -48,7 +52,32 @@ impl Release {
         if self.chart == ArgocdChart::GitopsRuntime {
             findings.extend(chart_values::judge(&self.values, &self.version));
         }
+        if !self.is_complete {
+            findings.iter_mut().for_each(allow_for_other_layers);
+        }
         findings
+    }
+
+    /// The Secrets that the components will refer to; of the chart's defaults only when no layer is missing that may
+    /// say otherwise.
+    pub fn references(&self) -> Vec<ChartReference> {
+        if self.chart != ArgocdChart::GitopsRuntime {
+            return Vec::new();
+        }
+        let mut references = references(&self.values, &self.version);
+        references.retain(|reference| self.is_complete || reference.is_written);
+        references
+    }
+}
+
+/// What is missing here may stand in a layer that could not be seen.
+fn allow_for_other_layers(finding: &mut CheckFinding) {
+    let by_absence = [CheckRule::TypeMismatch, CheckRule::ReferenceIncomplete];
+    if by_absence.contains(&finding.rule) && finding.severity == CheckSeverity::Error {
+        finding.severity = CheckSeverity::Warning;
+        finding
+            .what
+            .push_str(", as far as the values could be seen");
     }
 }
 

@@ -51,6 +51,8 @@ fn of_file(files: &Files, path: &str, document: &Node) -> Vec<Release> {
         files: vec![path.to_owned()],
         findings: Vec::new(),
         unseen: Vec::new(),
+        // It may be one layer of several.
+        is_complete: true,
     }]
 }
 

@@ -1,6 +1,8 @@
 //! What `check` ends with, and what it prints where.
 
 use super::{Tree, deployment};
+use crate::control_plane::kubectl::Client;
+use crate::control_plane::workspace::Workspace;
 
 #[test]
 fn the_exit_code_tells_findings_from_what_is_broken_and_what_could_not_be_seen() {
@@ -110,4 +112,37 @@ fn the_output_goes_to_a_file_when_one_is_named() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     let written = std::fs::read_to_string(tree.path().join("out.sarif")).unwrap();
     assert!(written.contains("\"2.1.0\""), "{written}");
+}
+
+#[test]
+fn what_helm_template_prints_is_checked_as_it_comes() {
+    let workspace = Workspace::new();
+    let template = deployment("w", "{{ .Values.secret }}").replace(
+        "namespace: codefresh",
+        "namespace: {{ .Release.Namespace }}",
+    );
+    workspace.write(
+        "Chart.yaml",
+        "apiVersion: v2\nname: runtime\nversion: 1.0.0\n",
+    );
+    workspace.write("values.yaml", "secret: absent\n");
+    workspace.write("templates/w.yaml", template);
+    let chart = workspace.path("").display().to_string();
+    let rendered = |values: &str| {
+        let helm = Client::helm(&workspace).namespace("codefresh");
+        helm.run(["template", "runtime", &chart, "--set", values])
+            .expect_ok()
+            .stdout
+    };
+    let tree = Tree::of(&[(
+        ".keyguard.yaml",
+        "secrets: [codefresh/argocd-api-key:token]\n",
+    )]);
+    for (values, expected) in [("secret=absent", 1), ("secret=argocd-api-key", 0)] {
+        let ended = tree.with_input(&["-"], &rendered(values));
+        assert_eq!(ended.code, Some(expected), "{values}: {}", ended.stdout);
+    }
+    // The chart itself is no YAML before it is rendered; that is told, and it is not broken.
+    let unrendered = Tree::of(&[]).run(&[&chart]);
+    assert_eq!(unrendered.code, Some(3), "{}", unrendered.stdout);
 }

@@ -7,7 +7,11 @@ mod settings;
 mod unread;
 
 #[cfg(test)]
+mod levels_tests;
+#[cfg(test)]
 mod secrecy_tests;
+#[cfg(test)]
+mod settings_tests;
 #[cfg(test)]
 mod tests;
 

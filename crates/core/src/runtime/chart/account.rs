@@ -2,6 +2,7 @@
 
 use super::auth::{Auth, DEFAULT_USERNAME, is_template, is_true};
 use super::references::is_external;
+use super::rendering::is_filled_in;
 use super::version::Generation;
 use crate::document::{Node, Position};
 use crate::runtime::name::Name;
@@ -26,6 +27,9 @@ pub fn account(values: &Node, generation: Generation) -> AccountInUse {
     let auth = generation
         .auth_path()
         .and_then(|path| Auth::at(values, path));
+    if is_filled_in(values, generation) {
+        return AccountInUse::Untold;
+    }
     let external = is_external(values);
     let read = auth.filter(|_| external || generation == Generation::Integrations);
     if let Some(auth) = read {

@@ -38,6 +38,8 @@ pub struct ChartReference {
     pub maker: SecretMaker,
     /// Whether the container starts without it.
     pub optional: bool,
+    /// Whether the values name it, so that it is not the chart's default.
+    pub is_written: bool,
     /// Where it is written; of a default, where the release says that its Argo CD is external, or where its values begin.
     pub at: Position,
     /// The path of it among the values, or of the default that counts.

@@ -219,6 +219,8 @@ fn overridden_variables_count() {
     ];
     assert_eq!(makers(&values, "0.30.0"), expected);
     // What is filled in later is not told.
+    let filled_in = json!({"argo-cd": {"enabled": false}, "global": {"integrations": {"argo-cd": {"server": "{{ x }}"}}}});
+    assert!(makers(&filled_in, "0.30.0").is_empty());
     let values = json!({"gitops-operator": {"env": {"ARGO_CD_TOKEN_SECRET_NAME": "{{ name }}"}}});
     let found = references(&node(&values), &ChartVersion::parse("0.30.0"));
     assert!(

@@ -48,7 +48,10 @@ impl<'a> Rendering<'a> {
             values,
             generation,
             auth,
-            role: auth.map_or(Some(Role::Password), |auth| auth.kind().role()),
+            role: match is_filled_in(values, generation) {
+                true => None,
+                false => auth.map_or(Some(Role::Password), |auth| auth.kind().role()),
+            },
             external,
         }
     }
@@ -256,6 +259,7 @@ impl<'a> Rendering<'a> {
             key: secret.key,
             maker,
             optional: secret.optional,
+            is_written: secret.at.is_some(),
             at: secret.at.unwrap_or_else(|| self.default_place()),
             path,
         }
@@ -268,6 +272,13 @@ impl<'a> Rendering<'a> {
             .map_or(&self.values.at, |entry| &entry.at)
             .clone()
     }
+}
+
+/// Whether a template fills in all settings of how to authenticate, or something above them.
+pub(super) fn is_filled_in(values: &Node, generation: Generation) -> bool {
+    let path = generation.auth_path().unwrap_or_default();
+    let above = (1..=path.len()).filter_map(|end| values.path(path.get(..end)?));
+    above.into_iter().any(is_template)
 }
 
 fn default_secret(role: Role) -> Option<SecretKey> {
