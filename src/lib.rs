@@ -13,6 +13,7 @@ pub mod config;
 pub mod follow;
 pub mod http;
 pub mod report;
+pub mod scan;
 pub mod sources;
 pub mod telemetry;
 pub mod tls;

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Token(TokenCommand::Inspect(arguments)) => return inspect(&arguments),
         Command::Check(arguments) => return ended(commands::check::run(&arguments)),
+        Command::Scan(arguments) => return ended(commands::scan::run(&arguments)),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::WebhookConfig(arguments) => {
             commands::webhook_config::render(&arguments).and_then(|yaml| print(&yaml))

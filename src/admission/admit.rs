@@ -42,7 +42,7 @@ impl<S: Source> Admission<S> {
             .map(|lookups| lookups.secrets.keys().cloned().collect());
         let facts = match lookups {
             Some(lookups) => {
-                let gathered = self.gather(&request.case.namespace, lookups, answer_by);
+                let gathered = self.gather_once(&request.case.namespace, lookups, answer_by);
                 Some(Box::pin(gathered).await)
             }
             None => None,
@@ -53,6 +53,24 @@ impl<S: Source> Admission<S> {
             secrets: secrets.unwrap_or_default(),
             verdict,
         }
+    }
+
+    /// Gathers what is not known from reviews before.
+    async fn gather_once(
+        &self,
+        namespace: &str,
+        lookups: Lookups,
+        answer_by: Option<Instant>,
+    ) -> Facts {
+        let Some(decided) = &self.decided else {
+            return self.gather(namespace, lookups, answer_by).await;
+        };
+        let mut held = decided.hold(namespace, &lookups).await;
+        let (lookups, known) = held.known(lookups);
+        let mut facts = self.gather(namespace, lookups.clone(), answer_by).await;
+        held.keep(&lookups, &facts);
+        known.add_to(&mut facts);
+        facts
     }
 
     /// Reads everything at the same time, within one deadline.

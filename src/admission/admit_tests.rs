@@ -91,6 +91,7 @@ pub(crate) fn admission(source: Forced) -> Admission<Forced> {
         reads: Semaphore::new(2),
         searches: Searches::new(source, BOUND, Arc::default()),
         passwords: Arc::default(),
+        decided: None,
         metrics: Arc::new(Metrics::new()),
         log: nowhere(),
     }

@@ -152,6 +152,7 @@ pub fn admission<S: Source>(
         lookup_timeout: *timeouts.lookup,
         reads: Semaphore::new(*limits.max_concurrent_secret_reads),
         passwords: Arc::clone(passwords),
+        decided: None,
         metrics: Arc::clone(metrics),
         log: log.clone(),
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::admission::decided::Decided;
 use crate::admission::password_checks::PasswordChecks;
 use crate::admission::searches::Searches;
 use crate::sources::source::{ConfigMapRead, Read, SecretRead, Source};
@@ -39,6 +40,8 @@ pub struct Admission<S> {
     pub searches: Arc<Searches<S>>,
     /// What compares passwords, for all requests together and whatever the configuration.
     pub passwords: Arc<PasswordChecks>,
+    /// What was decided of Secrets before; nothing where each review reads afresh, as it must at admission.
+    pub decided: Option<Decided>,
     /// Where decisions are counted.
     pub metrics: Arc<Metrics>,
     /// Where decisions are put on record.

@@ -4,6 +4,7 @@ pub mod admit;
 mod admit_in_use;
 pub mod argocd_read;
 pub mod configuration;
+pub mod decided;
 pub mod lookups;
 pub mod password_checks;
 pub mod searches;

@@ -1,18 +1,21 @@
 use self::world::{HASH, World, token};
 use super::*;
 use crate::admission::admit::tests::{BOUND, nowhere};
+use crate::admission::decided::Decided;
 use crate::admission::searches::Searches;
 use crate::telemetry::metrics::Metrics;
 use keyguard_core::policy::credentials::OnError;
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::rules::Rule;
-use keyguard_core::policy::verdict::Decision;
+use keyguard_core::policy::verdict::{Decision, Verdict};
 use keyguard_core::review::request::Request;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+#[path = "decided_tests.rs"]
+mod decided;
 #[path = "verification_world.rs"]
 mod world;
 
@@ -39,7 +42,7 @@ struct Told {
 
 async fn decide(world: World, env: &Value, policy: Policy) -> Told {
     let source = Arc::new(world);
-    let admission = Admission {
+    let mut admission = Admission {
         policy,
         source: Arc::clone(&source),
         max_json_depth: 128,
@@ -47,15 +50,16 @@ async fn decide(world: World, env: &Value, policy: Policy) -> Told {
         reads: Semaphore::new(2),
         searches: Searches::new(source, BOUND, Arc::default()),
         passwords: Arc::default(),
+        decided: None,
         metrics: Arc::new(Metrics::new()),
         log: nowhere(),
     };
-    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
-        "uid": "u", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "operation": "CREATE",
-        "namespace": "gitops", "name": "d",
-        "object": {"metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": [{"env": env}, {"env": env}]}}}}}});
-    let request = Request::decode(review.to_string().as_bytes(), 128).unwrap();
+    let review = review(env);
+    let request = Request::decode(review.as_bytes(), 128).unwrap();
     let verdict = admission.admit(request, None).await.verdict;
+    let read = admission.source.read.lock().unwrap().clone();
+    admission.decided = Some(Decided::default());
+    decided::remembers(&admission, &review, &verdict).await;
     Told {
         decision: verdict.decision,
         rules: verdict.rules(),
@@ -64,8 +68,17 @@ async fn decide(world: World, env: &Value, policy: Policy) -> Told {
             .iter()
             .map(|judged| judged.finding.message())
             .collect(),
-        read: admission.source.read.lock().unwrap().clone(),
+        read,
     }
+}
+
+fn review(env: &Value) -> String {
+    let containers = json!([{"env": env}, {"env": env}]);
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}, "operation": "CREATE",
+        "namespace": "gitops", "name": "d",
+        "object": {"metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": containers}}}}}})
+    .to_string()
 }
 
 fn verifying() -> Policy {

@@ -5,7 +5,7 @@
 //! ```
 
 pub mod files;
-mod found;
+pub(crate) mod found;
 mod judge;
 mod kustomize;
 mod object;

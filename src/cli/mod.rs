@@ -1,6 +1,7 @@
 //! What was typed. Nothing is opened or checked here.
 
 pub mod check;
+pub mod scan;
 pub mod token;
 
 use std::net::SocketAddr;
@@ -46,6 +47,12 @@ pub enum Command {
     /// Finds what keyguard would refuse or warn of at admission, and in values what the chart does not
     /// read. Nothing is sent anywhere, and no value of a Secret is printed.
     Check(Box<check::Check>),
+    /// Judge what is in the cluster
+    ///
+    /// Finds what admission would refuse or warn of if it came just now: workloads whose credential was
+    /// revoked, deleted or went out of date since, and accounts of argocd-cm. Once, or again and again
+    /// with --every. No value of a Secret is printed.
+    Scan(Box<scan::Scan>),
     /// Print the ValidatingWebhookConfiguration to apply
     ///
     /// By it the API server calls keyguard: for argocd-cm, for workloads that mention a credential, for

@@ -53,16 +53,18 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
     let text = render(&report, arguments.format, colours).map_err(|error| {
         CommandError::Failed("the report cannot be written".to_owned(), error.into())
     })?;
-    match &arguments.output {
-        None => stdout()
-            .write_all(text.as_bytes())
-            .map_err(CommandError::Output)?,
-        Some(file) => fs::write(file, text).map_err(|error| {
-            CommandError::Failed(
-                format!("--output {} cannot be written", file.display()),
-                error.into(),
-            )
-        })?,
-    }
+    written(&text, arguments.output.as_deref())?;
     Ok(exit::code(&report, fail_on))
+}
+
+/// Writes a report to `--output`, or to standard output.
+pub(super) fn written(text: &str, output: Option<&Path>) -> Result<(), CommandError> {
+    let Some(file) = output else {
+        let written = stdout().write_all(text.as_bytes());
+        return written.map_err(CommandError::Output);
+    };
+    fs::write(file, text).map_err(|error| {
+        let what = format!("--output {} cannot be written", file.display());
+        CommandError::Failed(what, error.into())
+    })
 }

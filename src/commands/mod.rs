@@ -11,12 +11,14 @@ use crate::check::files::FilesError;
 use crate::config::ConfigError;
 use crate::config::project::ProjectError;
 use crate::http::server::BindError;
+use crate::scan::election::LeaseNameError;
 use crate::sources::cluster::ClusterError;
 use crate::sources::manifest::ManifestError;
 use crate::tls::client_certificates::ClientCaError;
 
 pub mod check;
 pub mod demo;
+pub mod scan;
 pub mod self_test;
 pub mod serve;
 pub mod token_inspect;
@@ -49,6 +51,9 @@ pub enum CommandError {
     /// No files to check.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// A Lease that cannot be.
+    #[error(transparent)]
+    Lease(#[from] LeaseNameError),
     /// A project file that cannot be used.
     #[error(transparent)]
     Project(#[from] ProjectError),

@@ -6,5 +6,6 @@ pub mod health;
 pub mod limits;
 pub mod rejection;
 pub mod reviews;
+pub mod scan;
 pub mod server;
 pub mod timeout_hint;

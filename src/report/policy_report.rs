@@ -42,6 +42,14 @@ impl Api {
             Api::WgPolicy => "PolicyReport",
         }
     }
+
+    /// The plural of the kind, as it is in paths and as RBAC names it.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Api::OpenReports => "reports",
+            Api::WgPolicy => "policyreports",
+        }
+    }
 }
 
 /// The report of one namespace. Both APIs have these members.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
+use hyper::header::{ACCEPT, HeaderValue};
 use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -115,6 +116,41 @@ impl Cluster {
         }
     }
 
+    /// Makes the object at `path` what `json` says, by a server-side apply that takes over what others wrote.
+    pub(crate) async fn apply(
+        &self,
+        path: &str,
+        manager: &str,
+        json: Vec<u8>,
+    ) -> Result<bool, Unread> {
+        let path = format!("{path}?fieldManager={manager}&force=true");
+        let media_type = "application/apply-patch+yaml";
+        self.write(Request::patch(path), media_type, Zeroizing::new(json))
+            .await
+    }
+
+    /// Deletes the object at `path`; whether there was one.
+    pub(crate) async fn delete(&self, path: &str) -> Result<bool, Unread> {
+        let json = Zeroizing::new(b"{}".to_vec());
+        match self
+            .write(Request::delete(path), "application/json", json)
+            .await
+        {
+            Err(Unread::Status(404)) => Ok(false),
+            written => written,
+        }
+    }
+
+    /// One GET of a list, of whose objects the metadata alone is sent.
+    pub(crate) async fn get_metadata(
+        &self,
+        path: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
+        let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        let request = Request::get(path).header("accept", accept);
+        self.answer(self.send(request, Body::empty()).await?).await
+    }
+
     async fn write(
         &self,
         request: Builder,
@@ -145,8 +181,12 @@ impl Cluster {
     }
 
     async fn send(&self, request: Builder, body: Body) -> Result<Response<Body>, Unread> {
-        let request = request.header("accept", "application/json").body(body);
-        let request = request.map_err(|_| Unread::Garbled)?;
+        let request = request.body(body);
+        let mut request = request.map_err(|_| Unread::Garbled)?;
+        let headers = request.headers_mut();
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
         let response = self.client.send(request).await;
         response.map_err(|_| Unread::Unreachable)
     }
@@ -162,6 +202,10 @@ impl Cluster {
 
     async fn get_once(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
         let response = self.send(Request::get(path), Body::empty()).await?;
+        self.answer(response).await
+    }
+
+    async fn answer(&self, response: Response<Body>) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
         self.clock_skew.note(response.headers(), SystemTime::now());
         match response.status() {
             StatusCode::OK => self.bounded(response.into_body()).await.map(Some),

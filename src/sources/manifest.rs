@@ -65,7 +65,9 @@ pub(crate) struct Metadata {
     pub(crate) name: String,
     pub(crate) namespace: Option<String>,
     #[serde(default, deserialize_with = "null_is_empty")]
-    labels: BTreeMap<String, Value>,
+    pub(crate) labels: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(crate) owner_references: Value,
     pub(crate) deletion_timestamp: Option<IgnoredAny>,
 }
 

@@ -11,8 +11,10 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
@@ -21,6 +23,7 @@ use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::user::{KINDS, User};
 use keyguard_core::runtime::workload::WorkloadKind;
 
+use crate::sources::listing::{Listed, Page};
 use crate::sources::manifest::{self, Manifest, ManifestError};
 use crate::sources::source::{
     Bound, ConfigMap, ConfigMapRead, Read, Readiness, SecretRead, Source, WorkloadsRead,
@@ -49,6 +52,15 @@ struct Objects {
     config_maps: BTreeMap<Named, ConfigMap>,
     users: Vec<User>,
     ending: BTreeSet<String>,
+    listed: Vec<Kept>,
+}
+
+/// An object that can be listed.
+struct Kept {
+    listed: Listed,
+    namespace: String,
+    /// What is decided on of it, in JSON.
+    json: Zeroizing<String>,
 }
 
 struct Secret {
@@ -96,6 +108,20 @@ impl Manifests {
     /// What is in the folder now, read on a thread that may block.
     async fn objects(&self) -> Result<Arc<Objects>, Unread> {
         self.told().await.map_err(|_| Unread::Manifests)
+    }
+
+    /// The objects of one kind, all in one page.
+    pub(super) async fn page(
+        &self,
+        listed: Listed,
+        namespace: Option<&str>,
+    ) -> Result<Page, Unread> {
+        let objects = self.objects().await?;
+        let wanted = |kept: &&Kept| {
+            kept.listed == listed && namespace.is_none_or(|name| kept.namespace == name)
+        };
+        let found = objects.listed.iter().filter(wanted);
+        Ok(Page::of(found.map(|kept| kept.json.as_str())))
     }
 
     async fn secret_as(
@@ -204,6 +230,7 @@ impl Objects {
             name.clone(),
         );
         let leaving = manifest.metadata.deletion_timestamp.is_some();
+        self.listed.extend(Kept::of(&manifest, &named, &data));
         match manifest.kind.as_str() {
             "ConfigMap" => {
                 let data = manifest.texts("data", data)?.into_iter();
@@ -246,6 +273,38 @@ impl Objects {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Kept {
+    /// What can be listed of a manifest, whose `data` was taken from it; `None` when it is nothing that is listed.
+    fn of(manifest: &Manifest, named: &Named, data: &Value) -> Option<Kept> {
+        let kinds = WorkloadKind::ALL.map(Listed::Workloads).into_iter();
+        let mut kinds = kinds.chain([Listed::Accounts, Listed::Namespaces]);
+        let listed = kinds.find(|listed| listed.names().2 == manifest.kind)?;
+        let metadata = &manifest.metadata;
+        let is_accounts =
+            metadata.name == CONFIG_MAP_NAME && manifest.has(PART_OF_LABEL, PART_OF_VALUE);
+        if listed == Listed::Accounts && !is_accounts {
+            return None;
+        }
+        let (namespace, name) = named;
+        let json = json!({
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": metadata.labels,
+                "ownerReferences": metadata.owner_references,
+                "deletionTimestamp": metadata.deletion_timestamp.map(|_| true),
+            },
+            "data": if listed == Listed::Accounts { data } else { &Value::Null },
+            "spec": manifest.spec,
+        });
+        Some(Kept {
+            listed,
+            namespace: namespace.clone(),
+            json: Zeroizing::new(json.to_string()),
+        })
     }
 }
 

@@ -99,7 +99,7 @@ fn path(kind: WorkloadKind, namespace: Option<&str>, limit: usize, next: &str) -
 }
 
 /// Whether a text needs no escapes in a query, as the API server's tokens do not.
-fn is_url_safe(text: &str) -> bool {
+pub(super) fn is_url_safe(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.~".contains(&byte);
     text.bytes().all(allowed)
 }

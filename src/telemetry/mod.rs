@@ -4,5 +4,6 @@ mod labelled_counter;
 pub mod labels;
 pub mod log;
 pub mod metrics;
+pub mod scan_metrics;
 #[cfg(test)]
 pub(crate) mod test_log;

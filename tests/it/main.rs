@@ -14,5 +14,6 @@ mod oracle;
 mod printed;
 mod reports;
 mod rules_document;
+mod scan;
 mod scenarios;
 mod token_inspect;

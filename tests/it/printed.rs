@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use keyguard::config::Config;
 use keyguard::telemetry::metrics::Metrics;
+use keyguard::telemetry::scan_metrics::{ScanMetrics, Told};
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
@@ -84,7 +85,26 @@ fn the_reference_has_every_setting_with_its_default_and_its_range() {
 fn the_reference_has_every_metric_with_its_labels() {
     let metrics = Metrics::new();
     metrics.decided(Webhook::ArgocdCm, Operation::Create, Decision::Allow, None);
-    let exposition = metrics.encode();
+    table(
+        "docs/operations.md",
+        "metrics",
+        &metric_rows(&metrics.encode()),
+    );
+}
+
+#[test]
+fn the_reference_has_every_metric_of_a_scan_with_its_labels() {
+    let metrics = ScanMetrics::new();
+    let rule = Rule::SecretMissing.id();
+    metrics.tell(Told {
+        findings: [((rule, "namespace".to_owned()), 1)].into(),
+        expiries: vec![(1, "namespace".to_owned(), "secret".to_owned())],
+        ..Told::default()
+    });
+    table("docs/scan.md", "metrics", &metric_rows(&metrics.encode()));
+}
+
+fn metric_rows(exposition: &str) -> String {
     let mut rows = "| metric | labels | |\n| --- | --- | --- |\n".to_owned();
     for part in exposition.split("# HELP ").skip(1) {
         let (help, rest) = part.split_once('\n').unwrap();
@@ -111,7 +131,7 @@ fn the_reference_has_every_metric_with_its_labels() {
         let (labels, help) = (labels.join(", "), help.trim_end_matches('.'));
         writeln!(rows, "| `{name}{suffix}` | {labels} | {help} |").unwrap();
     }
-    table("docs/operations.md", "metrics", &rows);
+    rows
 }
 
 #[test]

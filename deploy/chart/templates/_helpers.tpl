@@ -81,3 +81,53 @@ seccompProfile:
   resources: [namespaces]
   verbs: [get]
 {{- end -}}
+
+{{/* The scan has names and labels of its own: the webhook's Service must not find its pods. */}}
+{{- define "keyguard.scanName" -}}
+{{- printf "%s-scan" (include "keyguard.fullname" .) -}}
+{{- end -}}
+
+{{- define "keyguard.scanSelectorLabels" -}}
+app.kubernetes.io/name: keyguard-scan
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "keyguard.scanLabels" -}}
+{{ include "keyguard.scanSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: scan
+app.kubernetes.io/part-of: keyguard
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Rules of a role by which the scan sees the cluster, and writes PolicyReports. */}}
+{{- define "keyguard.rightsToScan" -}}
+- apiGroups: [""]
+  resources: [secrets, configmaps]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [argocd-cm]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  verbs: [list]
+- apiGroups: [batch]
+  resources: [jobs, cronjobs]
+  verbs: [list]
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [list]
+{{- if ne .Values.scan.policyReports "none" }}
+- apiGroups: [openreports.io]
+  resources: [reports]
+  verbs: [list, create, patch, delete]
+- apiGroups: [wgpolicyk8s.io]
+  resources: [policyreports]
+  verbs: [list, create, patch, delete]
+{{- end }}
+{{- end -}}

@@ -18,6 +18,7 @@ mod pod;
 mod release;
 mod rendered;
 mod rights;
+mod scan;
 mod security;
 mod upgrade;
 mod values;

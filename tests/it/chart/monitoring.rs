@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use keyguard::telemetry::metrics::Metrics;
+use keyguard::telemetry::scan_metrics::{ScanMetrics, Told};
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
 use keyguard_core::review::request::Webhook;
@@ -13,12 +14,6 @@ use super::rendered::{chart, object, render};
 
 const DOCUMENT: &str = include_str!("../../../docs/operations.md");
 const TESTS: &str = include_str!("../../tools/promtool/alerts.yaml");
-
-/// What `keyguard scan` counts, which is not among the metrics of `keyguard serve`.
-const OF_SCANS: [&str; 2] = [
-    "keyguard_findings",
-    "keyguard_credential_expiry_timestamp_seconds",
-];
 
 #[test]
 fn neither_is_there_unless_asked_for() {
@@ -154,8 +149,14 @@ fn every_metric_and_label_value_in_a_query_exists() {
     for decision in [Decision::Deny, Decision::BreakGlass] {
         metrics.decided(Webhook::ArgocdCm, Operation::Update, decision, None);
     }
-    let exposition = metrics.encode();
-    let mut exist: BTreeSet<&str> = OF_SCANS.into_iter().collect();
+    let scans = ScanMetrics::new();
+    scans.tell(Told {
+        findings: [(("accounts/unreadable", "argocd".to_owned()), 1)].into(),
+        expiries: vec![(1, "argocd".to_owned(), "argocd-token".to_owned())],
+        ..Told::default()
+    });
+    let exposition = metrics.encode() + &scans.encode();
+    let mut exist = BTreeSet::new();
     let mut pairs = BTreeSet::new();
     for sample in exposition.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = sample.rsplit_once(' ').unwrap();

@@ -12,7 +12,7 @@ use crate::control_plane::kubectl::Finished;
 use crate::control_plane::wait::wait_for;
 
 /// A workload whose token is in a Secret that does not exist.
-const RUNTIME: &str = r#"
+pub(super) const RUNTIME: &str = r#"
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: runtime}

@@ -16,9 +16,11 @@ use crate::control_plane::binaries::Binaries;
 use crate::control_plane::workspace::Workspace;
 
 /// Values that reach every branch of the templates.
-const VARIANTS: [&str; 5] = [
+const VARIANTS: [&str; 7] = [
     "{}",
     "namespaces: [argocd, runtime]",
+    "{scan: {enabled: true, replicas: 2}, serviceMonitor: {enabled: true}, config: {exemptNamespaceLabels: [team=a]}}",
+    "{scan: {enabled: true, policyReports: none}, namespaces: [runtime], config: {verify: {argocdNamespace: argocd}}, networkPolicy: {enabled: false}}",
     "{certificates: {mode: files}, serviceMonitor: {enabled: true}, priorityClassName: '', dashboard: {enabled: true}, prometheusRule: {enabled: true}}",
     "{certificates: {mode: cert-manager}, networkPolicy: {metricsFrom: [{podSelector: {}}]}, podDisruptionBudget: {enabled: false}}",
     "
@@ -142,6 +144,8 @@ fn a_value_that_makes_no_sense_is_refused_with_its_place() {
         ),
         ("{dashboard: {labels: [a]}}", "at '/dashboard/labels'"),
         ("{logFormat: xml}", "at '/logFormat'"),
+        ("{scan: {every: often}}", "at '/scan/every'"),
+        ("{scan: {reads: 100}}", "at '/scan/reads'"),
         ("{fullnameOverride: A.b}", "at '/fullnameOverride'"),
     ];
     for (values, place) in table {
@@ -168,7 +172,7 @@ fn same_keys(path: &str, values: &Value, schema: &Value) {
     };
     assert_eq!(schema["additionalProperties"], false, "{path}");
     // Helm itself adds "global". What is left to Kubernetes has no keys of its own here.
-    let left_out = ["/global", "/resources/claims"];
+    let left_out = ["/global", "/resources/claims", "/scan/resources/claims"];
     for (key, property) in properties {
         let path = format!("{path}/{key}");
         match values.get(key) {

@@ -21,6 +21,7 @@ mod namespaces;
 pub(crate) mod plain_http;
 pub(crate) mod process;
 pub(crate) mod recipe;
+pub(crate) mod scanner;
 mod servers;
 pub(crate) mod slow_proxy;
 mod smoke;

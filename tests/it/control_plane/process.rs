@@ -129,6 +129,12 @@ impl Process {
         status.rssanon.expect("the kernel tells it")
     }
 
+    /// The most memory that it had, the program itself among it, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = self.procfs().status().expect("it runs");
+        status.vmhwm.expect("the kernel tells it")
+    }
+
     fn procfs(&self) -> procfs::process::Process {
         let pid = i32::try_from(self.child.id()).expect("a pid is positive");
         procfs::process::Process::new(pid).expect("it runs")

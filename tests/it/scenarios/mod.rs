@@ -38,6 +38,8 @@ mod records;
 mod reload;
 pub(crate) mod reviews;
 pub(crate) mod said;
+mod scan;
+mod scan_figures;
 mod secrets_in_use;
 mod secrets_in_use_burst;
 mod serving;
