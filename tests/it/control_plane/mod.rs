@@ -152,7 +152,7 @@ impl ControlPlane {
 
     /// Keeps etcd from answering anything.
     pub(crate) fn pause_etcd(&self) {
-        self.etcd.process.signal(Signal::SIGSTOP);
+        self.etcd.process.stop();
     }
 
     /// Lets a paused etcd run on.

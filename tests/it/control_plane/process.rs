@@ -116,6 +116,16 @@ impl Process {
         kill(Pid::from_raw(pid), signal).expect("signal a child");
     }
 
+    /// Stops it, and waits until none of its threads runs: the kernel takes its time.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        wait_for("a process that is stopped", || {
+            let mut tasks = self.procfs().tasks().expect("it runs").flatten();
+            let runs = tasks.find(|task| task.stat().is_ok_and(|stat| stat.state != 'T'));
+            runs.map_or(Ok(()), |task| Err(format!("thread {} runs", task.tid)))
+        });
+    }
+
     /// The time that the kernel has given to it.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = self.procfs().stat().expect("it runs");
