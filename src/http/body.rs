@@ -12,8 +12,8 @@ use super::rejection::Rejection;
 /// a socket with unread bytes resets it. Twice the default limit.
 const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Reads the whole of `body` within `limits`, and holds its part of the budget. `budget` has a permit for each byte that all bodies may take together;
-/// bytes are taken as they arrive, so that what is announced and not sent keeps nobody out.
+/// Reads the whole of `body` within `limits`, and holds its part of the budget. `budget` has a permit for each byte that
+/// all bodies may take together; bytes are taken as they arrive, so that what is announced and not sent keeps nobody out.
 ///
 /// # Errors
 /// When the body is longer (announced or sent), takes longer, breaks off, or does not fit into the budget.
