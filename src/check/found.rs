@@ -23,12 +23,7 @@ impl Told {
         what: impl Into<String>,
         why: impl Into<String>,
     ) {
-        self.unseen.push(Unseen {
-            file: at.file.to_string(),
-            line: at.line,
-            what: what.into(),
-            why: why.into(),
-        });
+        self.unseen.push(Unseen::at(at, what, why));
     }
 }
 

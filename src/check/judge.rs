@@ -17,6 +17,7 @@ use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Subject;
 use keyguard_core::policy::verdict::{Finding, Verdict};
 use keyguard_core::review::request::{API_VERSION, DEEPEST, KIND, Request};
+use keyguard_core::runtime::chart::auth::is_filled_in;
 use keyguard_core::runtime::credential::Reference;
 use keyguard_core::runtime::secret_maker::When;
 
@@ -52,7 +53,7 @@ impl Judge {
             let secrets_store = references.secrets_store;
             references.found.retain(|reference| {
                 let (secret, key) = (reference.secret.as_str(), reference.key.as_str());
-                if is_template(secret) || is_template(key) {
+                if is_filled_in(secret) || is_filled_in(key) {
                     let at = position(&object.node, &reference.field);
                     told.unseen(
                         at,
@@ -97,7 +98,7 @@ impl Judge {
         let data = object.node.get("data").map_or(&[][..], Node::entries);
         let templates = data.iter().filter(|entry| {
             let decides = entry.key.starts_with("accounts.") || entry.key == "admin.enabled";
-            decides && entry.value.text().is_some_and(is_template)
+            decides && entry.value.text().is_some_and(is_filled_in)
         });
         let seen = told.unseen.len();
         for entry in templates {
@@ -155,9 +156,7 @@ impl Judge {
                 at: object.node.at.clone(),
                 object: Some(object.reference()),
                 field: "data".to_owned(),
-                message: sentence(
-                    CheckRule::ObjectMalformed,
-                    &format!("ConfigMap {:?}: {undecodable}", object.name),
+                message: CheckRule::ObjectMalformed.sentence(&format!("ConfigMap {:?}: {undecodable}", object.name),
                     "Correct what stands there; a number or a boolean that is to be text needs quotes.",
                 ),
             }),
@@ -210,11 +209,6 @@ fn old_object(name: &str, namespace: &str, before: &ConfigMap) -> Value {
     json!({"metadata": metadata, "data": before.data})
 }
 
-/// Whether something takes the place of a text before it is applied.
-fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("${")
-}
-
 /// Where the first field of a finding stands.
 fn place(node: &Node, finding: &Finding) -> Position {
     let field = finding.fields.first().map_or("", String::as_str);
@@ -235,11 +229,6 @@ fn review(operation: &str, object: &Object, namespace: &str, new: &Value, old: &
     review.to_string().into_bytes()
 }
 
-/// What is wrong, why and what to do, as the findings of admission say it.
-pub(crate) fn sentence(rule: CheckRule, what: &str, mend: &str) -> String {
-    format!("{what}: {}. {mend} [{}]", rule.why(), rule.id())
-}
-
 fn keys_unknown(object: &Object, reference: &Reference, maker: Option<&Maker>) -> Found {
     let by = maker.map_or_else(String::new, |maker| {
         format!(" by {} {:?}", maker.object.kind, maker.object.name)
@@ -257,8 +246,7 @@ fn keys_unknown(object: &Object, reference: &Reference, maker: Option<&Maker>) -
         at: position(&object.node, &reference.field).clone(),
         object: Some(object.reference()),
         field: reference.field.clone(),
-        message: sentence(
-            CheckRule::KeysUnknown,
+        message: CheckRule::KeysUnknown.sentence(
             &what,
             "Make sure yourself, or name the Secret with its key under secrets in .keyguard.yaml.",
         ),
@@ -294,6 +282,6 @@ fn too_late(object: &Object, reference: &Reference, maker: &Maker) -> Option<Fou
         at: position(&object.node, &reference.field).clone(),
         object: Some(object.reference()),
         field: reference.field.clone(),
-        message: sentence(CheckRule::MadeTooLate, &what, &mend),
+        message: CheckRule::MadeTooLate.sentence(&what, &mend),
     })
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::check::files::File;
+use crate::sources::values::resolve;
 use keyguard_core::document::Node;
 
 /// What is known of files by their path.
@@ -30,7 +31,7 @@ impl Kustomizations {
 
     fn add(&mut self, kustomization: &Node, folder: &str, own: &Arc<str>, paths: &HashSet<&str>) {
         let items = |key| kustomization.get(key).map_or(&[][..], Node::items).iter();
-        let in_folder = |path: &str| join(folder, path);
+        let in_folder = |path: &str| resolve(folder, path);
         if let Some(namespace) = kustomization.text_at(&["namespace"]) {
             let resources = items("resources")
                 .filter_map(Node::text)
@@ -65,35 +66,4 @@ fn folder_of_kustomization(path: &str) -> Option<&str> {
         "kustomization.yaml" | "kustomization.yml" | "Kustomization"
     )
     .then_some(folder)
-}
-
-/// `path` as written in `folder`, without `.` and `..`; `None` outside the root.
-fn join(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_joined_within_the_root() {
-        let table = [
-            ("a/b", "c.yaml", Some("a/b/c.yaml")),
-            ("a/b", "./../c.yaml", Some("a/c.yaml")),
-            ("", "c.yaml", Some("c.yaml")),
-            ("a", "../../c.yaml", None),
-        ];
-        for (folder, path, expected) in table {
-            assert_eq!(join(folder, path).as_deref(), expected, "{folder} {path}");
-        }
-    }
 }

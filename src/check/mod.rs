@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::admission::configuration::admission;
 use crate::check::files::Tree;
 use crate::check::found::{Found, Told};
-use crate::check::judge::{Judge, sentence};
+use crate::check::judge::Judge;
 use crate::check::kustomize::Kustomizations;
 use crate::check::object::Object;
 use crate::check::suppression::Comment;
@@ -258,8 +258,7 @@ fn malformed(secret: &Object) -> Vec<Found> {
             at: entry.at.clone(),
             object: Some(secret.reference()),
             field: format!("data[{:?}]", entry.key),
-            message: sentence(
-                CheckRule::ObjectMalformed,
+            message: CheckRule::ObjectMalformed.sentence(
                 &format!("key {:?} of Secret {:?} {why}", entry.key, secret.name),
                 "Correct it, or use stringData.",
             ),
@@ -287,8 +286,7 @@ fn incomplete(path: &Arc<str>, comments: &[Comment]) -> Vec<Found> {
             },
             object: None,
             field: String::new(),
-            message: sentence(
-                CheckRule::IgnoreIncomplete,
+            message: CheckRule::IgnoreIncomplete.sentence(
                 "the comment keyguard:ignore names no rule, or gives no reason",
                 "Write # keyguard:ignore RULE REASON.",
             ),

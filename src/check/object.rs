@@ -16,7 +16,7 @@ pub(crate) struct Object {
     pub(crate) api_version: String,
     /// Its kind.
     pub(crate) kind: String,
-    /// Its namespace; `None` when whoever applies it decides.
+    /// Its namespace; `None` when it names none.
     pub(crate) namespace: Option<String>,
     /// Its name.
     pub(crate) name: String,

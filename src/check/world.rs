@@ -17,7 +17,7 @@ use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::secret_maker::{Keys, Made, When, Written, made_by, written};
 use keyguard_core::runtime::user::User;
 
-/// The namespace of what names none: whoever applies it decides. It is written so that a message about it makes sense.
+/// Stands for the namespace of an object that names none. Messages show it.
 pub(crate) const UNKNOWN_NAMESPACE: &str = "the-namespace-of-the-release";
 
 /// What is known of the objects that will be in the cluster.

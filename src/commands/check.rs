@@ -11,7 +11,7 @@ use crate::commands::CommandError;
 use crate::commands::serve::source;
 use crate::config::{Config, project};
 use crate::report::findings::finish;
-use crate::report::{exit, render};
+use crate::report::{Format, Report, exit, render};
 
 /// Checks what was named and prints the report.
 ///
@@ -47,18 +47,22 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
         check.run().await.map_err(CommandError::no("thread"))
     })?;
     finish(&mut report);
-    let colours = arguments.output.is_none()
-        && stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let text = render(&report, arguments.format, colours).map_err(|error| {
-        CommandError::Failed("the report cannot be written".to_owned(), error.into())
-    })?;
-    written(&text, arguments.output.as_deref())?;
+    write(&report, arguments.format, arguments.output.as_deref())?;
     Ok(exit::code(&report, fail_on))
 }
 
 /// Writes a report to `--output`, or to standard output.
-pub(super) fn written(text: &str, output: Option<&Path>) -> Result<(), CommandError> {
+pub(super) fn write(
+    report: &Report,
+    format: Format,
+    output: Option<&Path>,
+) -> Result<(), CommandError> {
+    let colours = output.is_none()
+        && stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = render(report, format, colours).map_err(|error| {
+        CommandError::Failed("the report cannot be written".to_owned(), error.into())
+    })?;
     let Some(file) = output else {
         let written = stdout().write_all(text.as_bytes());
         return written.map_err(CommandError::Output);

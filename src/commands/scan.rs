@@ -1,6 +1,6 @@
 //! `keyguard scan`: the cluster as it is, once or again and again.
 
-use std::io::{self, IsTerminal, stdout};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use crate::cli::scan as cli;
 use crate::commands::CommandError;
-use crate::commands::check::written;
+use crate::commands::check::write;
 use crate::commands::serve::source;
 use crate::config::Config;
 use crate::http::limits::ConnectionLimits;
 use crate::http::scan::{ScanHealth, router};
 use crate::http::server::{Bound, Transport};
-use crate::report::{exit, render};
+use crate::report::exit;
 use crate::scan::Scan;
 use crate::scan::election::Election;
 use crate::scan::progress::Progress;
@@ -72,13 +72,7 @@ async fn scan(
 async fn once(arguments: &cli::Scan, config: Config) -> Result<u8, CommandError> {
     let (scan, _) = scan(arguments, config, &Arc::default()).await?;
     let report = scan.run(&mut Progress::to_terminal()).await.report;
-    let colours = arguments.output.is_none()
-        && stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let text = render(&report, arguments.format, colours).map_err(|error| {
-        CommandError::Failed("the report cannot be written".to_owned(), error.into())
-    })?;
-    written(&text, arguments.output.as_deref())?;
+    write(&report, arguments.format, arguments.output.as_deref())?;
     Ok(exit::code(&report, arguments.fail_on))
 }
 

@@ -20,6 +20,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
+use keyguard_core::document::Position;
 use policy_report::Api;
 
 /// The form in which a report is written.
@@ -198,6 +199,18 @@ pub struct Unseen {
     pub what: String,
     /// Why it could not be seen.
     pub why: String,
+}
+
+impl Unseen {
+    /// Something that is named at a place.
+    pub(crate) fn at(at: &Position, what: impl Into<String>, why: impl Into<String>) -> Unseen {
+        Unseen {
+            file: at.file.to_string(),
+            line: at.line,
+            what: what.into(),
+            why: why.into(),
+        }
+    }
 }
 
 /// A file that is no YAML.

@@ -1,5 +1,6 @@
 //! Argo CD's `Application` and the template of an `ApplicationSet`.
 
+use crate::report::Unseen;
 use keyguard_core::document::Node;
 use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
 use keyguard_core::runtime::chart::auth::{is_template, is_true};
@@ -10,7 +11,7 @@ use super::embedded;
 use super::helm;
 use super::layers::Layers;
 use super::parameters;
-use super::release::{Context, Release, chart_named, chart_of_address, unseen};
+use super::release::{Context, Release, chart_named, chart_of_address};
 use super::tree::{Files, is_kind, objects};
 
 const GROUP: &str = "argoproj.io";
@@ -43,7 +44,7 @@ fn of_spec(files: &Files, context: &Context, spec: &Node) -> Vec<Release> {
         release.namespace = namespace.and_then(plain);
         if let Some(node) = namespace.filter(|node| is_template(node)) {
             let what = "the namespace of the release";
-            let noted = unseen(&node.at, what, "it is filled in by a template");
+            let noted = Unseen::at(&node.at, what, "it is filled in by a template");
             release.unseen.push(noted);
         }
     }
@@ -90,7 +91,7 @@ fn packaged(sources: &Sources<'_>, source: &Node, chart: &Node) -> Option<Releas
     let is_runtime = [INTEGRATIONS, EXTERNAL, NEVER]
         .iter()
         .any(|path| release.values.path(path).is_some());
-    let noted = unseen(&chart.at, "the chart", "it is filled in by a template");
+    let noted = Unseen::at(&chart.at, "the chart", "it is filled in by a template");
     release.unseen.push(noted);
     is_runtime.then_some(release)
 }
@@ -105,7 +106,7 @@ fn of_chart(sources: &Sources<'_>, source: &Node, chart: ArgocdChart) -> Release
     };
     if let Some(node) = revision.filter(|node| is_template(node)) {
         let what = "the version of the chart";
-        let noted = unseen(&node.at, what, "it is filled in by a template");
+        let noted = Unseen::at(&node.at, what, "it is filled in by a template");
         layers.unseen.push(noted);
     }
     Release {

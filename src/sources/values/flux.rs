@@ -10,7 +10,7 @@ use keyguard_core::runtime::chart::version::ChartVersion;
 use super::flux_values_from;
 use super::helm;
 use super::layers::Layers;
-use super::release::{Release, chart_named, chart_of_address, unseen};
+use super::release::{Release, chart_named, chart_of_address};
 use super::tree::{Files, is_kind, objects, resolve};
 use crate::report::Unseen;
 
@@ -113,7 +113,7 @@ fn version(node: Option<&Node>) -> (ChartVersion, Vec<Unseen>) {
     match plain(node) {
         Some(text) => (ChartVersion::parse(&text), Vec::new()),
         None if is_template(node) => {
-            let noted = unseen(
+            let noted = Unseen::at(
                 &node.at,
                 "the version of the chart",
                 "it is filled in by a template",
@@ -139,7 +139,7 @@ fn referred(files: &Files, object: &Node, reference: &Node) -> Option<Chart> {
     let Some(spec) = found.and_then(|it| it.get("spec")) else {
         // Nothing tells which chart it is; its name is a hint that is good enough to say that it was not seen.
         let chart = chart_of_address(name)?;
-        let noted = unseen(
+        let noted = Unseen::at(
             &reference.at,
             format!("the {kind} {name}"),
             "it is not in the tree",

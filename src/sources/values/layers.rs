@@ -3,7 +3,6 @@
 use keyguard_core::document::layers::merge;
 use keyguard_core::document::{Node, Position};
 
-use super::release::unseen;
 use super::tree::{Files, first};
 use crate::report::Unseen;
 
@@ -69,6 +68,6 @@ impl Layers {
     /// Notes that a layer could not be seen.
     pub(super) fn miss(&mut self, at: &Position, what: impl Into<String>, why: impl Into<String>) {
         self.is_complete = false;
-        self.unseen.push(unseen(at, what, why));
+        self.unseen.push(Unseen::at(at, what, why));
     }
 }

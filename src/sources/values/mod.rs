@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 
 pub use release::{Context, Release};
 pub use tree::Files;
+pub(crate) use tree::resolve;
 
 /// Every release of the two charts in `files`, and what could not be seen of them.
 ///

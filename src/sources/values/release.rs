@@ -94,13 +94,3 @@ pub(super) fn chart_named(name: &str) -> Option<ArgocdChart> {
 pub(super) fn chart_of_address(address: &str) -> Option<ArgocdChart> {
     chart_named(address.trim_end_matches('/').rsplit('/').next()?)
 }
-
-/// Something that could not be seen, at a place.
-pub(super) fn unseen(at: &Position, what: impl Into<String>, why: impl Into<String>) -> Unseen {
-    Unseen {
-        file: at.file.to_string(),
-        line: at.line,
-        what: what.into(),
-        why: why.into(),
-    }
-}

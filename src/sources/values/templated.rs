@@ -1,11 +1,12 @@
 //! Fields that decide and are filled in later: they are unseen, and no finding is made of them.
 
+use crate::report::Unseen;
 use keyguard_core::document::{Entry, Node};
 use keyguard_core::runtime::chart::auth::is_template;
 use keyguard_core::runtime::chart::overrides::OVERRIDES;
 use keyguard_core::runtime::chart::version::{EXTERNAL, INTEGRATIONS};
 
-use super::release::{Release, unseen};
+use super::release::Release;
 
 /// Fields above `auth` that a template may stand in.
 const ABOVE: [&[&str]; 8] = [
@@ -50,7 +51,7 @@ pub(super) fn note(release: &mut Release) {
     }
     let noted: Vec<_> = found
         .into_iter()
-        .map(|(path, node)| unseen(&node.at, path, "it is filled in by a template"))
+        .map(|(path, node)| Unseen::at(&node.at, path, "it is filled in by a template"))
         .collect();
     release.unseen.extend(noted);
 }

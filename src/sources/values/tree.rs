@@ -45,7 +45,7 @@ pub(super) fn name(path: &str) -> &str {
 
 /// `relative` seen from `folder`, without `.` and `..`; `None` when it leads out of the root. With `/` in front it is
 /// seen from the root.
-pub(super) fn resolve(folder: &str, relative: &str) -> Option<String> {
+pub(crate) fn resolve(folder: &str, relative: &str) -> Option<String> {
     let from = match relative.starts_with('/') {
         true => "",
         false => folder,

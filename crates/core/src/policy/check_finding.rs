@@ -34,12 +34,6 @@ pub struct CheckFinding {
 impl CheckFinding {
     /// The whole sentence: what and where, why it matters, how to mend it, which rule.
     pub fn message(&self) -> String {
-        format!(
-            "{}: {}. {} [{}]",
-            self.what,
-            self.rule.why(),
-            self.mend,
-            self.rule.id()
-        )
+        self.rule.sentence(&self.what, &self.mend)
     }
 }

@@ -1,5 +1,7 @@
 //! Rules that only `check` has: about what people write, before anything of it is in a cluster.
 
+use crate::policy::verdict::sentence;
+
 /// Declares the closed set of rules once: variant, stable id and reason.
 macro_rules! check_rules {
     ($($variant:ident $id:literal $why:literal)+) => {
@@ -21,6 +23,11 @@ macro_rules! check_rules {
             /// Why it matters, as a clause that follows a colon.
             pub fn why(self) -> &'static str {
                 match self { $(CheckRule::$variant => $why,)+ }
+            }
+
+            /// What is wrong and where, why it matters, how to mend it, which rule.
+            pub fn sentence(self, what: &str, mend: &str) -> String {
+                sentence(what, self.why(), mend, self.id())
             }
         }
     };

@@ -22,6 +22,11 @@ const SENTENCE_BYTES: usize = 1024;
 /// The most bytes of one place of a finding.
 const FIELD_BYTES: usize = 256;
 
+/// What is wrong and where, why it matters, how to mend it, and the id of the rule.
+pub fn sentence(what: &str, why: &str, mend: &str, rule: &str) -> String {
+    format!("{what}: {why}. {mend} [{rule}]")
+}
+
 /// One thing that is wrong: what, where and how to mend it. Why it matters is the rule's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -40,13 +45,7 @@ pub struct Finding {
 impl Finding {
     /// The whole sentence: what and where, why it matters, how to mend it, which rule.
     pub fn message(&self) -> String {
-        format!(
-            "{}: {}. {} [{}]",
-            self.what,
-            self.rule.why(),
-            self.mend,
-            self.rule.id()
-        )
+        sentence(&self.what, self.rule.why(), &self.mend, self.rule.id())
     }
 
     /// The same at lengths that can be shown: names and values in it may be of any.

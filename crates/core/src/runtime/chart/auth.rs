@@ -184,8 +184,13 @@ pub struct SecretKey {
 
 /// Whether a scalar is filled in before the chart is rendered: by a template or, with Flux, by a variable.
 pub fn is_template(node: &Node) -> bool {
-    let scalar = node.scalar();
-    scalar.is_some_and(|scalar| scalar.text.contains("{{") || scalar.text.contains("${"))
+    node.scalar()
+        .is_some_and(|scalar| is_filled_in(&scalar.text))
+}
+
+/// Whether a template or a variable stands in a text, so that it is another one before it is applied.
+pub fn is_filled_in(text: &str) -> bool {
+    text.contains("{{") || text.contains("${")
 }
 
 /// Whether `optional: true` stands in a reference.

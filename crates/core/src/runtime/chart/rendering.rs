@@ -145,7 +145,7 @@ impl<'a> Rendering<'a> {
         let mode = match (self.external, role) {
             (true, Role::Password) => Mode::ExternalPassword,
             (false, Role::Password) => Mode::BuiltIn,
-            // App Proxy waits for its token, whoever's Argo CD it is.
+            // App Proxy waits for its token with any Argo CD.
             (_, Role::Token) => Mode::ExternalToken,
         };
         maker(mode, secret)
