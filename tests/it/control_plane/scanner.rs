@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::plain_http;
 use super::process::{Process, free_address, start_on_free_ports};
+use super::wait::wait_for;
 use super::workspace::Workspace;
 
 /// A running scan; ends when dropped.
@@ -73,6 +74,16 @@ impl Scanner {
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         self.process.stdout()
+    }
+
+    /// The first line of its log that has `part`. A thread of its own writes the log, so that a line may come after
+    /// the metrics that tell the same.
+    pub(crate) fn log_line(&self, part: &str) -> String {
+        wait_for(&format!("the log line with {part:?}"), || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains(part));
+            line.map(str::to_owned).ok_or(log)
+        })
     }
 
     /// The most memory that it had, in KiB.

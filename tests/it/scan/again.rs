@@ -37,16 +37,10 @@ fn what_changes_in_the_folder_is_seen_at_the_next_scan() {
     let expiry =
         "keyguard_credential_expiry_timestamp_seconds{namespace=\"codefresh\",secret=\"s\"}";
     assert_eq!(scanner.sample(expiry), Some(expires as f64));
-    let log = scanner.log();
-    let new = log
-        .lines()
-        .find(|line| line.contains("credentials/token-expires"));
-    assert!(new.unwrap().contains("2096-10-02T07:06:40Z"), "{log}");
-    let gone = log.lines().find(|line| line.contains("a finding is gone"));
-    assert!(
-        gone.unwrap().contains("credentials/secret-missing"),
-        "{log}"
-    );
+    let new = scanner.log_line("credentials/token-expires");
+    assert!(new.contains("2096-10-02T07:06:40Z"), "{new}");
+    let gone = scanner.log_line("a finding is gone");
+    assert!(gone.contains("credentials/secret-missing"), "{gone}");
 
     // A folder that cannot be read mends nothing.
     fs::write(state.path().join("secret.json"), "{").unwrap();

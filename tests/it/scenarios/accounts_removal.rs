@@ -98,8 +98,10 @@ fn a_namespace_with_it_and_a_runtime_in_it_ends() {
         .expect_silence();
     scene.plane.end_namespace(&scene.namespace);
     // The API server does not even ask.
-    let asked: Vec<_> = guard.keyguard.log();
     let about = |line: &Value| line["object"]["namespace"] == scene.namespace;
+    let is_last = |line: &Value| about(line) && line["object"]["name"] == "runtime";
+    guard.keyguard.log_line("the workload", is_last);
+    let asked: Vec<_> = guard.keyguard.log();
     let deletions = asked.iter().filter(|line| about(line));
     let operations: Vec<_> = deletions.map(|line| &line["operation"]).collect();
     assert_eq!(operations, ["CREATE", "CREATE"]);

@@ -131,16 +131,15 @@ fn a_token_that_is_revoked_after_its_workload_was_admitted_is_seen_until_it_is_m
     let first = &result["results"][0];
     assert_eq!(first["rule"], "credentials/token-revoked");
     assert_eq!(first["resources"][0]["name"], "runtime");
-    let log = scanner.log();
-    let new = log.lines().find(|line| line.contains("a finding is new"));
-    let new: Value = serde_json::from_str(new.expect("it is logged")).expect("JSON");
+    let new = scanner.log_line("a finding is new");
+    let new: Value = serde_json::from_str(&new).expect("JSON");
     assert_eq!(
         new["object"],
         format!("Deployment {}/runtime", scene.namespace)
     );
 
     let [_, claims, signature] = token.segments();
-    for told in [scanner.metrics(), log, result.to_string()] {
+    for told in [scanner.metrics(), scanner.log(), result.to_string()] {
         assert!(
             !told.contains(&claims) && !told.contains(&signature),
             "{told}"
@@ -153,9 +152,8 @@ fn a_token_that_is_revoked_after_its_workload_was_admitted_is_seen_until_it_is_m
         None => Ok(()),
         Some(report) => Err(report.to_string()),
     });
-    let log = scanner.log();
-    let gone = log.lines().find(|line| line.contains("a finding is gone"));
-    let gone: Value = serde_json::from_str(gone.expect("it is logged")).expect("JSON");
+    let gone = scanner.log_line("a finding is gone");
+    let gone: Value = serde_json::from_str(&gone).expect("JSON");
     assert!(gone["since"].is_string(), "{gone}");
     scanner.end();
 }
