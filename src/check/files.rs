@@ -32,6 +32,8 @@ pub struct Tree {
     pub broken: Vec<BrokenFile>,
     /// What is to be checked and could not be looked into.
     pub unseen: Vec<Unseen>,
+    /// The paths of files of values that are laid over one another, in order.
+    pub values: Vec<String>,
 }
 
 /// A file with its documents.
@@ -83,8 +85,8 @@ pub fn root(named: Option<&Path>, first: &Path) -> Result<PathBuf, FilesError> {
     })
 }
 
-/// Reads `paths`, of which `-` is standard input, and everything below `root`, but not for standard input alone when nobody
-/// `named` a root. `exclude` has patterns as `.gitignore` has.
+/// Reads `paths`, of which `-` is standard input, the files of `values`, and everything below `root`, but not for standard
+/// input alone when nobody `named` a root. `exclude` has patterns as `.gitignore` has.
 ///
 /// # Errors
 /// When a path cannot be read or a pattern is none.
@@ -92,6 +94,7 @@ pub fn read(
     root: PathBuf,
     named: bool,
     paths: &[PathBuf],
+    values: &[PathBuf],
     exclude: &[String],
 ) -> Result<Tree, FilesError> {
     let mut tree = Tree {
@@ -99,6 +102,11 @@ pub fn read(
         ..Tree::default()
     };
     let mut selected = Vec::new();
+    for path in values {
+        let file = fs::canonicalize(path).map_err(unreadable(path))?;
+        tree.values.push(tree.shown(&file));
+        selected.push(file);
+    }
     for path in paths.iter().filter(|path| **path != Path::new("-")) {
         selected.push(fs::canonicalize(path).map_err(unreadable(path))?);
     }
@@ -160,7 +168,7 @@ fn walk(
 impl Tree {
     /// Adds a file; `named` when a person named it, and not only a folder with it.
     fn add_file(&mut self, path: &Path, selected: bool, named: bool) -> Result<(), FilesError> {
-        let shown = shown(path.strip_prefix(&self.root).unwrap_or(path));
+        let shown = self.shown(path);
         let length = fs::metadata(path).map_err(unreadable(path))?.len();
         if length > MOST_BYTES {
             if selected {
@@ -176,6 +184,16 @@ impl Tree {
         let text = Zeroizing::new(fs::read(path).map_err(unreadable(path))?);
         self.add(Arc::from(shown), &text, selected, named);
         Ok(())
+    }
+
+    /// A path as reports show it: relative to the root, with `/`.
+    fn shown(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        let parts = path.components().map(|part| match part {
+            Component::RootDir => String::new(),
+            part => part.as_os_str().to_string_lossy().into_owned(),
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 
     fn add(&mut self, path: Arc<str>, text: &[u8], selected: bool, named: bool) {
@@ -240,14 +258,6 @@ impl Template {
                 false => Template::Other,
             })
     }
-}
-
-fn shown(path: &Path) -> String {
-    let parts = path.components().map(|part| match part {
-        Component::RootDir => String::new(),
-        part => part.as_os_str().to_string_lossy().into_owned(),
-    });
-    parts.collect::<Vec<_>>().join("/")
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> FilesError + use<> {

@@ -76,6 +76,7 @@ impl Check {
             files,
             broken,
             mut unseen,
+            values: value_files,
         } = tree;
         let kustomizations = Kustomizations::of(&files);
         let looked_through = looked_through(&root, files.len(), by_hand.len(), cluster.as_ref());
@@ -89,7 +90,7 @@ impl Check {
         let mut documents = Files::new();
         let context = Context {
             repositories: remotes(&root),
-            ..Context::default()
+            value_files,
         };
         for file in files {
             let path = file.path;

@@ -12,6 +12,7 @@ use crate::report::exit::FailOn;
 const EXAMPLES: &str = "Examples:
   keyguard check
   keyguard check clusters/production --root .
+  keyguard check charts/runtime -f values/base.yaml -f values/production.yaml
   helm template runtime oci://quay.io/codefresh/gitops-runtime -f values.yaml | keyguard check -
   keyguard check --format sarif --output keyguard.sarif
 
@@ -29,6 +30,16 @@ pub struct Check {
     /// git repository of the first PATH, else PATH itself
     #[arg(long, value_name = "DIR", env = "KEYGUARD_CHECK_ROOT")]
     pub root: Option<PathBuf>,
+    /// A file of values, laid over those of a chart in the tree or else over the one before it, as by helm -f; may be
+    /// repeated, in the variable with commas
+    #[arg(
+        short = 'f',
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_CHECK_VALUES",
+        value_delimiter = ','
+    )]
+    pub values: Vec<PathBuf>,
     /// A Secret that a person makes in the cluster; may be repeated, in the variable with commas
     #[arg(
         long,

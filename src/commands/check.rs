@@ -24,7 +24,8 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
     let root = files::root(arguments.root.as_deref(), first.map_or(here, |path| path))?;
     let project = project::read(&root)?;
     let exclude = [&project.exclude[..], &arguments.exclude].concat();
-    let tree = files::read(root, arguments.root.is_some(), &arguments.paths, &exclude)?;
+    let (paths, values) = (&arguments.paths, &arguments.values);
+    let tree = files::read(root, arguments.root.is_some(), paths, values, &exclude)?;
     let fail_on = arguments.fail_on.or(project.fail_on).unwrap_or_default();
     let by_hand = [&project.secrets[..], &arguments.secret].concat();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -2,6 +2,7 @@
 
 use crate::report::Unseen;
 use keyguard_core::document::Node;
+use keyguard_core::document::layers::merge;
 use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
 use keyguard_core::runtime::chart::auth::{is_template, is_true};
 use keyguard_core::runtime::chart::version::{ChartVersion, EXTERNAL, INTEGRATIONS, NEVER};
@@ -20,17 +21,46 @@ const GROUP: &str = "argoproj.io";
 pub(super) fn releases(files: &Files, context: &Context) -> Vec<Release> {
     let documents = files.values().flat_map(|documents| objects(documents));
     documents
-        .filter_map(|object| {
+        .flat_map(|object| {
             if is_kind(object, GROUP, "Application") {
-                object.get("spec")
+                let spec = object.get("spec");
+                spec.map_or_else(Vec::new, |spec| of_spec(files, context, spec))
             } else if is_kind(object, GROUP, "ApplicationSet") {
-                object.path(&["spec", "template", "spec"])
+                of_set(files, context, object)
             } else {
-                None
+                Vec::new()
             }
         })
-        .flat_map(|spec| of_spec(files, context, spec))
         .collect()
+}
+
+/// The releases of the template of an ApplicationSet, with its `templatePatch` over it.
+fn of_set(files: &Files, context: &Context, object: &Node) -> Vec<Release> {
+    let Some(template) = object.path(&["spec", "template"]) else {
+        return Vec::new();
+    };
+    let patch = object
+        .path(&["spec"])
+        .and_then(|spec| spec.entry("templatePatch"));
+    let written = patch.map(|patch| match is_template(&patch.value) {
+        true => Err(patch),
+        false => embedded::document(&patch.value, &patch.at).map_err(|_| patch),
+    });
+    let patched = match &written {
+        Some(Ok(Some(patch))) => merge(template.clone(), patch.clone()),
+        _ => template.clone(),
+    };
+    let spec = patched.get("spec");
+    let mut releases = spec.map_or_else(Vec::new, |spec| of_spec(files, context, spec));
+    if let Some(Err(patch)) = written {
+        let why = "it is no YAML before its templates are filled in, and may change the values";
+        for release in &mut releases {
+            let noted = Unseen::at(&patch.at, "templatePatch", why);
+            release.unseen.push(noted);
+            release.is_complete = false;
+        }
+    }
+    releases
 }
 
 fn of_spec(files: &Files, context: &Context, spec: &Node) -> Vec<Release> {
@@ -41,14 +71,22 @@ fn of_spec(files: &Files, context: &Context, spec: &Node) -> Vec<Release> {
         .flat_map(|source| of_source(&sources, source))
         .collect();
     for release in &mut releases {
-        release.namespace = namespace.and_then(plain);
-        if let Some(node) = namespace.filter(|node| is_template(node)) {
-            let what = "the namespace of the release";
-            let noted = Unseen::at(&node.at, what, "it is filled in by a template");
-            release.unseen.push(noted);
-        }
+        set_namespace(release, namespace);
     }
     releases
+}
+
+/// `helm.namespace` wins over `destination.namespace`, which comes later here.
+fn set_namespace(release: &mut Release, namespace: Option<&Node>) {
+    let Some(node) = namespace.filter(|_| release.namespace.is_none()) else {
+        return;
+    };
+    release.namespace = plain(node);
+    if is_template(node) {
+        let what = "the namespace of the release";
+        let noted = Unseen::at(&node.at, what, "it is filled in by a template");
+        release.unseen.push(noted);
+    }
 }
 
 /// A text that is no template.
@@ -66,8 +104,10 @@ fn of_source(sources: &Sources<'_>, source: &Node) -> Vec<Release> {
         },
     };
     let name = source.path(&["helm", "releaseName"]).and_then(plain);
+    let namespace = source.path(&["helm", "namespace"]);
     for release in &mut releases {
         release.name.clone_from(&name);
+        set_namespace(release, namespace);
     }
     releases
 }
@@ -133,34 +173,49 @@ fn of_path(sources: &Sources<'_>, source: &Node) -> Vec<Release> {
     })
 }
 
-/// `valueFiles` < `values` < `valuesObject` < `parameters`.
+/// `valueFiles` < `valuesObject`, else `values` < `parameters` < those that are texts < `fileParameters`.
+///
+/// Source: Argo CD `reposerver/repository/repository.go`, `helmTemplate`, and `ValuesYAML`.
 fn add_values(sources: &Sources<'_>, source: &Node, folder: Option<&str>, layers: &mut Layers) {
     let Some(helm) = source.get("helm") else {
         return;
     };
-    for file in helm.get("valueFiles").map_or(&[][..], Node::items) {
-        sources.add_value_file(helm, file, folder, layers);
+    sources.add_value_files(helm, folder, layers);
+    match helm.get("valuesObject").filter(|object| !object.is_null()) {
+        Some(object) => layers.add(object),
+        None => add_text(helm, layers),
     }
-    if let Some(entry) = helm.entry("values") {
-        match embedded::document(&entry.value, &entry.at) {
-            Ok(Some(values)) => layers.add(&values),
-            Ok(None) => {}
-            Err(_) => layers.miss(
-                &entry.at,
-                "helm.values",
-                "it is no YAML before its templates are filled in",
-            ),
+    let parameters = || helm.get("parameters").map_or(&[][..], Node::items).iter();
+    for are_texts in [false, true] {
+        for parameter in parameters() {
+            let is_text = parameter.get("forceString").is_some_and(is_true);
+            if is_text == are_texts
+                && let Some(name) = parameter.text_at(&["name"])
+                && let Some(value) = parameter.get("value")
+            {
+                layers.replace_with(|values| parameters::apply(values, name, value, is_text));
+            }
         }
     }
-    if let Some(object) = helm.get("valuesObject") {
-        layers.add(object);
+    for parameter in helm.get("fileParameters").map_or(&[][..], Node::items) {
+        let name = parameter.text_at(&["name"]).unwrap_or_default();
+        if name.starts_with("global.") || name.contains("configs.cm.") {
+            layers.miss(&parameter.at, name, "its value is the text of a file");
+        }
     }
-    for parameter in helm.get("parameters").map_or(&[][..], Node::items) {
-        let (Some(name), Some(value)) = (parameter.text_at(&["name"]), parameter.get("value"))
-        else {
-            continue;
-        };
-        let is_text = parameter.get("forceString").is_some_and(is_true);
-        layers.replace_with(|values| parameters::apply(values, name, value, is_text));
+}
+
+fn add_text(helm: &Node, layers: &mut Layers) {
+    let Some(entry) = helm.entry("values") else {
+        return;
+    };
+    match embedded::document(&entry.value, &entry.at) {
+        Ok(Some(values)) => layers.add(&values),
+        Ok(None) => {}
+        Err(_) => layers.miss(
+            &entry.at,
+            "helm.values",
+            "it is no YAML before its templates are filled in",
+        ),
     }
 }

@@ -55,6 +55,11 @@ fn each_way_to_write_values_is_read_with_its_place() {
     let both = format!("{values}{object}");
     assert_eq!(secret(&of(&both)).0, "object:k");
 
+    // Argo CD then ignores `values`: what only they say does not count.
+    let other = "      valuesObject: {app-proxy: {enabled: true}}\n";
+    let release = of(&format!("{values}{other}"));
+    assert!(release.references().iter().all(|it| !it.is_written));
+
     let parameters = format!(
         "{both}      parameters:\n      - name: global.integrations.argo-cd.server.auth.tokenSecretKeyRef.name\n        value: parameter\n      - {{name: argo-cd.configs.cm.accounts\\.admin, value: login}}\n      - {{name: argo-cd.enabled, value: \"false\"}}\n"
     );
@@ -212,4 +217,77 @@ fn text_of(release: &Release) -> Option<&str> {
         &release.values,
         "global.integrations.argo-cd.server.auth.type",
     )
+}
+
+#[test]
+fn patterns_of_value_files_find_what_no_other_entry_names() {
+    let chart = "name: umbrella\ndependencies:\n- {name: gitops-runtime, version: 0.30.0}\n";
+    let values = |name: &str| {
+        format!(
+            "gitops-runtime: {{{AUTH}{{type: token, tokenSecretKeyRef: {{name: {name}, key: k}}}}}}}}}}}}}}\n"
+        )
+    };
+    let of = |files: &str, more: &str| {
+        let text = application(
+            "repoURL: https://x.example/y\n    path: rt",
+            &format!("      valueFiles: {files}\n{more}"),
+        );
+        let [a, b, c] = ["a", "b", "c"].map(values);
+        let tree = tree(&[
+            ("app.yaml", &text),
+            ("rt/Chart.yaml", chart),
+            ("rt/env/a.yaml", &a),
+            ("rt/env/deep/b.yaml", &b),
+            ("rt/env/c.yaml", &c),
+        ]);
+        let mut found = releases(&tree, &Context::default());
+        found.retain(|it| it.files.contains(&"rt/Chart.yaml".to_owned()));
+        found.swap_remove(0)
+    };
+    let table = [
+        ("['env/*.yaml']", "c:k"),
+        ("['env/**/*.yaml']", "b:k"),
+        ("[env/c.yaml, 'env/*.yaml']", "a:k"),
+        ("['env/*.yaml', env/a.yaml]", "a:k"),
+        ("[env/a.yaml, env/c.yaml, env/a.yaml]", "c:k"),
+    ];
+    for (files, expected) in table {
+        let release = of(files, "");
+        assert_eq!(secret(&release).0, expected, "{files}");
+        assert!(release.unseen.is_empty(), "{files}: {:?}", release.unseen);
+    }
+    assert_eq!(of("['env/z*.yaml']", "").unseen.len(), 1);
+    let absent = of("['env/z*.yaml']", "      ignoreMissingValueFiles: true\n");
+    assert!(absent.unseen.is_empty());
+}
+
+#[test]
+fn a_patch_of_the_template_and_the_namespace_of_helm_count() {
+    let set = |patch: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec:\n  template:\n    spec:\n      destination: {{namespace: other}}\n      source: {{repoURL: 'oci://quay.io/codefresh', chart: gitops-runtime, targetRevision: 0.30.0, helm: {{namespace: codefresh}}}}\n  templatePatch: |\n    spec:\n      source:\n        helm:\n          valuesObject:\n            {AUTH}{{type: token, tokenSecretKeyRef: {{name: {patch}, key: k}}}}}}}}}}}}\n"
+        )
+    };
+    let release = only(&[("set.yaml", &set("patched"))]);
+    assert_eq!(
+        secret(&release),
+        ("patched:k".to_owned(), "set.yaml:13".to_owned())
+    );
+    assert_eq!(release.namespace.as_deref(), Some("codefresh"));
+    let release = only(&[("set.yaml", &set("'{{.name}}'"))]);
+    assert!(!release.is_complete && release.unseen[0].what == "templatePatch");
+}
+
+#[test]
+fn parameters_that_are_texts_count_last_and_those_from_files_are_unseen() {
+    let name = "global.integrations.argo-cd.server.auth.tokenSecretKeyRef.name";
+    let helm = format!(
+        "      parameters:\n      - {{name: {name}, value: text, forceString: true}}\n      - {{name: {name}, value: plain}}\n      - {{name: global.integrations.argo-cd.server.auth.tokenSecretKeyRef.key, value: k}}\n      - {{name: global.integrations.argo-cd.server.auth.type, value: token}}\n"
+    );
+    let release = of(&helm);
+    assert_eq!(secret(&release).0, "text:k");
+    let from_file = "      fileParameters: [{name: global.integrations.argo-cd.server.auth.token, path: t}, {name: other, path: o}]\n";
+    let release = of(&format!("{helm}{from_file}"));
+    assert_eq!(release.unseen.len(), 1);
+    assert!(!release.is_complete);
 }

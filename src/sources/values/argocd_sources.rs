@@ -1,5 +1,9 @@
 //! The sources of an Application, and which of them are this checkout.
 
+use std::collections::BTreeSet;
+
+use globset::GlobBuilder;
+
 use keyguard_core::document::Node;
 use keyguard_core::runtime::chart::auth::{is_template, is_true};
 
@@ -70,65 +74,79 @@ impl<'a> Sources<'a> {
         !folder.is_empty() && first.is_some_and(|(path, _)| path.starts_with(&below))
     }
 
-    /// Lays a file of `helm.valueFiles` over the rest. `folder` is that of the chart, if the chart is in this checkout.
-    pub(super) fn add_value_file(
-        &self,
-        helm: &Node,
-        file: &Node,
-        folder: Option<&str>,
-        layers: &mut Layers,
-    ) {
-        let Some(path) = file.text() else {
-            return;
-        };
+    /// Lays the files of `helm.valueFiles` over the rest. `folder` is that of the chart, if it is in this checkout.
+    ///
+    /// Source: Argo CD `reposerver/repository/repository.go`, `getResolvedValueFiles`: a file that a pattern finds and
+    /// another entry names has the place of that entry, and each file counts once, where it comes first.
+    pub(super) fn add_value_files(&self, helm: &Node, folder: Option<&str>, layers: &mut Layers) {
         let may_be_absent = helm.get("ignoreMissingValueFiles").is_some_and(is_true);
-        if is_template(file) {
-            layers.miss(
-                &file.at,
-                "a values file",
-                "its path is filled in by a template",
-            );
-            return;
-        }
-        let resolved = match (path.strip_prefix('$'), folder) {
-            (Some(reference), _) => {
-                let (name, inside) = reference.split_once('/').unwrap_or((reference, ""));
-                let source = self.named(name);
-                match source {
-                    Some(source) if self.is_here(source) => resolve("", inside),
-                    Some(_) => {
-                        layers.miss(&file.at, format!("the values file {path}"), "it is in another repository, or that this is its checkout is not known");
-                        return;
-                    }
-                    None => {
-                        layers.miss(
-                            &file.at,
-                            format!("the values file {path}"),
-                            format!("no source has ref: {name}"),
-                        );
-                        return;
-                    }
+        let entries = helm.get("valueFiles").map_or(&[][..], Node::items).iter();
+        let resolved: Vec<(&Node, Result<Option<String>, Elsewhere>)> = entries
+            .filter_map(|file| Some((file, self.resolved(file, file.text()?, folder))))
+            .collect();
+        let plain = |path: &String| !is_pattern(path);
+        let named: BTreeSet<String> = resolved
+            .iter()
+            .filter_map(|(_, path)| path.as_ref().ok()?.clone().filter(plain))
+            .collect();
+        let mut seen = BTreeSet::new();
+        for (file, path) in resolved {
+            let path = match path {
+                Ok(path) => path,
+                Err(Elsewhere(what, why)) => {
+                    layers.miss(&file.at, what, why);
+                    continue;
+                }
+            };
+            let pattern = path.as_deref().filter(|path| is_pattern(path));
+            let Some(pattern) = pattern else {
+                match path {
+                    Some(path) if !seen.insert(path.clone()) => {}
+                    Some(path) if may_be_absent => drop(layers.add_file(self.files, &path)),
+                    path => layers.add_named_file(self.files, path, &file.at),
+                }
+                continue;
+            };
+            let matching = matching(self.files, pattern);
+            if matching.is_empty() && !may_be_absent {
+                let what = format!("the values files {pattern}");
+                layers.miss(&file.at, what, "none is among the files that were read");
+            }
+            for path in matching {
+                if !named.contains(path) && seen.insert(path.clone()) {
+                    layers.add_file(self.files, path);
                 }
             }
-            (None, _) if path.contains("://") => {
-                layers.miss(&file.at, "a values file", "it is at an address");
-                return;
+        }
+    }
+
+    /// The path of a values file or a pattern in this checkout; `None` when it leads out of it.
+    fn resolved(
+        &self,
+        file: &Node,
+        path: &str,
+        folder: Option<&str>,
+    ) -> Result<Option<String>, Elsewhere> {
+        let elsewhere = |what: &str, why: &str| Err(Elsewhere(what.to_owned(), why.to_owned()));
+        if is_template(file) {
+            return elsewhere("a values file", "its path is filled in by a template");
+        }
+        let what = format!("the values file {path}");
+        match (path.strip_prefix('$'), folder) {
+            (Some(reference), _) => {
+                let (name, inside) = reference.split_once('/').unwrap_or((reference, ""));
+                match self.named(name) {
+                    Some(source) if self.is_here(source) => Ok(resolve("", inside)),
+                    Some(_) => elsewhere(
+                        &what,
+                        "it is in another repository, or that this is its checkout is not known",
+                    ),
+                    None => elsewhere(&what, &format!("no source has ref: {name}")),
+                }
             }
-            (None, Some(folder)) => resolve(folder, path),
-            (None, None) => {
-                layers.miss(
-                    &file.at,
-                    format!("the values file {path}"),
-                    "it is inside the chart, which is not downloaded",
-                );
-                return;
-            }
-        };
-        match resolved {
-            Some(path) if may_be_absent => {
-                layers.add_file(self.files, &path);
-            }
-            resolved => layers.add_named_file(self.files, resolved, &file.at),
+            (None, _) if path.contains("://") => elsewhere("a values file", "it is at an address"),
+            (None, Some(folder)) => Ok(resolve(folder, path)),
+            (None, None) => elsewhere(&what, "it is inside the chart, which is not downloaded"),
         }
     }
 
@@ -138,4 +156,20 @@ impl<'a> Sources<'a> {
             .find(|source| source.text_at(&["ref"]) == Some(name))
             .copied()
     }
+}
+
+/// What could not be seen, and why.
+struct Elsewhere(String, String);
+
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+/// The files that a pattern finds, in their order. A pattern that is none finds nothing.
+fn matching<'a>(files: &'a Files, pattern: &str) -> Vec<&'a String> {
+    let pattern = GlobBuilder::new(pattern).literal_separator(true).build();
+    let Ok(pattern) = pattern.map(|pattern| pattern.compile_matcher()) else {
+        return Vec::new();
+    };
+    files.keys().filter(|path| pattern.is_match(path)).collect()
 }

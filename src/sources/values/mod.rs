@@ -47,7 +47,7 @@ pub fn releases(files: &Files, context: &Context) -> Vec<Release> {
         .iter()
         .flat_map(|release| release.files.iter().cloned())
         .collect();
-    releases.extend(standalone::releases(files, &named));
+    releases.extend(standalone::releases(files, context, &named));
     for release in &mut releases {
         templated::note(release);
         release.unseen.sort();

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use keyguard_core::document::Node;
+use keyguard_core::document::layers::merge;
 use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use super::helm;
-use super::release::Release;
+use super::release::{Context, Release};
 use super::tree::{Files, first, folder, resolve};
 
 /// What only values of the Runtime's chart have under `global`.
@@ -18,42 +19,58 @@ const MARKS: [&[&str]; 3] = [
 ];
 
 /// A release for each file that is not `named` and has the chart's settings at its top or one level below. One in the
-/// folder of a chart is laid over that chart's own values, as `helm -f` would.
-pub(super) fn releases(files: &Files, named: &BTreeSet<String>) -> Vec<Release> {
-    let unnamed = files.keys().filter(|path| !named.contains(*path));
-    unnamed
-        .flat_map(|path| match first(files, path) {
-            Some(document) if !is_object(document) => of_file(files, path, document),
-            _ => Vec::new(),
-        })
-        .collect()
+/// folder of a chart is laid over that chart's own values, as `helm -f` would. Those of `context` are one release.
+pub(super) fn releases(files: &Files, context: &Context, named: &BTreeSet<String>) -> Vec<Release> {
+    let layered = context.value_files.iter();
+    let layered: Vec<&String> = layered.filter(|path| !named.contains(*path)).collect();
+    let unnamed = files
+        .keys()
+        .filter(|path| !named.contains(*path) && !layered.contains(path));
+    let alone = unnamed.flat_map(|path| match first(files, path) {
+        Some(document) if !is_object(document) => of_file(files, path, document),
+        _ => Vec::new(),
+    });
+    let mut releases: Vec<Release> = alone.collect();
+    releases.extend(of_layers(files, &layered));
+    releases
 }
 
 fn of_file(files: &Files, path: &str, document: &Node) -> Vec<Release> {
-    let nested = document.entries().iter().map(|entry| &entry.value);
-    let Some(values) = std::iter::once(document)
-        .chain(nested)
-        .find(|it| is_marked(it))
-    else {
+    let Some(release) = of_values(document, vec![path.to_owned()]) else {
         return Vec::new();
     };
     let beside = beside_chart(files, path);
-    if !beside.is_empty() {
-        return beside;
+    match beside.is_empty() {
+        true => vec![release],
+        false => beside,
     }
-    vec![Release {
+}
+
+fn of_layers(files: &Files, paths: &[&String]) -> Option<Release> {
+    let documents = paths.iter().filter_map(|path| first(files, path));
+    let values = documents.cloned().reduce(merge)?;
+    of_values(&values, paths.iter().map(|path| (*path).clone()).collect())
+}
+
+/// The release of values that have the chart's settings.
+fn of_values(document: &Node, files: Vec<String>) -> Option<Release> {
+    let nested = document.entries().iter().map(|entry| &entry.value);
+    let values = std::iter::once(document)
+        .chain(nested)
+        .find(|it| is_marked(it))?;
+    Some(Release {
         chart: ArgocdChart::GitopsRuntime,
         version: ChartVersion::Unknown,
         values: values.clone(),
         namespace: None,
         name: None,
         at: document.at.clone(),
-        files: vec![path.to_owned()],
+        files,
         findings: Vec::new(),
         unseen: Vec::new(),
         // It may be one layer of several.
         is_complete: true,
-    }]
+    })
 }
 
 /// The chart in the folder of the file, or in the one above, with the file over its values.

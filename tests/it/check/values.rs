@@ -251,3 +251,38 @@ spec:
     assert_eq!(report["unseen"][0]["file"], "app.yaml", "{report}");
     assert_eq!(tree.run(&[]).code, Some(3), "{report}");
 }
+
+#[test]
+fn further_files_are_laid_over_in_their_order_with_and_without_a_chart() {
+    let chart = "apiVersion: v2\nname: umbrella\nversion: 1.0.0\ndependencies:\n- {name: gitops-runtime, version: 0.30.0, repository: 'oci://quay.io/codefresh'}\n";
+    let values = |indent: usize, lines: &[&str]| auth(indent, &NEW, lines);
+    for (indent, top, chart) in [(1, "gitops-runtime:\n", Some(chart)), (0, "", None)] {
+        let base = format!("{top}{}", values(indent, &TOKEN));
+        let other = ["tokenSecretKeyRef: {name: production}"];
+        let production = format!("{top}{}", values(indent, &other));
+        let mut files = vec![
+            ("layers/base.yaml", base.as_str()),
+            ("layers/production.yaml", production.as_str()),
+        ];
+        files.extend(chart.map(|chart| ("charts/runtime/Chart.yaml", chart)));
+        let tree = Tree::of(&files);
+        let (base, production) = ("layers/base.yaml", "layers/production.yaml");
+        let arguments = |first, second| ["--chart-version=0.30.0", "-f", first, "--values", second];
+        let both = tree.report(&arguments(base, production));
+        let findings = both["findings"].as_array().unwrap();
+        assert_eq!(findings.len(), 1, "{both}");
+        let message = findings[0]["message"].as_str().unwrap();
+        assert!(message.contains("\"production\""), "{message}");
+        assert_eq!(findings[0]["file"], production);
+        let reversed = tree.report(&arguments(production, base));
+        let message = reversed["findings"][0]["message"].as_str().unwrap();
+        assert!(message.contains("\"key\""), "{message}");
+        let none = tree.run(&["-f", "gone.yaml"]);
+        assert_eq!(none.code, Some(2));
+        assert!(
+            none.stderr.contains("gone.yaml cannot be read"),
+            "{}",
+            none.stderr
+        );
+    }
+}
