@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
+use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::WalkBuilder;
-use ignore::overrides::OverrideBuilder;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -15,6 +16,7 @@ use crate::check::suppression::{Comment, comments};
 use crate::report::{BrokenFile, Unseen};
 use crate::sources::yaml;
 use keyguard_core::document::Node;
+use keyguard_core::runtime::name::without_tokens;
 
 /// The most bytes of one file: more than any manifest that the API server takes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -32,6 +34,8 @@ pub struct Tree {
     pub broken: Vec<BrokenFile>,
     /// What is to be checked and could not be looked into.
     pub unseen: Vec<Unseen>,
+    /// Folders of charts with a template that makes Secrets and cannot be read before it is rendered.
+    pub rendered: Vec<String>,
     /// The paths of files of values that are laid over one another, in order.
     pub values: Vec<String>,
 }
@@ -70,7 +74,6 @@ pub enum FilesError {
 /// # Errors
 /// When it does not exist.
 pub fn root(named: Option<&Path>, first: &Path) -> Result<PathBuf, FilesError> {
-    let canonical = |path: &Path| fs::canonicalize(path).map_err(unreadable(path));
     if let Some(named) = named {
         return canonical(named);
     }
@@ -101,87 +104,173 @@ pub fn read(
         root,
         ..Tree::default()
     };
-    let mut selected = Vec::new();
+    let mut selected = BTreeSet::new();
     for path in values {
-        let file = fs::canonicalize(path).map_err(unreadable(path))?;
+        let file = canonical(path)?;
         tree.values.push(tree.shown(&file));
-        selected.push(file);
+        selected.insert(file);
     }
+    let mut folders = Vec::new();
     for path in paths.iter().filter(|path| **path != Path::new("-")) {
-        selected.push(fs::canonicalize(path).map_err(unreadable(path))?);
+        let path = canonical(path)?;
+        if path.is_dir() {
+            folders.push(path.clone());
+        }
+        selected.insert(path);
     }
     let mut found = BTreeSet::new();
-    if named || !selected.is_empty() {
-        walk(&tree.root, exclude, &mut found)?;
+    let left_out = left_out(&tree.root, exclude)?;
+    if (named || !selected.is_empty()) && !folders.contains(&tree.root) {
+        // What nobody asked about and cannot be read is not known.
+        walk(&tree.root, &left_out, &mut found);
     }
-    for path in &selected {
-        match path.is_dir() {
-            true if path.starts_with(&tree.root) => {}
-            true => walk(path, exclude, &mut found)?,
-            false => drop(found.insert(path.clone())),
+    for folder in &folders {
+        // A folder that a person names is looked into, also when .gitignore leaves it out.
+        for error in walk(folder, &left_out, &mut found) {
+            tree.not_seen(
+                &tree.shown(folder),
+                "a part of the folder",
+                &error.to_string(),
+            );
+        }
+        let first = found.range::<Path, _>((Bound::Excluded(folder.as_path()), Bound::Unbounded));
+        if !first.take(1).any(|path| path.starts_with(folder)) {
+            let why = "it has no file with YAML or JSON that is not left out";
+            tree.not_seen(&tree.shown(folder), "the folder", why);
         }
     }
+    let is_file = |path: &&PathBuf| !folders.contains(path);
+    found.extend(selected.iter().filter(is_file).cloned());
     for path in found {
-        let is_selected = selected.iter().any(|chosen| path.starts_with(chosen));
+        let is_selected = path.ancestors().any(|folder| selected.contains(folder));
         let is_named = selected.contains(&path);
         tree.add_file(&path, is_selected, is_named)?;
     }
     if paths.iter().any(|path| path == Path::new("-")) {
-        let mut text = Zeroizing::new(Vec::new());
-        let standard_input = io::stdin().lock().take(MOST_BYTES).read_to_end(&mut text);
-        standard_input.map_err(unreadable(Path::new("standard input")))?;
+        let text = read_all(io::stdin().lock());
+        let text = text.map_err(unreadable(Path::new("standard input")))?;
+        let before = tree.files.len();
         tree.add(Arc::from(STANDARD_INPUT), &text, true, true);
+        let mut added = tree.files.iter().skip(before);
+        let has_object = |document: &Node| document.get("kind").is_some();
+        if added.any(|file| !file.documents.iter().any(has_object)) {
+            tree.not_seen(
+                STANDARD_INPUT,
+                "standard input",
+                "it has no object of Kubernetes",
+            );
+        }
     }
     Ok(tree)
 }
 
-fn walk(
-    folder: &Path,
-    exclude: &[String],
-    found: &mut BTreeSet<PathBuf>,
-) -> Result<(), FilesError> {
-    let mut overrides = OverrideBuilder::new(folder);
+/// The path without links, as far as it has one: what a shell makes of `<(…)` has none.
+fn canonical(path: &Path) -> Result<PathBuf, FilesError> {
+    fs::canonicalize(path)
+        .or_else(|error| {
+            fs::metadata(path)
+                .map(|_| path.to_owned())
+                .map_err(|_| error)
+        })
+        .map_err(unreadable(path))
+}
+
+/// All of it, but for what is more than [`MOST_BYTES`].
+fn read_all(reader: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::new());
+    reader.take(MOST_BYTES + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// The patterns of `exclude`, seen from the root.
+fn left_out(root: &Path, exclude: &[String]) -> Result<Gitignore, FilesError> {
+    let mut left_out = GitignoreBuilder::new(root);
     for pattern in exclude {
-        // An override without `!` names what is looked at.
-        let left_out = format!("!{pattern}");
-        let added = overrides.add(&left_out);
-        added.map_err(|_| FilesError::Pattern(pattern.clone()))?;
+        let added = left_out.add_line(None, pattern);
+        added.map_err(|_| FilesError::Pattern(without_tokens(pattern)))?;
     }
-    let overrides = overrides.build();
-    let overrides = overrides.map_err(|_| FilesError::Pattern(exclude.join(", ")))?;
+    let left_out = left_out.build();
+    left_out.map_err(|_| FilesError::Pattern(without_tokens(&exclude.join(", "))))
+}
+
+/// Puts the files below `folder` into `found`, links followed, and returns what could not be looked into. What the person
+/// who runs it has git ignore elsewhere does not count: the outcome is the same on every machine.
+fn walk(folder: &Path, left_out: &Gitignore, found: &mut BTreeSet<PathBuf>) -> Vec<ignore::Error> {
+    let left_out = left_out.clone();
     let walk = WalkBuilder::new(folder)
         .hidden(false)
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(false)
         .require_git(false)
-        .overrides(overrides)
-        .filter_entry(|entry| entry.file_name() != ".git")
+        .follow_links(true)
+        .filter_entry(move |entry| {
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            entry.file_name() != ".git" && !left_out.matched(entry.path(), is_folder).is_ignore()
+        })
         .build();
-    for entry in walk.flatten() {
-        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-        let extension = entry.path().extension().and_then(|it| it.to_str());
-        if is_file && matches!(extension, Some("yaml" | "yml" | "json")) {
-            found.insert(entry.into_path());
+    let mut errors = Vec::new();
+    for entry in walk {
+        match entry {
+            Ok(entry) => {
+                let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+                if is_file && is_looked_at(entry.path()) {
+                    found.insert(entry.into_path());
+                }
+            }
+            Err(error) => errors.push(error),
         }
     }
-    Ok(())
+    // A link that leads nowhere, or back to a folder above it, hides nothing.
+    errors.retain(|error| {
+        let of_system = error.io_error();
+        of_system.is_some_and(|error| error.kind() != io::ErrorKind::NotFound)
+    });
+    errors
+}
+
+fn is_looked_at(path: &Path) -> bool {
+    let extension = path.extension().and_then(|it| it.to_str());
+    let extension = extension.unwrap_or_default().to_ascii_lowercase();
+    matches!(extension.as_str(), "yaml" | "yml" | "json")
 }
 
 impl Tree {
+    fn not_seen(&mut self, file: &str, what: &str, why: &str) {
+        self.unseen.push(Unseen {
+            file: file.to_owned(),
+            line: 1,
+            what: what.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+
+    fn template_not_seen(&mut self, path: &str) {
+        let what = "a template that mentions the credential, or what makes it or uses it";
+        let why = "it is no YAML before it is rendered; check what helm template prints";
+        self.not_seen(path, what, why);
+    }
+
     /// Adds a file; `named` when a person named it, and not only a folder with it.
     fn add_file(&mut self, path: &Path, selected: bool, named: bool) -> Result<(), FilesError> {
         let shown = self.shown(path);
-        let length = fs::metadata(path).map_err(unreadable(path))?.len();
-        if length > MOST_BYTES {
+        let text = match fs::File::open(path).and_then(read_all) {
+            Ok(text) => text,
+            Err(source) if named => return Err(unreadable(path)(source)),
+            Err(source) => {
+                if selected {
+                    self.not_seen(&shown, "the file", &source.to_string());
+                }
+                return Ok(());
+            }
+        };
+        if u64::try_from(text.len()).is_ok_and(|length| length > MOST_BYTES) {
             if selected {
-                self.unseen.push(Unseen {
-                    file: shown,
-                    line: 1,
-                    what: "the file".to_owned(),
-                    why: format!("it has more than {MOST_BYTES} bytes"),
-                });
+                let why = format!("it has more than {MOST_BYTES} bytes");
+                self.not_seen(&shown, "the file", &why);
             }
             return Ok(());
         }
-        let text = Zeroizing::new(fs::read(path).map_err(unreadable(path))?);
         self.add(Arc::from(shown), &text, selected, named);
         Ok(())
     }
@@ -217,16 +306,15 @@ impl Tree {
                 selected,
                 comments,
             }),
-            Err(_) if !selected => {}
             Err(broken) => match Template::of(text) {
-                Some(Template::Deciding) => self.unseen.push(Unseen {
-                    file: path.to_string(),
-                    line: 1,
-                    what: "a template that mentions the credential or the accounts of Argo CD"
-                        .to_owned(),
-                    why: "it is no YAML before it is rendered; check what helm template prints"
-                        .to_owned(),
-                }),
+                Some(Template::Deciding { makes_secrets }) => {
+                    self.rendered
+                        .extend(chart_of(&path).filter(|_| makes_secrets));
+                    if selected {
+                        self.template_not_seen(&path);
+                    }
+                }
+                _ if !selected => {}
                 Some(Template::Other) => {}
                 // A folder has JSON of many tools, with comments in it.
                 None if path.ends_with(".json") && !named => {}
@@ -236,25 +324,39 @@ impl Tree {
     }
 }
 
+/// The folder of the chart in whose templates a file is.
+fn chart_of(path: &str) -> Option<String> {
+    let rooted = format!("/{path}");
+    let (chart, _) = rooted.split_once("/templates/")?;
+    Some(chart.trim_start_matches('/').to_owned())
+}
+
 /// A file that becomes YAML only when it is rendered.
 enum Template {
     /// It mentions what keyguard looks at.
-    Deciding,
+    Deciding {
+        /// Whether it makes Secrets.
+        makes_secrets: bool,
+    },
     Other,
 }
 
 impl Template {
     fn of(text: &[u8]) -> Option<Template> {
-        const WORDS: [&str; 4] = [
+        const WORDS: [&str; 5] = [
             "ARGO_CD_TOKEN",
             "ARGO_CD_PASSWORD",
             "argocd-cm",
             "accounts.",
+            "gitops-runtime",
         ];
+        const MAKERS: [&str; 3] = ["ExternalSecret", "SealedSecret", "kind: Secret"];
         let text = String::from_utf8_lossy(text);
+        let has = |word: &&str| text.contains(*word);
+        let makes_secrets = MAKERS.iter().any(has);
         text.contains("{{")
-            .then(|| match WORDS.iter().any(|word| text.contains(word)) {
-                true => Template::Deciding,
+            .then(|| match makes_secrets || WORDS.iter().any(has) {
+                true => Template::Deciding { makes_secrets },
                 false => Template::Other,
             })
     }

@@ -1,16 +1,23 @@
 //! The verdicts of admission on objects that are not in a cluster yet.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use crate::admission::configuration::admission;
 use crate::admission::lookups::Admission;
 use crate::check::found::{Found, Told};
 use crate::check::object::Object;
-use crate::check::world::{Known, Maker, UNKNOWN_NAMESPACE, World};
+use crate::check::wanted::{Left, Referrer, Wanted};
+use crate::check::world::{UNKNOWN_NAMESPACE, View, World};
+use crate::config::Config;
 use crate::report::Severity;
 use crate::sources::source::{ConfigMap, ConfigMapRead};
+use crate::telemetry::log::LogWriter;
+use crate::telemetry::metrics::Metrics;
 use keyguard_core::document::field::position;
 use keyguard_core::document::layers::merge;
-use keyguard_core::document::{Node, Position};
+use keyguard_core::document::{Entry, Node, Position};
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::policy::rules::Rule;
@@ -18,20 +25,51 @@ use keyguard_core::policy::subject::Subject;
 use keyguard_core::policy::verdict::{Finding, Verdict};
 use keyguard_core::review::request::{API_VERSION, DEEPEST, KIND, Request};
 use keyguard_core::runtime::chart::auth::is_filled_in;
-use keyguard_core::runtime::credential::Reference;
-use keyguard_core::runtime::secret_maker::When;
 
 /// What judges.
 pub(crate) struct Judge {
-    /// The pipeline of admission over what is known.
-    pub(crate) admission: Admission<World>,
+    /// What is known.
+    pub(crate) world: Arc<World>,
+    /// The configuration with which keyguard serves.
+    pub(crate) config: Config,
+    /// What admission counts, for nobody.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where admission writes, for nobody.
+    pub(crate) log: LogWriter,
     /// What was looked through, for a Secret that nobody makes.
     pub(crate) looked_through: String,
 }
 
 impl Judge {
-    fn world(&self) -> &World {
-        &self.admission.source
+    /// What is known, seen from a folder.
+    pub(crate) fn view(&self, from: &str) -> View {
+        View {
+            world: Arc::clone(&self.world),
+            from: Arc::from(from),
+        }
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn protecting(&self, config: Config) -> Judge {
+        Judge {
+            world: Arc::clone(&self.world),
+            config,
+            metrics: Arc::clone(&self.metrics),
+            log: self.log.clone(),
+            looked_through: self.looked_through.clone(),
+        }
+    }
+
+    /// The pipeline of admission over what is known, seen from a folder.
+    fn admission(&self, from: &str) -> Admission<View> {
+        let Judge {
+            config,
+            metrics,
+            log,
+            ..
+        } = self;
+        let view = Arc::new(self.view(from));
+        admission(config, view, metrics, log, &Arc::default())
     }
 
     /// Everything that is wrong with a workload and the Secrets that it refers to.
@@ -50,46 +88,42 @@ impl Judge {
         // Where the value of a reference stands, for a Secret whose file is told of when the workload's is not.
         let mut values: Vec<(String, Position)> = Vec::new();
         if let Subject::Workload { references, .. } = &mut request.case.subject {
-            let secrets_store = references.secrets_store;
+            let by = Referrer {
+                object: Some(object.reference()),
+                shown: format!("{} {:?}", object.kind, object.name),
+                from: object.folder.to_string(),
+                wave: object.wave(),
+                secrets_store: Some(references.secrets_store),
+            };
+            let comes_with = |maker: &Object| maker.folder == object.folder;
             references.found.retain(|reference| {
-                let (secret, key) = (reference.secret.as_str(), reference.key.as_str());
-                if is_filled_in(secret) || is_filled_in(key) {
-                    let at = position(&object.node, &reference.field);
-                    told.unseen(
-                        at,
-                        format!("the Secret that {} refers to", reference.variable),
-                        "its name is a template",
-                    );
+                let at = position(&object.node, &reference.field);
+                let filled_in = [&reference.secret, &reference.key];
+                if filled_in.iter().any(|name| is_filled_in(name.as_str())) {
+                    let what = format!("the Secret that {} refers to", reference.variable);
+                    told.unseen(at, what, "its name is a template");
                     return false;
                 }
-                match self.world().known(namespace, secret, key) {
-                    Known::Seen(at) => {
+                let wanted = Wanted {
+                    by: &by,
+                    namespace,
+                    secret: &reference.secret,
+                    key: &reference.key,
+                    optional: reference.optional,
+                    at: at.clone(),
+                    field: &reference.field,
+                    place: format!("{}: {}", reference.field, reference.variable),
+                };
+                match wanted.settle(&self.world, comes_with, told) {
+                    Left::Judge(at) => {
                         values.extend(at.map(|at| (reference.field.clone(), at)));
                         true
                     }
-                    Known::Nobody => true,
-                    Known::Made(maker) => {
-                        let maker = maker.as_ref();
-                        if maker.is_some_and(|it| it.made.when == When::WithThePod)
-                            && !secrets_store
-                        {
-                            return true;
-                        }
-                        told.found
-                            .extend(maker.and_then(|it| too_late(object, reference, it)));
-                        false
-                    }
-                    Known::KeysUnknown(maker) => {
-                        let maker = maker.as_ref();
-                        told.found
-                            .extend(maker.and_then(|it| too_late(object, reference, it)));
-                        told.found.push(keys_unknown(object, reference, maker));
-                        false
-                    }
+                    Left::Nothing => false,
                 }
             });
         }
-        let outcome = self.admission.admit(request, None).await;
+        let outcome = self.admission(&object.folder).admit(request, None).await;
         self.tell(object, outcome.verdict, &values, told);
     }
 
@@ -111,6 +145,12 @@ impl Judge {
         if told.unseen.len() > seen {
             return;
         }
+        for entry in data.iter().filter(|entry| is_no_text(&entry.value)) {
+            told.found.push(no_text(object, entry));
+        }
+        if data.iter().any(|entry| is_no_text(&entry.value)) {
+            return;
+        }
         let namespace = object.namespace.as_deref().unwrap_or("argocd");
         let (old, new) = match base {
             Some(base) => {
@@ -118,7 +158,7 @@ impl Judge {
                 (base.to_json(), Some(merged))
             }
             None => {
-                let before = self.world().config_map_before(namespace, &object.name);
+                let before = self.world.config_map_before(namespace, &object.name);
                 match before.await {
                     Some(ConfigMapRead::Found(before)) => {
                         (old_object(&object.name, namespace, &before), None)
@@ -143,23 +183,18 @@ impl Judge {
         let review = review(operation, object, namespace, &node.to_json(), &old);
         match Request::decode(&review, DEEPEST) {
             Ok(request) => {
-                let outcome = self.admission.admit(request, None).await;
+                let outcome = self.admission(&object.folder).admit(request, None).await;
                 let judged = outcome.verdict.judged.iter();
                 told.found.extend(judged.map(|judged| {
                     let at = place(node, &judged.finding);
                     Found::of(Some(object.reference()), judged, at)
                 }));
             }
-            Err(undecodable) => told.found.push(Found {
-                rule: CheckRule::ObjectMalformed.id(),
-                severity: Severity::Error,
-                at: object.node.at.clone(),
-                object: Some(object.reference()),
-                field: "data".to_owned(),
-                message: CheckRule::ObjectMalformed.sentence(&format!("ConfigMap {:?}: {undecodable}", object.name),
-                    "Correct what stands there; a number or a boolean that is to be text needs quotes.",
-                ),
-            }),
+            Err(undecodable) => {
+                let what = format!("ConfigMap {:?}: {undecodable}", object.name);
+                let found = malformed(object, &object.node.at, "data".to_owned(), &what);
+                told.found.push(found);
+            }
         }
     }
 
@@ -229,59 +264,25 @@ fn review(operation: &str, object: &Object, namespace: &str, new: &Value, old: &
     review.to_string().into_bytes()
 }
 
-fn keys_unknown(object: &Object, reference: &Reference, maker: Option<&Maker>) -> Found {
-    let by = maker.map_or_else(String::new, |maker| {
-        format!(" by {} {:?}", maker.object.kind, maker.object.name)
-    });
-    let what = format!(
-        "Secret {:?} is made{by}, whose keys are not written down; {:?} must be one of them ({}: {})",
-        reference.secret.shown().to_string(),
-        reference.key.shown().to_string(),
-        reference.field,
-        reference.variable
-    );
-    Found {
-        rule: CheckRule::KeysUnknown.id(),
-        severity: Severity::Note,
-        at: position(&object.node, &reference.field).clone(),
-        object: Some(object.reference()),
-        field: reference.field.clone(),
-        message: CheckRule::KeysUnknown.sentence(
-            &what,
-            "Make sure yourself, or name the Secret with its key under secrets in .keyguard.yaml.",
-        ),
-    }
+fn is_no_text(value: &Node) -> bool {
+    value.text().is_none() && !value.is_null()
 }
 
-/// A Secret that a controller makes after the workload was refused.
-fn too_late(object: &Object, reference: &Reference, maker: &Maker) -> Option<Found> {
-    let of = &maker.object;
-    let together = of.file() == object.file() || of.folder() == object.folder();
-    let earlier = of.is_hook_before() || of.wave() < object.wave();
-    if !maker.comes_later() || !together || earlier || reference.optional {
-        return None;
-    }
-    let what = format!(
-        "Secret {:?} is made from {} {:?}, which comes with {} {:?} and is applied after it ({}: {})",
-        reference.secret.shown().to_string(),
-        of.kind,
-        of.name,
-        object.kind,
-        object.name,
-        reference.field,
-        reference.variable
-    );
-    let mend = format!(
-        "Give the {} an earlier wave (argocd.argoproj.io/sync-wave: \"-1\"), or with Helm the annotation helm.sh/hook: \
-         pre-install,pre-upgrade, or put it into a release of its own that is installed before.",
-        of.kind
-    );
-    Some(Found {
-        rule: CheckRule::MadeTooLate.id(),
-        severity: Severity::Warning,
-        at: position(&object.node, &reference.field).clone(),
+/// An entry of a ConfigMap that the API server refuses.
+fn no_text(object: &Object, entry: &Entry) -> Found {
+    let field = format!("data[{:?}]", entry.key);
+    let what = format!("{field} of ConfigMap {:?} is not text", object.name);
+    malformed(object, &entry.value.at, field, &what)
+}
+
+fn malformed(object: &Object, at: &Position, field: String, what: &str) -> Found {
+    let mend = "Correct what stands there; a number or a boolean that is to be text needs quotes.";
+    Found {
+        rule: CheckRule::ObjectMalformed.id(),
+        severity: Severity::Error,
+        at: at.clone(),
         object: Some(object.reference()),
-        field: reference.field.clone(),
-        message: CheckRule::MadeTooLate.sentence(&what, &mend),
-    })
+        field,
+        message: CheckRule::ObjectMalformed.sentence(what, mend),
+    }
 }

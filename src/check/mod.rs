@@ -12,6 +12,7 @@ mod object;
 mod suppression;
 mod users;
 mod values;
+mod wanted;
 mod world;
 
 use std::collections::{HashMap, HashSet};
@@ -19,7 +20,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::admission::configuration::admission;
 use crate::check::files::Tree;
 use crate::check::found::{Found, Told};
 use crate::check::judge::Judge;
@@ -41,6 +41,7 @@ use keyguard_core::document::{Node, Position};
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::policy::rules::Rule;
+use keyguard_core::runtime::name::Name;
 use keyguard_core::runtime::secret_maker::{Written, written};
 use keyguard_core::runtime::workload::WorkloadKind;
 
@@ -77,6 +78,7 @@ impl Check {
             broken,
             mut unseen,
             values: value_files,
+            rendered,
         } = tree;
         let kustomizations = Kustomizations::of(&files);
         let looked_through = looked_through(&root, files.len(), by_hand.len(), cluster.as_ref());
@@ -105,8 +107,13 @@ impl Check {
                 true => &mut count,
                 false => &mut known,
             };
+            let folder: Arc<str> = path
+                .rsplit_once('/')
+                .map_or("", |(folder, _)| folder)
+                .into();
             for document in &file.documents {
-                of_file.extend(Object::all(document, file.selected, namespace, counted));
+                let found = Object::all(document, file.selected, namespace, &folder, counted);
+                of_file.extend(found);
             }
             documents.insert(path.to_string(), file.documents);
             if file.selected && !file.comments.is_empty() {
@@ -115,15 +122,11 @@ impl Check {
         }
         let metrics = Arc::new(Metrics::new());
         let log = Log::start(io::sink(), Arc::clone(&metrics))?;
-        let world = World::new(&objects, by_hand, cluster);
         let judge = Judge {
-            admission: admission(
-                &config,
-                Arc::new(world),
-                &metrics,
-                &log.writer(),
-                &Arc::default(),
-            ),
+            world: Arc::new(World::new(&objects, rendered, by_hand, cluster)),
+            config,
+            metrics,
+            log: log.writer(),
             looked_through,
         };
         let mut told = Told::default();
@@ -146,14 +149,11 @@ impl Check {
         for patch in patches.iter().filter(is_accounts) {
             let base = objects.iter().find(is_accounts);
             let base = base.map(|base| base.node.clone());
-            let base = base.unwrap_or_else(|| with_accounts(&config, &patch.node.at));
+            let base = base.unwrap_or_else(|| with_accounts(&judge.config, &patch.node.at));
             judge.accounts(patch, Some(&base), &mut told).await;
         }
-        let accounts = with_accounts(&config, &nowhere());
         let version = chart_version.as_deref();
-        judge
-            .values(&documents, &context, version, &accounts, &mut told)
-            .await;
+        judge.values(&documents, &context, version, &mut told).await;
         let Told {
             mut found,
             unseen: not_seen,
@@ -252,17 +252,25 @@ fn malformed(secret: &Object) -> Vec<Found> {
         Written::Wrong(why) => Some((entry, why)),
         _ => None,
     });
+    let string_data = secret.node.get("stringData");
+    let string_data = string_data.map_or(&[][..], Node::entries);
     wrong
-        .map(|(entry, why)| Found {
-            rule: CheckRule::ObjectMalformed.id(),
-            severity: Severity::Error,
-            at: entry.at.clone(),
-            object: Some(secret.reference()),
-            field: format!("data[{:?}]", entry.key),
-            message: CheckRule::ObjectMalformed.sentence(
-                &format!("key {:?} of Secret {:?} {why}", entry.key, secret.name),
-                "Correct it, or use stringData.",
-            ),
+        .map(|(entry, why)| {
+            let in_string_data = string_data.iter().any(|other| std::ptr::eq(other, entry));
+            let field = match in_string_data {
+                true => "stringData",
+                false => "data",
+            };
+            let key = Name::from(entry.key.as_str());
+            let what = format!("{field}[{key}] of Secret {:?} {why}", secret.name);
+            Found {
+                rule: CheckRule::ObjectMalformed.id(),
+                severity: Severity::Error,
+                at: entry.at.clone(),
+                object: Some(secret.reference()),
+                field: format!("{field}[{key}]"),
+                message: CheckRule::ObjectMalformed.sentence(&what, "Correct what stands there."),
+            }
         })
         .collect()
 }

@@ -24,6 +24,8 @@ pub(crate) struct Object {
     pub(crate) node: Node,
     /// Whether findings in its file are to be told.
     pub(crate) selected: bool,
+    /// The folder that it is applied from, without a `/` at the end.
+    pub(crate) folder: Arc<str>,
 }
 
 impl Object {
@@ -33,6 +35,7 @@ impl Object {
         document: &Node,
         selected: bool,
         namespace: Option<&str>,
+        folder: &Arc<str>,
         count: &mut usize,
     ) -> Vec<Arc<Object>> {
         let text = |keys: &[&str]| document.text_at(keys).unwrap_or_default().to_owned();
@@ -43,7 +46,7 @@ impl Object {
         if let (true, Some(items)) = (kind.ends_with("List"), document.get("items")) {
             let items = items.items().iter();
             return items
-                .flat_map(|item| Object::all(item, selected, namespace, count))
+                .flat_map(|item| Object::all(item, selected, namespace, folder, count))
                 .collect();
         }
         *count += 1;
@@ -59,6 +62,7 @@ impl Object {
             namespace: own.or(namespace).map(str::to_owned),
             name,
             selected,
+            folder: Arc::clone(folder),
             node: document.clone(),
         };
         vec![Arc::new(object)]
@@ -68,13 +72,6 @@ impl Object {
     pub(crate) fn file(&self) -> &Arc<str> {
         let Position { file, .. } = &self.node.at;
         file
-    }
-
-    /// The folder of its file, without a `/` at the end.
-    pub(crate) fn folder(&self) -> &str {
-        self.file()
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder)
     }
 
     /// What a report calls it.
@@ -109,9 +106,10 @@ impl Object {
 }
 
 fn is_looked_at(kind: &str, name: &str) -> bool {
-    const MAKERS: [&str; 7] = [
+    const MAKERS: [&str; 8] = [
         "SealedSecret",
         "ExternalSecret",
+        "ClusterExternalSecret",
         "VaultStaticSecret",
         "VaultDynamicSecret",
         "VaultPKISecret",

@@ -22,7 +22,7 @@ impl Judge {
             workloads: usize::MAX,
             bytes: usize::MAX,
         };
-        let Some(read) = self.admission.source.users(namespace, bound).await else {
+        let Some(read) = self.world.users(namespace, bound).await else {
             return;
         };
         if let Some((kind, unread)) = read.unread {

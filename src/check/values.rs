@@ -7,10 +7,13 @@ use crate::admission::lookups::unix_now;
 use crate::check::found::{Found, Told};
 use crate::check::judge::Judge;
 use crate::check::object::Object;
-use crate::check::world::{Known, UNKNOWN_NAMESPACE};
+use crate::check::wanted::{Left, Referrer, Wanted};
+use crate::check::world::UNKNOWN_NAMESPACE;
+use crate::check::{nowhere, with_accounts};
+use crate::config::{AccountName, Config};
 use crate::report::{ObjectReference, Severity};
 use crate::sources::source::{SecretRead, Source};
-use crate::sources::values::{Context, Files, Release, releases};
+use crate::sources::values::{Context, Files, Release, releases, resolve};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::layers::set;
 use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind};
@@ -18,8 +21,9 @@ use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::check_finding::{CheckFinding, CheckSeverity};
 use keyguard_core::policy::credential_defects::rule_of_value;
 use keyguard_core::policy::rules::Rule;
+use keyguard_core::runtime::chart::account::{AccountInUse, account};
 use keyguard_core::runtime::chart::argocd_cm::{ArgocdChart, ArgocdCm, argocd_cm};
-use keyguard_core::runtime::chart::references::{ChartReference, SecretMaker};
+use keyguard_core::runtime::chart::references::{ChartReference, SecretMaker, answering};
 use keyguard_core::runtime::chart::version::ChartVersion;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::value::{Role, examine};
@@ -31,7 +35,6 @@ impl Judge {
         files: &Files,
         context: &Context,
         version: Option<&str>,
-        accounts: &Node,
         told: &mut Told,
     ) {
         for mut release in releases(files, context) {
@@ -42,12 +45,13 @@ impl Judge {
                 .extend(release.judge().into_iter().map(Found::from));
             told.unseen.append(&mut release.unseen);
             if release.chart == ArgocdChart::GitopsRuntime {
+                let by = referrer(&release);
                 for reference in release.references() {
-                    let found = self.reference(&release, &reference, told).await;
+                    let found = self.reference(&release, &by, &reference, told).await;
                     told.found.extend(found);
                 }
             }
-            self.argocd_cm(&release, accounts, told).await;
+            self.argocd_cm(&release, told).await;
         }
     }
 
@@ -55,6 +59,7 @@ impl Judge {
     async fn reference(
         &self,
         release: &Release,
+        by: &Referrer,
         reference: &ChartReference,
         told: &mut Told,
     ) -> Vec<Found> {
@@ -62,14 +67,28 @@ impl Judge {
             return Vec::new();
         }
         let namespace = release.namespace.as_deref().unwrap_or(UNKNOWN_NAMESPACE);
-        let (name, key) = (reference.secret.as_str(), reference.key.as_str());
-        let world = &self.admission.source;
-        match world.known(namespace, name, key) {
-            Known::Made(_) | Known::KeysUnknown(_) => return Vec::new(),
-            Known::Seen(_) | Known::Nobody => {}
+        let wanted = Wanted {
+            by,
+            namespace,
+            secret: &reference.secret,
+            key: &reference.key,
+            optional: reference.optional,
+            at: reference.at.clone(),
+            field: &reference.path,
+            place: reference.path.clone(),
+        };
+        let chart = chart_folder(release);
+        let comes_with = |maker: &Object| {
+            let templates = chart.map(|chart| resolve(chart, "templates").unwrap_or_default());
+            templates.is_some_and(|templates| *maker.folder == *templates)
+        };
+        if let Left::Nothing = wanted.settle(&self.world, comes_with, told) {
+            return Vec::new();
         }
+        let (name, key) = (reference.secret.as_str(), reference.key.as_str());
+        let view = self.view(&by.from);
         let shown = (reference.secret.shown(), reference.key.shown());
-        let (rule, what) = match world.secret(namespace, name, &[key]).await {
+        let (rule, what) = match view.secret(namespace, name, &[key]).await {
             SecretRead::Missing => (
                 Rule::SecretMissing,
                 format!("nothing makes Secret \"{}\"", shown.0),
@@ -90,9 +109,13 @@ impl Judge {
                 Some(value) => return self.value(release, reference, value),
             },
         };
+        let place = match &release.namespace {
+            Some(namespace) => format!("namespace {namespace:?}"),
+            None => "the namespace of the release".to_owned(),
+        };
         let message = format!(
-            "{what} ({}): {}. Create it with the key \"{}\" in the namespace of the release. Nothing makes it in what was \
-             looked through: {}. When a person makes it, name it under secrets in .keyguard.yaml. [{}]",
+            "{what} ({}): {}. Create it with the key \"{}\" in {place}. Nothing makes it in what was looked through: {}. \
+             When a person makes it, name it under secrets in .keyguard.yaml. [{}]",
             reference.path,
             rule.why(),
             shown.1,
@@ -133,10 +156,12 @@ impl Judge {
     }
 
     /// What the `argocd-cm` that the chart makes takes from the accounts in use.
-    async fn argocd_cm(&self, release: &Release, accounts: &Node, told: &mut Told) {
+    async fn argocd_cm(&self, release: &Release, told: &mut Told) {
         let Some(made) = argocd_cm(&release.values, release.chart) else {
             return;
         };
+        let config = in_use(release, &self.config);
+        let accounts = with_accounts(&config, &nowhere());
         // Of another Argo CD it is not known whether a Runtime uses it: what is written about its accounts tells.
         let concerned = match release.chart {
             ArgocdChart::GitopsRuntime => made.is_written,
@@ -155,9 +180,11 @@ impl Judge {
             name: CONFIG_MAP_NAME.to_owned(),
             node: config_map(&made),
             selected: true,
+            folder: folder(&release.at).into(),
         };
         let before = told.found.len();
-        self.accounts(&object, Some(accounts), told).await;
+        let judge = self.protecting(config);
+        judge.accounts(&object, Some(&accounts), told).await;
         for found in told.found.iter_mut().skip(before) {
             found.object = None;
             found.field = format!("{}{}", made.path, found.field.trim_start_matches("data"));
@@ -165,17 +192,66 @@ impl Judge {
     }
 }
 
+/// The configuration with the account that the values name, when nobody has named others than the default.
+fn in_use(release: &Release, config: &Config) -> Config {
+    let mut config = config.clone();
+    let is_default = config.protected_accounts == Config::default().protected_accounts;
+    if release.chart == ArgocdChart::GitopsRuntime && is_default {
+        let generations = answering(&release.values, &release.version).into_iter();
+        let accounts = generations.map(|generation| account(&release.values, generation));
+        let mut names: Vec<AccountName> = accounts
+            .filter_map(|account| match account {
+                AccountInUse::Named(name, _) => {
+                    AccountName::try_from(name.as_str().to_owned()).ok()
+                }
+                AccountInUse::OfToken | AccountInUse::Untold => None,
+            })
+            .collect();
+        names.dedup();
+        if !names.is_empty() {
+            config.protected_accounts = names;
+        }
+    }
+    config
+}
+
+fn referrer(release: &Release) -> Referrer {
+    Referrer {
+        object: release_reference(release),
+        shown: "the release".to_owned(),
+        from: folder(&release.at).to_owned(),
+        wave: 0,
+        secrets_store: None,
+    }
+}
+
+/// The folder of a place's file.
+fn folder(at: &Position) -> &str {
+    at.file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The folder of the chart in the tree that is installed.
+fn chart_folder(release: &Release) -> Option<&str> {
+    let mut files = release.files.iter();
+    let chart = files.find(|file| *file == "Chart.yaml" || file.ends_with("/Chart.yaml"))?;
+    Some(chart.rsplit_once('/').map_or("", |(folder, _)| folder))
+}
+
+fn release_reference(release: &Release) -> Option<ObjectReference> {
+    release.name.as_ref().map(|name| ObjectReference {
+        api_version: String::new(),
+        kind: "Release".to_owned(),
+        namespace: release.namespace.clone().unwrap_or_default(),
+        name: name.clone(),
+    })
+}
+
 fn found(release: &Release, reference: &ChartReference, rule: Rule, message: String) -> Found {
     Found {
         rule: rule.id(),
         severity: Severity::Error,
         at: reference.at.clone(),
-        object: release.name.as_ref().map(|name| ObjectReference {
-            api_version: String::new(),
-            kind: "Release".to_owned(),
-            namespace: release.namespace.clone().unwrap_or_default(),
-            name: name.clone(),
-        }),
+        object: release_reference(release),
         field: reference.path.clone(),
         message,
     }

@@ -13,6 +13,7 @@ use keyguard_core::argocd::settings::SECRET_NAME;
 use keyguard_core::document::{Entry, Node, Position};
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
+use keyguard_core::runtime::chart::auth::is_filled_in;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
 use keyguard_core::runtime::secret_maker::{Keys, Made, When, Written, made_by, written};
 use keyguard_core::runtime::user::User;
@@ -23,8 +24,12 @@ pub(crate) const UNKNOWN_NAMESPACE: &str = "the-namespace-of-the-release";
 /// What is known of the objects that will be in the cluster.
 pub(crate) struct World {
     secrets: HashMap<String, Vec<SecretDocument>>,
-    config_maps: HashMap<String, Vec<(Option<String>, ConfigMap)>>,
+    config_maps: HashMap<String, Vec<ConfigMapDocument>>,
     makers: HashMap<String, Vec<Maker>>,
+    /// Makers whose Secret has a name that is filled in.
+    unnamed: Vec<Maker>,
+    /// Folders of charts with a template that cannot be read before it is rendered and makes Secrets.
+    rendered: Vec<String>,
     by_hand: Vec<SecretByHand>,
     /// Kind and name of each workload.
     workloads: HashSet<(String, String)>,
@@ -34,10 +39,19 @@ pub(crate) struct World {
 /// A Secret that somebody wrote down.
 struct SecretDocument {
     namespace: Option<String>,
+    /// The folder that it is applied from.
+    folder: Arc<str>,
     values: BTreeMap<String, (SecretBytes, Position)>,
     hidden: BTreeSet<String>,
     /// Whether Argo CD takes it for the description of a cluster.
     of_a_cluster: bool,
+}
+
+/// A ConfigMap that somebody wrote down.
+struct ConfigMapDocument {
+    namespace: Option<String>,
+    folder: Arc<str>,
+    config_map: ConfigMap,
 }
 
 /// An object that makes a Secret.
@@ -57,7 +71,11 @@ pub(crate) enum Known {
     /// It will be there; what makes it, unless a person does.
     Made(Option<Maker>),
     /// The Secret will be there, and its keys cannot be told.
-    KeysUnknown(Option<Maker>),
+    KeysUnknown(Maker),
+    /// The Secret will be there without the key.
+    Lacks(Maker),
+    /// It cannot be told whether this makes it.
+    MayBeMade(String),
     /// Nothing in the tree makes it.
     Nobody,
 }
@@ -66,6 +84,7 @@ impl World {
     /// What `objects` and the project file say, over what `cluster` has.
     pub(crate) fn new(
         objects: &[Arc<Object>],
+        rendered: Vec<String>,
         by_hand: Vec<SecretByHand>,
         cluster: Option<AnySource>,
     ) -> World {
@@ -73,6 +92,8 @@ impl World {
             secrets: HashMap::new(),
             config_maps: HashMap::new(),
             makers: HashMap::new(),
+            unnamed: Vec::new(),
+            rendered,
             by_hand,
             workloads: HashSet::new(),
             cluster,
@@ -90,25 +111,42 @@ impl World {
                 secrets.push(SecretDocument::of(object));
             }
             ("v1", "ConfigMap") => {
-                let config_map = config_map(&object.node);
                 let named = self.config_maps.entry(object.name.clone()).or_default();
-                named.push((object.namespace.clone(), config_map));
+                named.push(ConfigMapDocument {
+                    namespace: object.namespace.clone(),
+                    folder: Arc::clone(&object.folder),
+                    config_map: config_map(&object.node),
+                });
             }
             (_, kind) => {
                 self.workloads
                     .insert((kind.to_owned(), object.name.clone()));
-                for made in made_by(&object.node) {
-                    let object = Arc::clone(object);
-                    let makers = self.makers.entry(made.name.clone()).or_default();
-                    makers.push(Maker { object, made });
-                }
             }
+        }
+        for made in made_by(&object.node) {
+            let object = Arc::clone(object);
+            let makers = match is_filled_in(&made.name) {
+                true => &mut self.unnamed,
+                false => self.makers.entry(made.name.clone()).or_default(),
+            };
+            makers.push(Maker { object, made });
         }
     }
 
-    /// What is known of a key of a Secret.
-    pub(crate) fn known(&self, namespace: &str, name: &str, key: &str) -> Known {
-        let secrets = self.secrets_of(namespace, name);
+    /// What is known of a key of a Secret, seen from a folder: of namesakes, such as those of several clusters, the
+    /// nearest count.
+    pub(crate) fn known(&self, from: &str, namespace: &str, name: &str, key: &str) -> Known {
+        let makers = self.makers.get(name).map_or(&[][..], Vec::as_slice).iter();
+        let in_namespace = |maker: &&Maker| may_be_in(maker.object.namespace.as_deref(), namespace);
+        let (adding, makers): (Vec<&Maker>, Vec<&Maker>) = makers
+            .filter(in_namespace)
+            .partition(|maker| maker.made.adds);
+        let secrets: Vec<&SecretDocument> = self.secrets_of(namespace, name).collect();
+        let folders = secrets.iter().map(|secret| &secret.folder);
+        let folders = folders.chain(makers.iter().map(|maker| &maker.object.folder));
+        let nearest = folders.map(|folder| in_common(from, folder)).max();
+        let is_near = |folder: &str| Some(in_common(from, folder)) == nearest;
+        let secrets = secrets.iter().filter(|secret| is_near(&secret.folder));
         for secret in secrets.clone() {
             if let Some((_, at)) = secret.values.get(key) {
                 return Known::Seen(Some(at.clone()));
@@ -117,16 +155,21 @@ impl World {
                 return Known::Made(None);
             }
         }
-        let makers = self.makers.get(name).map_or(&[][..], Vec::as_slice);
+        let is_there = secrets.count() > 0;
+        let (mut unknown, mut lacks) = (None, None);
         let makers = makers
-            .iter()
-            .filter(|maker| may_be_in(maker.object.namespace.as_deref(), namespace));
-        let mut unknown = None;
-        for maker in makers {
+            .into_iter()
+            .filter(|maker| is_near(&maker.object.folder));
+        // The cluster may have what they add to.
+        let adding = adding
+            .into_iter()
+            .filter(|_| is_there || self.cluster.is_some());
+        for maker in makers.chain(adding) {
             match &maker.made.keys {
                 Keys::Known(keys) if keys.contains(key) => return Known::Made(Some(maker.clone())),
-                Keys::Known(_) => {}
-                Keys::Unknown => unknown = Some(maker.clone()),
+                Keys::Known(_) if maker.made.adds => {}
+                Keys::Known(_) => lacks = Some(maker),
+                Keys::Unknown => unknown = Some(maker),
             }
         }
         let by_hand = self.by_hand.iter().any(|secret| {
@@ -134,15 +177,35 @@ impl World {
                 && secret.name == name
                 && secret.key.as_deref().is_none_or(|known| known == key)
         });
-        if by_hand {
-            return Known::Made(None);
+        match (unknown, lacks) {
+            _ if by_hand => Known::Made(None),
+            (Some(maker), _) => Known::KeysUnknown(maker.clone()),
+            (_, Some(maker)) if !is_there => Known::Lacks(maker.clone()),
+            _ if is_there => Known::Seen(None),
+            _ => self.by_template(from, namespace),
         }
-        if unknown.is_some() {
-            return Known::KeysUnknown(unknown);
-        }
-        match secrets.count() {
-            0 => Known::Nobody,
-            _ => Known::Seen(None),
+    }
+
+    /// Whether something may make any Secret there.
+    fn by_template(&self, from: &str, namespace: &str) -> Known {
+        let mut unnamed = self.unnamed.iter();
+        let unnamed = unnamed.find(|maker| {
+            may_be_in(maker.object.namespace.as_deref(), namespace)
+                && is_related(from, &maker.object.folder)
+        });
+        let mut rendered = self.rendered.iter();
+        match (unnamed, rendered.find(|folder| is_related(from, folder))) {
+            (Some(maker), _) => {
+                let object = &maker.object;
+                let (kind, file) = (&object.kind, object.file());
+                Known::MayBeMade(format!(
+                    "the name of what {kind} in {file} makes is a template"
+                ))
+            }
+            (None, Some(folder)) => Known::MayBeMade(format!(
+                "a template of the chart in {folder:?} may make it; check what helm template prints"
+            )),
+            (None, None) => Known::Nobody,
         }
     }
 
@@ -184,13 +247,18 @@ impl World {
 
     fn secret_where(
         &self,
+        from: &str,
         namespace: &str,
         name: &str,
         wanted: impl Fn(&str) -> bool,
     ) -> Option<BTreeMap<String, SecretBytes>> {
-        let mut secrets = self.secrets_of(namespace, name).peekable();
-        secrets.peek()?;
-        let values = secrets.flat_map(|secret| secret.values.iter());
+        let secrets = self.secrets_of(namespace, name);
+        let nearest = secrets
+            .clone()
+            .map(|secret| in_common(from, &secret.folder))
+            .max()?;
+        let near = secrets.filter(|secret| in_common(from, &secret.folder) == nearest);
+        let values = near.flat_map(|secret| secret.values.iter());
         let wanted = values.filter(|(key, _)| wanted(key));
         Some(
             wanted
@@ -203,6 +271,20 @@ impl World {
     }
 }
 
+/// How many folders from the root on two have in common.
+fn in_common(one: &str, other: &str) -> usize {
+    let (one, other) = (one.split('/'), other.split('/'));
+    one.zip(other)
+        .take_while(|(one, other)| one == other && !one.is_empty())
+        .count()
+}
+
+/// Whether one of two folders is the other or lies in it.
+fn is_related(one: &str, other: &str) -> bool {
+    let depth = |folder: &str| folder.split('/').filter(|part| !part.is_empty()).count();
+    in_common(one, other) == depth(one).min(depth(other))
+}
+
 /// Whether what names this namespace, or none, may be in another.
 fn may_be_in(named: Option<&str>, namespace: &str) -> bool {
     namespace == UNKNOWN_NAMESPACE || named.is_none_or(|named| named == namespace)
@@ -212,6 +294,7 @@ impl SecretDocument {
     fn of(object: &Object) -> SecretDocument {
         let mut document = SecretDocument {
             namespace: object.namespace.clone(),
+            folder: Arc::clone(&object.folder),
             values: BTreeMap::new(),
             hidden: BTreeSet::new(),
             of_a_cluster: label(&object.node, TYPE_LABEL) == Some(CLUSTER_TYPE),
@@ -243,11 +326,21 @@ fn config_map(object: &Node) -> ConfigMap {
     }
 }
 
-impl Source for World {
+/// What is known, seen from a folder.
+pub(crate) struct View {
+    /// What is known.
+    pub(crate) world: Arc<World>,
+    /// The folder.
+    pub(crate) from: Arc<str>,
+}
+
+impl Source for View {
     async fn secret(&self, namespace: &str, name: &str, keys: &[&str]) -> SecretRead {
+        let wanted = |key: &str| keys.contains(&key);
+        let World { cluster, .. } = &*self.world;
         match (
-            self.secret_where(namespace, name, |key| keys.contains(&key)),
-            &self.cluster,
+            self.world.secret_where(&self.from, namespace, name, wanted),
+            cluster,
         ) {
             (Some(found), _) => SecretRead::Found(found),
             (None, Some(cluster)) => cluster.secret(namespace, name, keys).await,
@@ -256,12 +349,13 @@ impl Source for World {
     }
 
     async fn argocd_secret(&self, namespace: &str, wanted: fn(&str) -> bool) -> SecretRead {
-        let mut secrets = self.secrets_of(namespace, SECRET_NAME);
+        let World { cluster, .. } = &*self.world;
+        let mut secrets = self.world.secrets_of(namespace, SECRET_NAME);
         let of_a_cluster = secrets.any(|secret| secret.of_a_cluster);
-        match (
-            self.secret_where(namespace, SECRET_NAME, wanted),
-            &self.cluster,
-        ) {
+        let found = self
+            .world
+            .secret_where(&self.from, namespace, SECRET_NAME, wanted);
+        match (found, cluster) {
             (Some(_), _) if of_a_cluster => SecretRead::Missing,
             (Some(found), _) => SecretRead::Found(found),
             (None, Some(cluster)) => cluster.argocd_secret(namespace, wanted).await,
@@ -270,18 +364,23 @@ impl Source for World {
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
-        let named = self.config_maps.get(name).map_or(&[][..], Vec::as_slice);
-        let mut named = named.iter();
-        let known = named.find(|(own, _)| may_be_in(own.as_deref(), namespace));
-        match (known, &self.cluster) {
-            (Some((_, config_map)), _) => ConfigMapRead::Found(config_map.clone()),
+        let World {
+            config_maps,
+            cluster,
+            ..
+        } = &*self.world;
+        let named = config_maps.get(name).map_or(&[][..], Vec::as_slice).iter();
+        let known = named.filter(|it| may_be_in(it.namespace.as_deref(), namespace));
+        let nearest = known.max_by_key(|it| in_common(&self.from, &it.folder));
+        match (nearest, cluster) {
+            (Some(found), _) => ConfigMapRead::Found(found.config_map.clone()),
             (None, Some(cluster)) => cluster.config_map(namespace, name).await,
             (None, None) => ConfigMapRead::Missing,
         }
     }
 
     async fn workloads(&self, namespace: Option<&str>, bound: Bound) -> WorkloadsRead {
-        match &self.cluster {
+        match &self.world.cluster {
             Some(cluster) => cluster.workloads(namespace, bound).await,
             None => WorkloadsRead {
                 users: Vec::new(),

@@ -12,6 +12,7 @@ use crate::commands::serve::source;
 use crate::config::{Config, project};
 use crate::report::findings::finish;
 use crate::report::{Format, Report, exit, render};
+use keyguard_core::runtime::chart::version::ChartVersion;
 
 /// Checks what was named and prints the report.
 ///
@@ -24,6 +25,13 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
     let root = files::root(arguments.root.as_deref(), first.map_or(here, |path| path))?;
     let project = project::read(&root)?;
     let exclude = [&project.exclude[..], &arguments.exclude].concat();
+    let chart_version = arguments.chart_version.clone().or(project.chart_version);
+    if let Some(version) = &chart_version
+        && ChartVersion::parse(version) == ChartVersion::Unknown
+    {
+        let said = "--chart-version or chartVersion: it is no version as in Chart.yaml, such as 0.30.0 or 0.30.x";
+        return Err(CommandError::Said(said.to_owned()));
+    }
     let (paths, values) = (&arguments.paths, &arguments.values);
     let tree = files::read(root, arguments.root.is_some(), paths, values, &exclude)?;
     let fail_on = arguments.fail_on.or(project.fail_on).unwrap_or_default();
@@ -43,7 +51,7 @@ pub fn run(arguments: &cli::Check) -> Result<u8, CommandError> {
             by_hand,
             cluster,
             config,
-            chart_version: arguments.chart_version.clone().or(project.chart_version),
+            chart_version,
         };
         check.run().await.map_err(CommandError::no("thread"))
     })?;

@@ -13,6 +13,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use keyguard_core::runtime::name::without_tokens;
+
+pub use self::names::AccountName;
 pub use self::settings::{Certificates, Config, Guard, Limits, Timeouts, Verify};
 
 /// Why a configuration file cannot be used.
@@ -82,7 +85,7 @@ impl Config {
             Ok(value) => value.unwrap_or_else(|| json!({})),
             Err(error) => {
                 let problem = error.to_string();
-                let problem = problem.lines().next().unwrap_or_default().to_owned();
+                let problem = without_tokens(problem.lines().next().unwrap_or_default());
                 return Err(ConfigError::Syntax { path, problem });
             }
         };
@@ -94,7 +97,7 @@ impl Config {
                 faults => faults,
             },
             Err(error) => match faults(&value) {
-                faults if faults.is_empty() => vec![error.to_string()],
+                faults if faults.is_empty() => vec![without_tokens(&error.to_string())],
                 faults => faults,
             },
         };
@@ -135,7 +138,7 @@ fn faults(value: &Value) -> Vec<String> {
     alone
         .filter_map(|(place, value)| {
             let error = Config::deserialize(value).err()?;
-            Some(format!("{place}: {error}"))
+            Some(without_tokens(&format!("{place}: {error}")))
         })
         .collect()
 }

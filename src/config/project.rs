@@ -7,6 +7,8 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::report::exit::FailOn;
+use keyguard_core::policy::plan::is_object_name;
+use keyguard_core::runtime::name::{Name, Shown};
 
 /// The file's name, in the root of the tree.
 pub const FILE: &str = ".keyguard.yaml";
@@ -46,16 +48,13 @@ impl FromStr for SecretByHand {
     type Err = NoSecret;
 
     fn from_str(text: &str) -> Result<SecretByHand, NoSecret> {
-        let (namespace, rest) = text.split_once('/').ok_or(NoSecret)?;
+        let (namespace, rest) = text.trim().split_once('/').ok_or(NoSecret)?;
         let (name, key) = match rest.split_once(':') {
             None => (rest, None),
             Some((name, key)) => (name, Some(key)),
         };
-        let parts = [namespace, name, key.unwrap_or("-")];
-        if parts
-            .iter()
-            .any(|part| part.is_empty() || part.contains('/'))
-        {
+        let is_key = |key: &str| matches!(Name::from(key).shown(), Shown::Name(_));
+        if !is_object_name(namespace) || !is_object_name(name) || !key.is_none_or(is_key) {
             return Err(NoSecret);
         }
         Ok(SecretByHand {

@@ -21,6 +21,7 @@ use serde::Serialize;
 use strum::IntoStaticStr;
 
 use keyguard_core::document::Position;
+use keyguard_core::runtime::name::without_tokens;
 use policy_report::Api;
 
 /// The form in which a report is written.
@@ -207,7 +208,7 @@ impl Unseen {
         Unseen {
             file: at.file.to_string(),
             line: at.line,
-            what: what.into(),
+            what: without_tokens(&what.into()),
             why: why.into(),
         }
     }

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -20,6 +18,7 @@ use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::argocd_secret::{CLUSTER_TYPE, TYPE_LABEL};
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::runtime::secret_bytes::SecretBytes;
+use keyguard_core::runtime::secret_maker::decode_base64;
 use keyguard_core::runtime::user::{KINDS, User};
 use keyguard_core::runtime::workload::WorkloadKind;
 
@@ -245,13 +244,12 @@ impl Objects {
             "Secret" => {
                 let mut values = BTreeMap::new();
                 for (key, text) in manifest.texts("data", data)? {
-                    let text = Zeroizing::new(text.replace(['\n', ' '], ""));
-                    let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| {
+                    let bytes = decode_base64(&text).ok_or_else(|| {
                         format!(
                             "data of Secret {name} is not base64; use stringData for plain text"
                         )
                     })?;
-                    values.insert(key, SecretBytes::new(Zeroizing::new(bytes)));
+                    values.insert(key, SecretBytes::new(bytes));
                 }
                 for (key, mut text) in manifest.texts("stringData", string_data)? {
                     let bytes = Zeroizing::new(take(&mut *text).into_bytes());

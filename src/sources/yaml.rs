@@ -11,8 +11,10 @@ use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind
 
 /// How deeply a document may be nested.
 const DEEPEST: usize = 128;
-/// The most parts that a file may have, those that aliases repeat among them.
+/// The most parts that a file may have, those that aliases repeat among them. A long text counts for several.
 const MOST_NODES: usize = 2_000_000;
+/// How many bytes of a text count for a part.
+const BYTES_OF_A_PART: usize = 64;
 
 /// Why a file is no YAML. It quotes nothing: the file may hold a Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -102,9 +104,9 @@ impl Reader {
                     };
                     return self.key(key, at);
                 }
+                let before = self.count(1 + text.len() / BYTES_OF_A_PART, &at)?;
                 let text = Zeroizing::new(text.into_owned());
                 let content = Content::Scalar(Scalar { kind, text });
-                let before = self.count(1, &at)?;
                 self.complete(Node { at, content }, anchor, before)?;
             }
             Event::Alias(anchor) => {

@@ -37,8 +37,12 @@ impl<'a> Sources<'a> {
         self.sources.iter().copied()
     }
 
-    /// The folder of a source in this checkout, if there is a chart in it.
+    /// The folder of a source in this checkout, if there is a chart in it. When no address of the checkout is known, a
+    /// folder of the same path is taken for it.
     pub(super) fn folder_here(&self, source: &Node) -> Option<String> {
+        if !self.context.repositories.is_empty() && !self.is_known(source) {
+            return None;
+        }
         let folder = self.folder(source)?;
         let chart = resolve(&folder, "Chart.yaml")?;
         self.files.contains_key(&chart).then_some(folder)

@@ -1,9 +1,8 @@
 //! `valuesFrom` of a HelmRelease: keys of ConfigMaps and Secrets that are in the tree.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use keyguard_core::document::{Content, Entry, Node, Scalar, ScalarKind};
 use keyguard_core::runtime::chart::auth::is_true;
+use keyguard_core::runtime::secret_maker::decode_base64;
 use zeroize::Zeroizing;
 
 use super::embedded;
@@ -88,11 +87,10 @@ fn find(files: &Files, namespace: Option<&str>, kind: &str, object: &str, key: &
 /// A value of a Secret's `data`, with the place of its base64.
 fn decoded(entry: &Entry) -> Option<Entry> {
     let scalar = entry.value.scalar()?;
-    let packed: Zeroizing<String> = Zeroizing::new(scalar.text.split_whitespace().collect());
     if is_encrypted(&entry.value) {
         return Some(entry.clone());
     }
-    let bytes = Zeroizing::new(STANDARD.decode(packed.as_bytes()).ok()?);
+    let bytes = decode_base64(&scalar.text)?;
     let text = std::str::from_utf8(&bytes).ok()?;
     let at = entry.value.at.clone();
     let content = Content::Scalar(Scalar {

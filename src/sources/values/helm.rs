@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use keyguard_core::document::layers::merge;
-use keyguard_core::document::{Content, Entry, Node};
+use keyguard_core::document::{Content, Entry, Node, ScalarKind};
 use keyguard_core::policy::chart_values::beside_dependency;
 use keyguard_core::policy::check_finding::CheckFinding;
 use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
-use keyguard_core::runtime::chart::auth::is_true;
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use super::layers::Layers;
 use super::release::{Context, Release, chart_named};
+use super::standalone;
 use super::tree::{Files, first, folder, name, resolve};
 
 /// The releases of every chart in the tree that is not `named` by one already.
@@ -19,16 +19,45 @@ pub(super) fn releases(files: &Files, context: &Context, named: &BTreeSet<String
     let charts = files
         .keys()
         .filter(|path| name(path) == "Chart.yaml" && !named.contains(*path));
+    let parts = parts_of_others(files);
     charts
         .flat_map(|path| {
-            of_folder(files, folder(path), |layers| {
+            let folder = folder(path);
+            let mut releases = of_folder(files, folder, |layers| {
                 for path in &context.value_files {
                     let at = layers.values.at.clone();
                     layers.add_named_file(files, resolve("", path), &at);
                 }
-            })
+            });
+            // What others lay over it may have what it lacks.
+            let is_a_base = context.value_files.is_empty() && standalone::has_layers(files, folder);
+            if parts.contains(folder) || is_a_base {
+                releases.iter_mut().for_each(|it| it.is_complete = false);
+            }
+            releases
         })
         .collect()
+}
+
+/// The folders of charts in the tree that another chart depends on.
+fn parts_of_others(files: &Files) -> BTreeSet<String> {
+    let charts = files.keys().filter(|path| name(path) == "Chart.yaml");
+    let dependencies = charts.flat_map(|path| {
+        let listed = first(files, path).and_then(|chart| chart.get("dependencies"));
+        let listed = listed.map_or(&[][..], Node::items).iter();
+        listed.filter_map(|dependency| {
+            let repository = dependency.text_at(&["repository"])?;
+            resolve(folder(path), repository.strip_prefix("file://")?)
+        })
+    });
+    dependencies.collect()
+}
+
+/// Whether the chart in `folder` is one of the two, or depends on one, enabled or not.
+pub(super) fn concerns(files: &Files, folder: &str) -> bool {
+    let inside = |name: &str| first(files, &resolve(folder, name)?);
+    let chart = inside("Chart.yaml");
+    chart.is_some_and(|chart| !dependencies(chart, inside("requirements.yaml")).is_empty())
 }
 
 /// What a `Chart.yaml` says about one of the two charts.
@@ -38,6 +67,7 @@ struct Dependency<'a> {
     key: Option<&'a str>,
     version: ChartVersion,
     condition: Option<&'a str>,
+    tags: &'a [Node],
     declared: &'a Node,
 }
 
@@ -56,10 +86,11 @@ pub(super) fn of_folder(files: &Files, folder: &str, add: impl Fn(&mut Layers)) 
     layers.files.push(inside("Chart.yaml"));
     layers.add_file(files, &inside("values.yaml"));
     add(&mut layers);
+    let keys: Vec<&str> = dependencies.iter().filter_map(|it| it.key).collect();
     dependencies
         .into_iter()
         .filter(|dependency| dependency.is_enabled(&layers.values))
-        .map(|dependency| dependency.release(&layers))
+        .map(|dependency| dependency.release(&layers, &keys))
         .collect()
 }
 
@@ -74,6 +105,7 @@ fn dependencies<'a>(chart: &'a Node, requirements: Option<&'a Node>) -> Vec<Depe
             key: None,
             version: version(chart),
             condition: None,
+            tags: &[],
             declared: chart,
         }];
     }
@@ -88,6 +120,7 @@ fn dependencies<'a>(chart: &'a Node, requirements: Option<&'a Node>) -> Vec<Depe
                 key: Some(dependency.text_at(&["alias"]).unwrap_or(name)),
                 version: version(dependency),
                 condition: dependency.text_at(&["condition"]),
+                tags: dependency.get("tags").map_or(&[][..], Node::items),
                 declared: dependency,
             })
         })
@@ -95,23 +128,30 @@ fn dependencies<'a>(chart: &'a Node, requirements: Option<&'a Node>) -> Vec<Depe
 }
 
 impl Dependency<'_> {
-    /// The first path of `condition` that is a boolean decides.
+    /// The first path of `condition` that is a boolean decides, else a tag that is true, else one that is false.
+    ///
+    /// Source: Helm `processDependencyConditions` and `processDependencyTags`.
     fn is_enabled(&self, values: &Node) -> bool {
-        let paths = self.condition.unwrap_or_default().split(',');
-        paths
-            .filter_map(|path| {
-                let keys: Vec<&str> = path.trim().split('.').collect();
-                values.path(&keys)
-            })
-            .next()
-            .is_none_or(is_true)
+        let boolean = |keys: &[&str]| match values.path(keys)?.scalar()?.kind {
+            ScalarKind::Bool(value) => Some(value),
+            _ => None,
+        };
+        let mut paths = self.condition.unwrap_or_default().split(',');
+        let by_condition = paths.find_map(|path| {
+            let keys: Vec<&str> = path.trim().split('.').collect();
+            boolean(&keys)
+        });
+        let tags = self.tags.iter().filter_map(Node::text);
+        let by_tag = tags.filter_map(|tag| boolean(&["tags", tag])).max();
+        by_condition.or(by_tag).unwrap_or(true)
     }
 
-    fn release(self, layers: &Layers) -> Release {
+    /// `keys` are those of all dependencies.
+    fn release(self, layers: &Layers, keys: &[&str]) -> Release {
         let parent = &layers.values;
         let (values, findings) = match self.key {
             None => (parent.clone(), Vec::new()),
-            Some(key) => (below(parent, key), self.misplaced(parent, key)),
+            Some(key) => (below(parent, key), self.misplaced(parent, key, keys)),
         };
         Release {
             chart: self.chart,
@@ -127,11 +167,15 @@ impl Dependency<'_> {
         }
     }
 
-    fn misplaced(&self, parent: &Node, key: &str) -> Vec<CheckFinding> {
-        match self.chart {
-            ArgocdChart::GitopsRuntime => beside_dependency(parent, key),
-            ArgocdChart::ArgoCd => Vec::new(),
+    fn misplaced(&self, parent: &Node, key: &str, keys: &[&str]) -> Vec<CheckFinding> {
+        if self.chart == ArgocdChart::ArgoCd {
+            return Vec::new();
         }
+        let mut findings = beside_dependency(parent, key);
+        // The values of another alias are where they belong.
+        let of_another = |path: &str| keys.iter().any(|key| path.split('.').next() == Some(key));
+        findings.retain(|finding| !of_another(&finding.path));
+        findings
     }
 }
 

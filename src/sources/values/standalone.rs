@@ -39,11 +39,7 @@ fn of_file(files: &Files, path: &str, document: &Node) -> Vec<Release> {
     let Some(release) = of_values(document, vec![path.to_owned()]) else {
         return Vec::new();
     };
-    let beside = beside_chart(files, path);
-    match beside.is_empty() {
-        true => vec![release],
-        false => beside,
-    }
+    beside_chart(files, path).unwrap_or_else(|| vec![release])
 }
 
 fn of_layers(files: &Files, paths: &[&String]) -> Option<Release> {
@@ -74,21 +70,38 @@ fn of_values(document: &Node, files: Vec<String>) -> Option<Release> {
 }
 
 /// The chart in the folder of the file, or in the one above, with the file over its values.
-fn beside_chart(files: &Files, path: &str) -> Vec<Release> {
+fn beside_chart(files: &Files, path: &str) -> Option<Vec<Release>> {
     let own = folder(path);
-    let above = folder(own);
-    [own, above]
-        .into_iter()
-        .filter(|folder| {
-            resolve(folder, "Chart.yaml").is_some_and(|chart| files.contains_key(&chart))
-        })
-        .map(|folder| {
-            helm::of_folder(files, folder, |layers| {
-                layers.add_file(files, path);
-            })
-        })
-        .find(|releases| !releases.is_empty())
-        .unwrap_or_default()
+    let mut folders = [own, folder(own)].into_iter();
+    let chart = folders.find(|folder| helm::concerns(files, folder))?;
+    let mut releases = helm::of_folder(files, chart, |layers| {
+        layers.add_file(files, path);
+    });
+    if layers(files, chart).count() > 1 {
+        // They may be meant for one another, or each for itself.
+        releases.iter_mut().for_each(|it| it.is_complete = false);
+    }
+    Some(releases)
+}
+
+/// Whether there are files of values that may be laid over the values of the chart in `folder`.
+pub(super) fn has_layers(files: &Files, folder: &str) -> bool {
+    layers(files, folder).next().is_some()
+}
+
+fn layers<'a>(files: &'a Files, chart: &'a str) -> impl Iterator<Item = &'a str> {
+    let own = resolve(chart, "values.yaml");
+    let in_reach = move |path: &str| folder(path) == chart || folder(folder(path)) == chart;
+    let start = chart.to_owned();
+    let files = files
+        .range(start..)
+        .take_while(move |(path, _)| path.starts_with(chart));
+    files.filter_map(move |(path, documents)| {
+        let document = documents.first()?;
+        let is_layer = in_reach(path) && Some(path) != own.as_ref() && !is_object(document);
+        let mut nested = document.entries().iter().map(|entry| &entry.value);
+        (is_layer && (is_marked(document) || nested.any(is_marked))).then_some(path.as_str())
+    })
 }
 
 fn is_object(document: &Node) -> bool {

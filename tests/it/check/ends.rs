@@ -20,7 +20,7 @@ fn the_exit_code_tells_findings_from_what_is_broken_and_what_could_not_be_seen()
     let (absent, silent) = (deployment("w", "absent"), deployment("w", "argocd-token"));
     let (absent, silent) = (("w.yaml", &*absent), ("w.yaml", &*silent));
     let table: [(&[(&str, &str)], &[&str], i32); 11] = [
-        (&[], &[], 0),
+        (&[], &[], 3),
         (&[other_template], &[], 0),
         (&[template], &[], 3),
         (&[absent], &[], 1),

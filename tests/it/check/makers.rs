@@ -12,19 +12,30 @@ fn a_secret_counts_by_what_makes_it() {
     let external = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: s, namespace: codefresh}\n";
     let vault = "apiVersion: secrets.hashicorp.com/v1beta1\nkind: VaultStaticSecret\nmetadata: {name: v, namespace: codefresh}\n";
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: codefresh}\n";
-    let table: [(&str, String, &[&str]); 20] = [
+    let table: [(&str, String, &[&str]); 27] = [
         ("nothing", String::new(), &[MISSING]),
         ("a SealedSecret with the key", format!("{sealed}spec: {{encryptedData: {{token: x}}}}"), &[]),
-        ("a SealedSecret with another", format!("{sealed}spec: {{encryptedData: {{other: x}}}}"), &[MISSING]),
+        ("a SealedSecret with another", format!("{sealed}spec: {{encryptedData: {{other: x}}}}"), &["error credentials/key-missing"]),
         ("a key in its template", format!("{sealed}spec: {{template: {{data: {{token: x}}}}}}"), &[]),
         ("an ExternalSecret", format!("{external}spec: {{data: [{{secretKey: token}}]}}"), &[]),
         ("with dataFrom", format!("{external}spec: {{dataFrom: [{{extract: {{key: x}}}}]}}"), &[KEYS]),
         ("under another name", format!("{external}spec: {{target: {{name: t}}, data: [{{secretKey: token}}]}}"), &[MISSING]),
         ("with a template in place of its data",
-         format!("{external}spec: {{target: {{template: {{data: {{other: x}}}}}}, data: [{{secretKey: token}}]}}"), &[MISSING]),
+         format!("{external}spec: {{target: {{template: {{data: {{other: x}}}}}}, data: [{{secretKey: token}}]}}"), &["error credentials/key-missing"]),
         ("with a template beside it",
          format!("{external}spec: {{target: {{template: {{mergePolicy: Merge, data: {{other: x}}}}}}, data: [{{secretKey: token}}]}}"), &[]),
         ("that only adds to a Secret", format!("{external}spec: {{target: {{creationPolicy: Merge}}, data: [{{secretKey: token}}]}}"), &[MISSING]),
+        ("that adds to one that is there",
+         format!("{external}spec: {{target: {{creationPolicy: Merge}}, data: [{{secretKey: token}}]}}\n---\n{secret}stringData: {{other: x}}"), &[]),
+        ("that adds another key to it",
+         format!("{external}spec: {{target: {{creationPolicy: Merge}}, data: [{{secretKey: third}}]}}\n---\n{secret}stringData: {{other: x}}"),
+         &["error credentials/key-missing"]),
+        ("a ClusterExternalSecret",
+         "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {name: all}\nspec: {externalSecretName: s, externalSecretSpec: {data: [{secretKey: token}]}}".to_owned(), &[]),
+        ("a Secret that is copied from another", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: codefresh, annotations: {reflector.v1.k8s.emberstack.com/reflects: vault/s}}".to_owned(), &[KEYS]),
+        ("base64 in lines", format!("{secret}data: {{token: \"aHVu\\r\\ndGVyMm==\"}}"), &["error credentials/not-an-api-key"]),
+        ("base64 with a space", format!("{secret}data: {{token: 'aHVu dGVyMg=='}}"), &["error objects/malformed"]),
+        ("a reference that vals resolves", format!("{secret}stringData: {{token: ref+vault://kv/x#token}}"), &[]),
         ("a VaultStaticSecret", format!("{vault}spec: {{destination: {{name: s, create: true}}}}"), &[KEYS]),
         ("that creates nothing", format!("{vault}spec: {{destination: {{name: s}}}}"), &[MISSING]),
         ("SOPS", format!("{secret}data: {{token: \"ENC[AES256_GCM,data:x]\"}}\nsops: {{version: 3}}"), &[]),

@@ -8,7 +8,9 @@
 )]
 
 mod accounts;
+mod clusters;
 mod ends;
+mod looked_at;
 mod makers;
 mod places;
 mod values;

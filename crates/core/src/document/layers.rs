@@ -1,5 +1,7 @@
 //! Documents over one another, as Helm lays values: mappings are merged, everything else is replaced, and `null` deletes.
 
+use std::collections::HashMap;
+
 use super::{Content, Entry, Node};
 
 /// `over` laid over `base`. Each part keeps the place where it was written.
@@ -18,15 +20,21 @@ pub fn merge(base: Node, over: Node) -> Node {
 
 fn merge_entries(base: Vec<Entry>, over: Vec<Entry>) -> Vec<Entry> {
     let mut merged = base;
+    let places = merged.iter().enumerate();
+    let mut places: HashMap<String, usize> = places.map(|(at, it)| (it.key.clone(), at)).collect();
     for entry in over {
-        let known = merged.iter().position(|known| known.key == entry.key);
-        match known {
+        let known = places.get(&entry.key).copied();
+        match known.and_then(|place| merged.get_mut(place)) {
             // A null stays, so that what it deletes stays deleted in the chart's own values as well.
-            None => merged.push(entry),
-            Some(place) => {
-                let before = merged.remove(place);
-                let value = merge(before.value, entry.value);
-                merged.insert(place, Entry { value, ..entry });
+            None => {
+                places.insert(entry.key.clone(), merged.len());
+                merged.push(entry);
+            }
+            Some(known) => {
+                let nothing = Node::empty_map(entry.at.clone());
+                let before = std::mem::replace(&mut known.value, nothing);
+                let value = merge(before, entry.value);
+                *known = Entry { value, ..entry };
             }
         }
     }

@@ -137,6 +137,20 @@ pub fn looks_like_a_token(text: &str) -> bool {
             && has(u8::is_ascii_digit))
 }
 
+/// A text of which no word that a token may be in is left, for sentences that quote what somebody typed.
+pub fn without_tokens(text: &str) -> String {
+    let ends = |character: char| character.is_whitespace() || "\"'`,;()[]{}".contains(character);
+    let words = text.split_inclusive(ends).map(|word| {
+        let bare = word.trim_end_matches(ends);
+        let end = word.get(bare.len()..).unwrap_or_default();
+        match bare.contains("eyJ") && looks_like_a_token(bare) {
+            true => format!("…{end}"),
+            false => word.to_owned(),
+        }
+    });
+    words.collect()
+}
+
 /// Whether a Secret can have such a key.
 fn is_data_key(key: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -146,6 +160,28 @@ fn is_data_key(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_sentence_only_words_with_a_token_are_left_out() {
+        let token = format!("eyJ{}", "a".repeat(40));
+        let table = [
+            (
+                format!("string \"{token}\", expected a map"),
+                "string \"…\", expected a map",
+            ),
+            (
+                format!("the values file clusters/{token}"),
+                "the values file …",
+            ),
+            (
+                "values/Prod1.yaml is no map".to_owned(),
+                "values/Prod1.yaml is no map",
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(without_tokens(&text), expected);
+        }
+    }
 
     #[test]
     fn a_name_is_shown_only_when_it_can_be_one_and_is_no_token() {

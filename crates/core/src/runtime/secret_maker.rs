@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::document::{Entry, Node};
+use crate::runtime::chart::auth::is_filled_in;
 
 /// A Secret that will be there, and of which no value can be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Made {
     pub keys: Keys,
     /// When it is there.
     pub when: When,
+    /// Whether it only adds its keys to a Secret that something else makes.
+    pub adds: bool,
 }
 
 /// Which keys a Secret will have.
@@ -49,7 +53,22 @@ pub fn made_by(object: &Node) -> Vec<Made> {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     match (group, kind) {
         ("bitnami.com", "SealedSecret") => sealed_secret(object).into_iter().collect(),
-        ("external-secrets.io", "ExternalSecret") => external_secret(object).into_iter().collect(),
+        ("external-secrets.io", "ExternalSecret") => {
+            let name = object.text_at(&["metadata", "name"]);
+            let spec = object.get("spec");
+            spec.and_then(|spec| external_secret(spec, name))
+                .into_iter()
+                .collect()
+        }
+        ("external-secrets.io", "ClusterExternalSecret") => {
+            let name = object.text_at(&["spec", "externalSecretName"]);
+            let name = name.or(object.text_at(&["metadata", "name"]));
+            let spec = object.path(&["spec", "externalSecretSpec"]);
+            spec.and_then(|spec| external_secret(spec, name))
+                .into_iter()
+                .collect()
+        }
+        ("", "Secret") => reflected(object).into_iter().collect(),
         (
             "secrets.hashicorp.com",
             "VaultStaticSecret" | "VaultDynamicSecret" | "VaultPKISecret",
@@ -67,29 +86,47 @@ fn sealed_secret(object: &Node) -> Option<Made> {
         name: object.text_at(&["metadata", "name"])?.to_owned(),
         keys: Keys::Known(keys_of([sealed, plain])),
         when: When::ByController,
+        adds: false,
     })
 }
 
-fn external_secret(object: &Node) -> Option<Made> {
-    let target = object.path(&["spec", "target"]);
+/// A Secret that the Reflector or the Replicator fills.
+fn reflected(object: &Node) -> Option<Made> {
+    const FILLED: [&str; 2] = [
+        "reflector.v1.k8s.emberstack.com/reflects",
+        "replicator.v1.mittwald.de/replicate-from",
+    ];
+    let annotation = |name: &&str| object.path(&["metadata", "annotations", name]).is_some();
+    FILLED.iter().find(|name| annotation(name))?;
+    Some(Made {
+        name: object.text_at(&["metadata", "name"])?.to_owned(),
+        keys: Keys::Unknown,
+        when: When::ByController,
+        adds: false,
+    })
+}
+
+/// `spec` of an ExternalSecret with this name.
+fn external_secret(spec: &Node, own_name: Option<&str>) -> Option<Made> {
+    let target = spec.get("target");
     let of_target = |keys: &[&str]| target.and_then(|target| target.path(keys));
     let text = |node: Option<&Node>| node.and_then(Node::text).map(str::to_owned);
     let policy = text(of_target(&["creationPolicy"]));
-    if matches!(policy.as_deref(), Some("Merge" | "None")) {
+    if policy.as_deref() == Some("None") {
         return None;
     }
-    let name = text(of_target(&["name"])).or_else(|| text(object.path(&["metadata", "name"])));
+    let name = text(of_target(&["name"])).or_else(|| own_name.map(str::to_owned));
     let template = of_target(&["template", "data"]);
     let merges = text(of_target(&["template", "mergePolicy"])).as_deref() == Some("Merge");
     let replaced = template.is_some_and(|data| !data.entries().is_empty()) && !merges;
     let is_open = |node: Option<&Node>| node.is_some_and(|node| !node.items().is_empty());
     let open = is_open(of_target(&["template", "templateFrom"]))
-        || (!replaced && is_open(object.path(&["spec", "dataFrom"])));
+        || (!replaced && is_open(spec.get("dataFrom")));
     let keys = match (open, replaced) {
         (true, _) => Keys::Unknown,
         (_, true) => Keys::Known(keys_of([template])),
         _ => {
-            let data = object.path(&["spec", "data"]).map_or(&[][..], Node::items);
+            let data = spec.get("data").map_or(&[][..], Node::items);
             let data = data.iter().filter_map(|item| item.text_at(&["secretKey"]));
             let mut keys = keys_of([template]);
             keys.extend(data.map(str::to_owned));
@@ -100,15 +137,14 @@ fn external_secret(object: &Node) -> Option<Made> {
         name: name?,
         keys,
         when: When::ByController,
+        adds: policy.as_deref() == Some("Merge"),
     })
 }
 
-/// Without `create` the Secret is somebody else's.
+/// Without `create` it adds to a Secret that is somebody else's.
 fn vault_secret(object: &Node) -> Option<Made> {
     let destination = object.path(&["spec", "destination"])?;
-    if destination.get("create")?.scalar()?.text.as_str() != "true" {
-        return None;
-    }
+    let creates = destination.get("create").and_then(Node::scalar);
     let templates = destination.path(&["transformation", "templates"]);
     let excludes = destination.path(&["transformation", "excludes"]);
     let everything_else_is_left_out = excludes
@@ -124,6 +160,7 @@ fn vault_secret(object: &Node) -> Option<Made> {
             _ => Keys::Unknown,
         },
         when: When::ByController,
+        adds: creates.is_none_or(|creates| creates.text.as_str() != "true"),
     })
 }
 
@@ -139,6 +176,7 @@ fn provider_class(object: &Node) -> Vec<Made> {
             name: secret.text_at(&["secretName"])?.to_owned(),
             keys: Keys::Known(keys.collect()),
             when: When::WithThePod,
+            adds: false,
         })
     });
     made.collect()
@@ -166,6 +204,7 @@ fn secret_generators(object: &Node) -> Vec<Made> {
                 false => Keys::Known(keys),
             },
             when: When::AtOnce,
+            adds: false,
         })
     });
     made.collect()
@@ -196,25 +235,22 @@ pub fn written(secret: &Node) -> Vec<(&Entry, Written)> {
     let hidden = |text: &str| {
         encrypted
             || text.starts_with("ENC[AES256_GCM,")
+            || text.starts_with("ref+")
             || text.contains("<path:")
             || (vault_path && text.contains('<') && text.contains('>'))
-            || text.contains("{{")
-            || text.contains("${")
+            || is_filled_in(text)
     };
     let data = entries("data").map(|entry| {
         let written = match text_of(entry) {
             None => Written::Wrong("is not text; put it in quotes"),
             Some(text) if hidden(text) => Written::Hidden,
-            Some(text) => {
-                let text = Zeroizing::new(text.replace(['\n', ' '], ""));
-                match STANDARD.decode(text.as_bytes()).map(Zeroizing::new) {
-                    Err(_) => Written::Wrong("is not base64; use stringData for plain text"),
-                    Ok(bytes) => match std::str::from_utf8(&bytes) {
-                        Ok(text) if hidden(text) => Written::Hidden,
-                        _ => Written::Value(bytes),
-                    },
-                }
-            }
+            Some(text) => match decode_base64(text) {
+                None => Written::Wrong("is not base64; use stringData for plain text"),
+                Some(bytes) => match std::str::from_utf8(&bytes) {
+                    Ok(text) if hidden(text) => Written::Hidden,
+                    _ => Written::Value(bytes),
+                },
+            },
         };
         (entry, written)
     });
@@ -227,6 +263,17 @@ pub fn written(secret: &Node) -> Vec<(&Entry, Written)> {
         (entry, written)
     });
     data.chain(string_data).collect()
+}
+
+/// Base64 as Go reads it: line breaks and what is left of the last byte do not count.
+///
+/// Source: Go `encoding/base64`, `StdEncoding`.
+pub fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    const GO: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(&STANDARD, GO);
+    let text = Zeroizing::new(text.replace(['\r', '\n'], ""));
+    ENGINE.decode(text.as_bytes()).map(Zeroizing::new).ok()
 }
 
 /// A text; nothing at all is the empty one.

@@ -173,7 +173,8 @@ impl Settings<'_> {
                 .then(|| self.told(rule, error, key, what, mend))
                 .flatten();
         };
-        if parts.is_empty() {
+        let is_used = self.auth.kind().role() == Some(role);
+        if parts.is_empty() || (self.auth.is_blank(role) && !is_used) {
             return None;
         }
         let missing = ["name", "key"].map(|part| (part, entry.value.get(part)));

@@ -125,7 +125,16 @@ impl<'a> Auth<'a> {
     /// Whether anything is written for a credential of this role that is not the chart's default.
     pub fn mentions(&self, role: Role) -> bool {
         let reference = self.reference(role).is_some() && !self.is_default(role);
-        self.plain(role).is_some() || reference
+        self.plain(role).is_some() || (reference && !self.is_blank(role))
+    }
+
+    /// Whether all parts of the reference are written as nothing, as people fill in a form.
+    pub fn is_blank(&self, role: Role) -> bool {
+        let parts = self
+            .entry(reference_key(role))
+            .map_or(&[][..], |entry| entry.value.entries());
+        let is_nothing = |part: &Entry| part.value.scalar().is_some_and(|it| it.text.is_empty());
+        !parts.is_empty() && parts.iter().all(is_nothing)
     }
 
     /// The Secret and key that a reference leads to after the chart's default is merged with it, and whether it is

@@ -1,0 +1,101 @@
+//! Which files are looked at.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use super::{Tree, deployment};
+
+const MISSING: &str = "error credentials/secret-missing";
+
+fn found(tree: &Tree, arguments: &[&str]) -> Vec<String> {
+    let found = tree.findings(arguments);
+    let place = |it: &String| it.split_once(':').unwrap().0.to_owned();
+    found.iter().map(place).collect()
+}
+
+#[test]
+fn what_git_ignores_is_left_out_but_for_a_folder_that_is_named() {
+    let workload = deployment("w", "s");
+    let tree = Tree::of(&[
+        ("rendered/w.yaml", &workload),
+        ("apps/W.YAML", &workload),
+        (".gitignore", "rendered/\n"),
+    ]);
+    assert_eq!(found(&tree, &[]), [format!("{MISSING} apps/W.YAML")]);
+    let named = found(&tree, &["rendered", "--root", "."]);
+    assert_eq!(named, [format!("{MISSING} rendered/w.yaml")]);
+    assert_eq!(tree.run(&["rendered"]).code, Some(1));
+}
+
+#[test]
+fn patterns_of_exclude_are_those_of_gitignore() {
+    let workload = deployment("w", "s");
+    let tree = Tree::of(&[("a.yaml", &workload), ("b/d.yaml", &workload)]);
+    let all_but_one = ["--exclude", "*.yaml", "--exclude", "!d.yaml"];
+    assert_eq!(found(&tree, &all_but_one), [format!("{MISSING} b/d.yaml")]);
+    assert_eq!(
+        found(&tree, &["--exclude", "/b"]),
+        [format!("{MISSING} a.yaml")]
+    );
+}
+
+#[test]
+fn links_are_followed_and_a_circle_of_them_ends() {
+    let tree = Tree::of(&[("real/w.yaml", &deployment("w", "s"))]);
+    fs::create_dir(tree.path().join("apps")).unwrap();
+    symlink("../real", tree.path().join("apps/folder")).unwrap();
+    symlink(".", tree.path().join("apps/circle")).unwrap();
+    symlink("../gone.yaml", tree.path().join("apps/nowhere.yaml")).unwrap();
+    let expected = format!("{MISSING} apps/folder/w.yaml");
+    assert_eq!(found(&tree, &["apps", "--root", "."]), [expected]);
+    assert_eq!(tree.run(&["apps"]).code, Some(1));
+}
+
+#[test]
+fn what_is_to_be_checked_and_cannot_be_read_is_unseen() {
+    let tree = Tree::of(&[("a/x.txt", ""), ("b/x.yaml", "a: 1"), ("c/x.yaml", "a: 1")]);
+    let empty = tree.report(&["a", "--root", "."]);
+    assert_eq!(empty["unseen"][0]["file"], "a", "{empty}");
+    assert_eq!(tree.run(&["a"]).code, Some(3));
+    let input = tree.with_input(&["-"], "Error: no such chart\n");
+    assert_eq!(input.code, Some(3), "{}", input.stdout);
+    assert_eq!(tree.with_input(&["-"], "").code, Some(3));
+
+    let file = tree.path().join("b/x.yaml");
+    fs::set_permissions(&file, Permissions::from_mode(0)).unwrap();
+    if fs::read(&file).is_ok() {
+        // Root reads everything.
+        return;
+    }
+    assert_eq!(tree.run(&["b"]).code, Some(3));
+    assert_eq!(tree.run(&["c"]).code, Some(0));
+    assert_eq!(tree.run(&["b/x.yaml"]).code, Some(2));
+}
+
+#[test]
+fn a_pipe_of_the_shell_is_read() {
+    let tree = Tree::of(&[("w.yaml", &deployment("w", "s"))]);
+    let script = format!("{} check <(cat w.yaml)", env!("CARGO_BIN_EXE_keyguard"));
+    let ended = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(tree.path())
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let printed = String::from_utf8(ended.stdout).unwrap();
+    assert!(printed.contains("credentials/secret-missing"), "{printed}");
+}
+
+#[test]
+fn what_is_no_version_and_no_secret_is_refused() {
+    let tree = Tree::of(&[("x.yaml", "a: 1")]);
+    for arguments in [
+        &["--chart-version", "banana"][..],
+        &["--secret", "*/name"],
+        &["--secret", "namespace/na me"],
+    ] {
+        assert_eq!(tree.run(arguments).code, Some(2), "{arguments:?}");
+    }
+    let several = ["--secret", "codefresh/a, codefresh/b:token"];
+    assert_eq!(tree.run(&several).code, Some(0));
+}
