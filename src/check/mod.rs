@@ -8,6 +8,7 @@ pub mod files;
 pub(crate) mod found;
 mod judge;
 mod kustomize;
+mod nearness;
 mod object;
 mod suppression;
 mod users;

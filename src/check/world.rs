@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::check::nearness::{in_common, is_related};
 use crate::check::object::Object;
 use crate::config::project::SecretByHand;
 use crate::sources::any_source::AnySource;
@@ -269,20 +270,6 @@ impl World {
                 .collect(),
         )
     }
-}
-
-/// How many folders from the root on two have in common.
-fn in_common(one: &str, other: &str) -> usize {
-    let (one, other) = (one.split('/'), other.split('/'));
-    one.zip(other)
-        .take_while(|(one, other)| one == other && !one.is_empty())
-        .count()
-}
-
-/// Whether one of two folders is the other or lies in it.
-fn is_related(one: &str, other: &str) -> bool {
-    let depth = |folder: &str| folder.split('/').filter(|part| !part.is_empty()).count();
-    in_common(one, other) == depth(one).min(depth(other))
 }
 
 /// Whether what names this namespace, or none, may be in another.
