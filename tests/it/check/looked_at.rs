@@ -53,7 +53,7 @@ fn links_are_followed_and_a_circle_of_them_ends() {
 
 #[test]
 fn what_is_to_be_checked_and_cannot_be_read_is_unseen() {
-    let tree = Tree::of(&[("a/x.txt", ""), ("b/x.yaml", "a: 1"), ("c/x.yaml", "a: 1")]);
+    let tree = Tree::of(&[("a/x.txt", ""), ("b/y.yaml", "a: 1"), ("c/x.yaml", "a: 1")]);
     let empty = tree.report(&["a", "--root", "."]);
     assert_eq!(empty["unseen"][0]["file"], "a", "{empty}");
     assert_eq!(tree.run(&["a"]).code, Some(3));
