@@ -158,7 +158,8 @@ fn walk(
     for entry in walk.flatten() {
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         let extension = entry.path().extension().and_then(|it| it.to_str());
-        if is_file && matches!(extension, Some("yaml" | "yml" | "json")) {
+        let is_kustomization = entry.file_name() == "Kustomization";
+        if is_file && (is_kustomization || matches!(extension, Some("yaml" | "yml" | "json"))) {
             found.insert(entry.into_path());
         }
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::admission::lookups::Admission;
 use crate::check::found::{Found, Told};
+use crate::check::kustomize::Renamed;
 use crate::check::object::Object;
 use crate::check::world::{Known, Maker, UNKNOWN_NAMESPACE, World};
 use crate::report::Severity;
@@ -21,12 +22,17 @@ use keyguard_core::runtime::chart::auth::is_filled_in;
 use keyguard_core::runtime::credential::Reference;
 use keyguard_core::runtime::secret_maker::When;
 
+/// Where Argo CD is by habit.
+pub(crate) const ARGOCD_NAMESPACE: &str = "argocd";
+
 /// What judges.
 pub(crate) struct Judge {
     /// The pipeline of admission over what is known.
     pub(crate) admission: Admission<World>,
     /// What was looked through, for a Secret that nobody makes.
     pub(crate) looked_through: String,
+    /// Secrets to which Kustomize gives another name.
+    pub(crate) renamed: Renamed,
 }
 
 impl Judge {
@@ -49,6 +55,7 @@ impl Judge {
         };
         // Where the value of a reference stands, for a Secret whose file is told of when the workload's is not.
         let mut values: Vec<(String, Position)> = Vec::new();
+        let mut hints: Vec<(String, String)> = Vec::new();
         if let Subject::Workload { references, .. } = &mut request.case.subject {
             let secrets_store = references.secrets_store;
             references.found.retain(|reference| {
@@ -67,7 +74,11 @@ impl Judge {
                         values.extend(at.map(|at| (reference.field.clone(), at)));
                         true
                     }
-                    Known::Nobody => true,
+                    Known::Nobody => {
+                        let hint = self.renamed.hint(namespace, secret);
+                        hints.extend(hint.map(|hint| (reference.field.clone(), hint)));
+                        true
+                    }
                     Known::Made(maker) => {
                         let maker = maker.as_ref();
                         if maker.is_some_and(|it| it.made.when == When::WithThePod)
@@ -90,28 +101,12 @@ impl Judge {
             });
         }
         let outcome = self.admission.admit(request, None).await;
-        self.tell(object, outcome.verdict, &values, told);
+        self.tell(object, outcome.verdict, (&values, &hints), told);
     }
 
     /// Everything that is wrong with an argocd-cm, over the one that the cluster has or that `base` is.
     pub(crate) async fn accounts(&self, object: &Object, base: Option<&Node>, told: &mut Told) {
-        let data = object.node.get("data").map_or(&[][..], Node::entries);
-        let templates = data.iter().filter(|entry| {
-            let decides = entry.key.starts_with("accounts.") || entry.key == "admin.enabled";
-            decides && entry.value.text().is_some_and(is_filled_in)
-        });
-        let seen = told.unseen.len();
-        for entry in templates {
-            told.unseen(
-                &entry.value.at,
-                format!("data[{:?}]", entry.key),
-                "it is a template",
-            );
-        }
-        if told.unseen.len() > seen {
-            return;
-        }
-        let namespace = object.namespace.as_deref().unwrap_or("argocd");
+        let namespace = object.namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE);
         let (old, new) = match base {
             Some(base) => {
                 let merged = merge(base.clone(), object.node.clone());
@@ -136,11 +131,33 @@ impl Judge {
             }
         };
         let node = new.as_ref().unwrap_or(&object.node);
+        self.change(object, node, &old, told).await;
+    }
+
+    /// Everything that is wrong with an argocd-cm that becomes `node` and was `old`: null when there was none.
+    pub(crate) async fn change(&self, object: &Object, node: &Node, old: &Value, told: &mut Told) {
+        let data = node.get("data").map_or(&[][..], Node::entries);
+        let templates = data.iter().filter(|entry| {
+            let decides = entry.key.starts_with("accounts.") || entry.key == "admin.enabled";
+            decides && entry.value.text().is_some_and(is_filled_in)
+        });
+        let seen = told.unseen.len();
+        for entry in templates {
+            told.unseen(
+                &entry.value.at,
+                format!("data[{:?}]", entry.key),
+                "it is a template",
+            );
+        }
+        if told.unseen.len() > seen {
+            return;
+        }
+        let namespace = object.namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE);
         let operation = match old.is_null() {
             true => "CREATE",
             false => "UPDATE",
         };
-        let review = review(operation, object, namespace, &node.to_json(), &old);
+        let review = review(operation, object, namespace, &node.to_json(), old);
         match Request::decode(&review, DEEPEST) {
             Ok(request) => {
                 let outcome = self.admission.admit(request, None).await;
@@ -167,7 +184,7 @@ impl Judge {
         &self,
         object: &Object,
         verdict: Verdict,
-        values: &[(String, Position)],
+        (values, hints): (&[(String, Position)], &[(String, String)]),
         told: &mut Told,
     ) {
         for mut judged in verdict.judged {
@@ -181,6 +198,12 @@ impl Judge {
             }
             match finding.rule {
                 Rule::SecretMissing | Rule::KeyMissing => {
+                    let hint = hints
+                        .iter()
+                        .find(|(field, _)| finding.fields.contains(field));
+                    if let Some((_, hint)) = hint {
+                        finding.mend = hint.clone();
+                    }
                     finding.mend = format!(
                         "{} Nothing makes it in what was looked through: {}. When a person makes it, name it under \
                          secrets in .keyguard.yaml.",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use crate::admission::lookups::unix_now;
 use crate::check::found::{Found, Told};
@@ -10,7 +11,7 @@ use crate::check::object::Object;
 use crate::check::world::{Known, UNKNOWN_NAMESPACE};
 use crate::report::{ObjectReference, Severity};
 use crate::sources::source::{SecretRead, Source};
-use crate::sources::values::{Context, Files, Release, releases};
+use crate::sources::values::{Context, Files, Release, is_kustomization, releases};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::layers::set;
 use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind};
@@ -90,6 +91,15 @@ impl Judge {
                 Some(value) => return self.value(release, reference, value),
             },
         };
+        if let (Rule::SecretMissing, Some(hint)) = (rule, self.renamed.hint(namespace, name)) {
+            // The pod that reads the password refers to its Secret, and Kustomize changes that.
+            if reference.role == Role::Password && is_kustomization(&release.at.file) {
+                return Vec::new();
+            }
+            let why = rule.why();
+            let message = format!("{what} ({}): {why}. {hint} [{}]", reference.path, rule.id());
+            return vec![found(release, reference, rule, message)];
+        }
         let message = format!(
             "{what} ({}): {}. Create it with the key \"{}\" in the namespace of the release. Nothing makes it in what was \
              looked through: {}. When a person makes it, name it under secrets in .keyguard.yaml. [{}]",
@@ -154,6 +164,7 @@ impl Judge {
             namespace: release.namespace.clone(),
             name: CONFIG_MAP_NAME.to_owned(),
             node: config_map(&made),
+            file: Arc::clone(&made.at.file),
             selected: true,
         };
         let before = told.found.len();

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod ends;
+mod kustomize;
 mod makers;
 mod places;
 mod values;
