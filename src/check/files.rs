@@ -77,7 +77,11 @@ pub fn root(named: Option<&Path>, first: &Path) -> Result<PathBuf, FilesError> {
     if let Some(named) = named {
         return canonical(named);
     }
-    let first = canonical(first)?;
+    // What a shell makes of `<(…)` lies nowhere.
+    let first = match is_pipe(first) {
+        true => canonical(Path::new("."))?,
+        false => canonical(first)?,
+    };
     let repository = first
         .ancestors()
         .find(|folder| folder.join(".git").exists());
@@ -120,7 +124,8 @@ pub fn read(
     }
     let mut found = BTreeSet::new();
     let left_out = left_out(&tree.root, exclude)?;
-    if (named || !selected.is_empty()) && !folders.contains(&tree.root) {
+    let has_place = selected.iter().any(|path| !is_pipe(path));
+    if (named || has_place) && !folders.contains(&tree.root) {
         // What nobody asked about and cannot be read is not known.
         walk(&tree.root, &left_out, &mut found);
     }
@@ -164,15 +169,24 @@ pub fn read(
     Ok(tree)
 }
 
-/// The path without links, as far as it has one: what a shell makes of `<(…)` has none.
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|of| !of.is_file() && !of.is_dir())
+}
+
+/// The path from the root of the system on. A file that is a link keeps its own name and place.
 fn canonical(path: &Path) -> Result<PathBuf, FilesError> {
-    fs::canonicalize(path)
-        .or_else(|error| {
-            fs::metadata(path)
-                .map(|_| path.to_owned())
-                .map_err(|_| error)
-        })
-        .map_err(unreadable(path))
+    let is_folder = fs::metadata(path).map_err(unreadable(path))?.is_dir();
+    let canonical = match (path.file_name(), path.parent()) {
+        (Some(name), Some(parent)) if !is_folder => {
+            let parent = match parent == Path::new("") {
+                true => Path::new("."),
+                false => parent,
+            };
+            fs::canonicalize(parent).map(|parent| parent.join(name))
+        }
+        _ => fs::canonicalize(path),
+    };
+    canonical.map_err(unreadable(path))
 }
 
 /// All of it, but for what is more than [`MOST_BYTES`].
@@ -232,7 +246,8 @@ fn walk(folder: &Path, left_out: &Gitignore, found: &mut BTreeSet<PathBuf>) -> V
 fn is_looked_at(path: &Path) -> bool {
     let extension = path.extension().and_then(|it| it.to_str());
     let extension = extension.unwrap_or_default().to_ascii_lowercase();
-    matches!(extension.as_str(), "yaml" | "yml" | "json")
+    let of_kustomize = path.file_name().is_some_and(|name| name == "Kustomization");
+    of_kustomize || matches!(extension.as_str(), "yaml" | "yml" | "json")
 }
 
 impl Tree {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::admission::configuration::admission;
 use crate::admission::lookups::Admission;
 use crate::check::found::{Found, Told};
+use crate::check::kustomize::Renamed;
 use crate::check::object::Object;
 use crate::check::wanted::{Left, Referrer, Wanted};
 use crate::check::world::{UNKNOWN_NAMESPACE, View, World};
@@ -26,6 +27,9 @@ use keyguard_core::policy::verdict::{Finding, Verdict};
 use keyguard_core::review::request::{API_VERSION, DEEPEST, KIND, Request};
 use keyguard_core::runtime::chart::auth::is_filled_in;
 
+/// Where Argo CD is by habit.
+pub(crate) const ARGOCD_NAMESPACE: &str = "argocd";
+
 /// What judges.
 pub(crate) struct Judge {
     /// What is known.
@@ -38,6 +42,8 @@ pub(crate) struct Judge {
     pub(crate) log: LogWriter,
     /// What was looked through, for a Secret that nobody makes.
     pub(crate) looked_through: String,
+    /// Secrets to which Kustomize gives another name.
+    pub(crate) renamed: Renamed,
 }
 
 impl Judge {
@@ -57,6 +63,7 @@ impl Judge {
             metrics: Arc::clone(&self.metrics),
             log: self.log.clone(),
             looked_through: self.looked_through.clone(),
+            renamed: self.renamed.clone(),
         }
     }
 
@@ -87,15 +94,16 @@ impl Judge {
         };
         // Where the value of a reference stands, for a Secret whose file is told of when the workload's is not.
         let mut values: Vec<(String, Position)> = Vec::new();
+        let mut hints: Vec<(String, String)> = Vec::new();
         if let Subject::Workload { references, .. } = &mut request.case.subject {
             let by = Referrer {
                 object: Some(object.reference()),
                 shown: format!("{} {:?}", object.kind, object.name),
-                from: object.folder.to_string(),
+                from: object.folder().to_owned(),
                 wave: object.wave(),
                 secrets_store: Some(references.secrets_store),
             };
-            let comes_with = |maker: &Object| maker.folder == object.folder;
+            let comes_with = |maker: &Object| maker.folder() == object.folder();
             references.found.retain(|reference| {
                 let at = position(&object.node, &reference.field);
                 let filled_in = [&reference.secret, &reference.key];
@@ -116,6 +124,9 @@ impl Judge {
                 };
                 match wanted.settle(&self.world, comes_with, told) {
                     Left::Judge(at) => {
+                        let hint = self.renamed.hint(namespace, reference.secret.as_str());
+                        let hint = hint.filter(|_| at.is_none());
+                        hints.extend(hint.map(|hint| (reference.field.clone(), hint)));
                         values.extend(at.map(|at| (reference.field.clone(), at)));
                         true
                     }
@@ -123,35 +134,13 @@ impl Judge {
                 }
             });
         }
-        let outcome = self.admission(&object.folder).admit(request, None).await;
-        self.tell(object, outcome.verdict, &values, told);
+        let outcome = self.admission(object.folder()).admit(request, None).await;
+        self.tell(object, outcome.verdict, (&values, &hints), told);
     }
 
     /// Everything that is wrong with an argocd-cm, over the one that the cluster has or that `base` is.
     pub(crate) async fn accounts(&self, object: &Object, base: Option<&Node>, told: &mut Told) {
-        let data = object.node.get("data").map_or(&[][..], Node::entries);
-        let templates = data.iter().filter(|entry| {
-            let decides = entry.key.starts_with("accounts.") || entry.key == "admin.enabled";
-            decides && entry.value.text().is_some_and(is_filled_in)
-        });
-        let seen = told.unseen.len();
-        for entry in templates {
-            told.unseen(
-                &entry.value.at,
-                format!("data[{:?}]", entry.key),
-                "it is a template",
-            );
-        }
-        if told.unseen.len() > seen {
-            return;
-        }
-        for entry in data.iter().filter(|entry| is_no_text(&entry.value)) {
-            told.found.push(no_text(object, entry));
-        }
-        if data.iter().any(|entry| is_no_text(&entry.value)) {
-            return;
-        }
-        let namespace = object.namespace.as_deref().unwrap_or("argocd");
+        let namespace = object.namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE);
         let (old, new) = match base {
             Some(base) => {
                 let merged = merge(base.clone(), object.node.clone());
@@ -176,14 +165,39 @@ impl Judge {
             }
         };
         let node = new.as_ref().unwrap_or(&object.node);
+        self.change(object, node, &old, told).await;
+    }
+
+    /// Everything that is wrong with an argocd-cm that becomes `node` and was `old`: null when there was none.
+    pub(crate) async fn change(&self, object: &Object, node: &Node, old: &Value, told: &mut Told) {
+        let data = node.get("data").map_or(&[][..], Node::entries);
+        let templates = data.iter().filter(|entry| {
+            let decides = entry.key.starts_with("accounts.") || entry.key == "admin.enabled";
+            decides && entry.value.text().is_some_and(is_filled_in)
+        });
+        let seen = told.unseen.len();
+        for entry in templates {
+            told.unseen(
+                &entry.value.at,
+                format!("data[{:?}]", entry.key),
+                "it is a template",
+            );
+        }
+        let wrong = data.iter().filter(|entry| is_no_text(&entry.value));
+        let wrong: Vec<Found> = wrong.map(|entry| no_text(object, entry)).collect();
+        if told.unseen.len() > seen || !wrong.is_empty() {
+            told.found.extend(wrong);
+            return;
+        }
+        let namespace = object.namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE);
         let operation = match old.is_null() {
             true => "CREATE",
             false => "UPDATE",
         };
-        let review = review(operation, object, namespace, &node.to_json(), &old);
+        let review = review(operation, object, namespace, &node.to_json(), old);
         match Request::decode(&review, DEEPEST) {
             Ok(request) => {
-                let outcome = self.admission(&object.folder).admit(request, None).await;
+                let outcome = self.admission(object.folder()).admit(request, None).await;
                 let judged = outcome.verdict.judged.iter();
                 told.found.extend(judged.map(|judged| {
                     let at = place(node, &judged.finding);
@@ -202,7 +216,7 @@ impl Judge {
         &self,
         object: &Object,
         verdict: Verdict,
-        values: &[(String, Position)],
+        (values, hints): (&[(String, Position)], &[(String, String)]),
         told: &mut Told,
     ) {
         for mut judged in verdict.judged {
@@ -216,6 +230,12 @@ impl Judge {
             }
             match finding.rule {
                 Rule::SecretMissing | Rule::KeyMissing => {
+                    let hint = hints
+                        .iter()
+                        .find(|(field, _)| finding.fields.contains(field));
+                    if let Some((_, hint)) = hint {
+                        finding.mend = hint.clone();
+                    }
                     finding.mend = format!(
                         "{} Nothing makes it in what was looked through: {}. When a person makes it, name it under \
                          secrets in .keyguard.yaml.",

@@ -4,6 +4,7 @@
 //! files → documents → objects → world → verdicts → report
 //! ```
 
+mod argocd_cm;
 pub mod files;
 pub(crate) mod found;
 mod judge;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use crate::check::files::Tree;
 use crate::check::found::{Found, Told};
 use crate::check::judge::Judge;
-use crate::check::kustomize::Kustomizations;
+use crate::check::kustomize::Document;
 use crate::check::object::Object;
 use crate::check::suppression::Comment;
 use crate::check::values::{remotes, text};
@@ -81,7 +82,7 @@ impl Check {
             values: value_files,
             rendered,
         } = tree;
-        let kustomizations = Kustomizations::of(&files);
+        let mut built = kustomize::build(&files);
         let looked_through = looked_through(&root, files.len(), by_hand.len(), cluster.as_ref());
         let selected: HashSet<Arc<str>> = files
             .iter()
@@ -89,7 +90,7 @@ impl Check {
             .map(|file| Arc::clone(&file.path))
             .collect();
         let mut comments: HashMap<Arc<str>, Vec<Comment>> = HashMap::new();
-        let (mut objects, mut patches, mut count) = (Vec::new(), Vec::new(), 0);
+        let (mut objects, mut patched, mut count) = (Vec::new(), Vec::new(), 0);
         let mut documents = Files::new();
         let context = Context {
             repositories: remotes(&root),
@@ -97,26 +98,36 @@ impl Check {
         };
         for file in files {
             let path = file.path;
-            let namespace = kustomizations.namespace(&path);
-            let of_file = match kustomizations.is_patch(&path) {
-                true => &mut patches,
-                false => &mut objects,
+            let own = match built.taken.contains(&path) {
+                true => Vec::new(),
+                false => file.documents,
             };
             // Only those are counted that are checked.
             let mut known = 0;
-            let counted = match file.selected {
-                true => &mut count,
-                false => &mut known,
-            };
-            let folder: Arc<str> = path
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder)
-                .into();
-            for document in &file.documents {
-                let found = Object::all(document, file.selected, namespace, &folder, counted);
-                of_file.extend(found);
+            for document in &own {
+                let counted = match file.selected {
+                    true => &mut count,
+                    false => &mut known,
+                };
+                objects.extend(Object::all(document, &path, file.selected, counted));
             }
-            documents.insert(path.to_string(), file.documents);
+            let mut all = built.charts.remove(&path).unwrap_or(own);
+            for document in built.documents.remove(&path).unwrap_or_default() {
+                let Document {
+                    node,
+                    unpatched,
+                    selected,
+                } = document;
+                let counted = match selected {
+                    true => &mut count,
+                    false => &mut known,
+                };
+                let found = Object::all(&node, &path, selected, counted);
+                patched.extend(found.iter().cloned().zip(unpatched));
+                objects.extend(found);
+                all.push(node);
+            }
+            documents.insert(path.to_string(), all);
             if file.selected && !file.comments.is_empty() {
                 comments.insert(path, file.comments);
             }
@@ -129,9 +140,10 @@ impl Check {
             metrics,
             log: log.writer(),
             looked_through,
+            renamed: built.renamed,
         };
         let mut told = Told::default();
-        for object in objects.iter().chain(&patches) {
+        for object in &objects {
             let is_workload = |kind: &WorkloadKind| kind.names().2 == object.kind;
             if WorkloadKind::ALL.iter().any(is_workload) {
                 judge.workload(object, &mut told).await;
@@ -145,13 +157,15 @@ impl Check {
             (object.kind.as_str(), object.name.as_str()) == ("ConfigMap", CONFIG_MAP_NAME)
         };
         for object in objects.iter().filter(is_accounts) {
-            judge.accounts(object, None, &mut told).await;
+            let mut patched = patched.iter();
+            match patched.find(|(patched, _)| Arc::ptr_eq(patched, object)) {
+                Some((_, unpatched)) => judge.patched_accounts(object, unpatched, &mut told).await,
+                None => judge.accounts(object, None, &mut told).await,
+            }
         }
-        for patch in patches.iter().filter(is_accounts) {
-            let base = objects.iter().find(is_accounts);
-            let base = base.map(|base| base.node.clone());
-            let base = base.unwrap_or_else(|| with_accounts(&judge.config, &patch.node.at));
-            judge.accounts(patch, Some(&base), &mut told).await;
+        for change in &built.changes {
+            let accounts = with_accounts(&judge.config, &change.at);
+            judge.changed_accounts(change, accounts, &mut told).await;
         }
         let version = chart_version.as_deref();
         judge.values(&documents, &context, version, &mut told).await;
@@ -161,7 +175,8 @@ impl Check {
         } = told;
         found.retain(|found| selected.contains(&found.at.file));
         let of_selected = |unseen: &Unseen| selected.contains(unseen.file.as_str());
-        unseen.extend(not_seen.into_iter().filter(of_selected));
+        let not_seen = not_seen.into_iter().chain(built.unseen);
+        unseen.extend(not_seen.filter(of_selected));
         let checked = Checked {
             files: selected.len(),
             objects: count,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::report::ObjectReference;
 use keyguard_core::argocd::accounts;
 use keyguard_core::document::Node;
-use keyguard_core::document::Position;
+use keyguard_core::runtime::chart::auth::is_filled_in;
 use keyguard_core::runtime::mode;
 use keyguard_core::runtime::workload::WorkloadKind;
 
@@ -16,62 +16,81 @@ pub(crate) struct Object {
     pub(crate) api_version: String,
     /// Its kind.
     pub(crate) kind: String,
-    /// Its namespace; `None` when it names none.
+    /// Its namespace; `None` when it names none, or one that is filled in later.
     pub(crate) namespace: Option<String>,
     /// Its name.
     pub(crate) name: String,
     /// What is written.
     pub(crate) node: Node,
+    /// The file from which it is applied: of what Kustomize builds, the kustomization.
+    pub(crate) file: Arc<str>,
     /// Whether findings in its file are to be told.
     pub(crate) selected: bool,
-    /// The folder that it is applied from, without a `/` at the end.
-    pub(crate) folder: Arc<str>,
 }
 
 impl Object {
     /// The objects in `document`, itself or the items of a list, that keyguard looks at; `count` counts all.
-    /// `namespace` is theirs when they name none.
     pub(crate) fn all(
         document: &Node,
+        file: &Arc<str>,
         selected: bool,
-        namespace: Option<&str>,
-        folder: &Arc<str>,
         count: &mut usize,
     ) -> Vec<Arc<Object>> {
-        let text = |keys: &[&str]| document.text_at(keys).unwrap_or_default().to_owned();
-        let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
-        if kind.is_empty() {
-            return Vec::new();
-        }
-        if let (true, Some(items)) = (kind.ends_with("List"), document.get("items")) {
-            let items = items.items().iter();
-            return items
-                .flat_map(|item| Object::all(item, selected, namespace, folder, count))
-                .collect();
-        }
-        *count += 1;
-        let name = text(&["metadata", "name"]);
-        if !is_looked_at(&kind, &name) {
-            return Vec::new();
-        }
-        let own = document.text_at(&["metadata", "namespace"]);
-        let own = own.filter(|own| !own.is_empty() && !own.contains("{{"));
-        let object = Object {
-            api_version,
-            kind,
-            namespace: own.or(namespace).map(str::to_owned),
-            name,
-            selected,
-            folder: Arc::clone(folder),
-            node: document.clone(),
+        let text = |key| document.text_at(&[key]).unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        let (Some(of), Some(items)) = (kind.strip_suffix("List"), document.get("items")) else {
+            let object = Object::of(document, (api_version, kind), file, selected, count);
+            return object.into_iter().collect();
         };
-        vec![Arc::new(object)]
+        let items = items.items().iter();
+        items
+            .flat_map(|item| match item.get("kind") {
+                // The items of a SecretList may leave it to the list what they are.
+                None if !of.is_empty() => {
+                    let object = Object::of(item, (api_version, of), file, selected, count);
+                    object.into_iter().collect()
+                }
+                _ => Object::all(item, file, selected, count),
+            })
+            .collect()
     }
 
-    /// Its file.
+    fn of(
+        document: &Node,
+        (api_version, kind): (&str, &str),
+        file: &Arc<str>,
+        selected: bool,
+        count: &mut usize,
+    ) -> Option<Arc<Object>> {
+        if kind.is_empty() {
+            return None;
+        }
+        *count += 1;
+        let name = document.text_at(&["metadata", "name"]).unwrap_or_default();
+        if !is_looked_at(kind, name) {
+            return None;
+        }
+        let namespace = document.text_at(&["metadata", "namespace"]);
+        let namespace = namespace.filter(|it| !it.is_empty() && !is_filled_in(it));
+        Some(Arc::new(Object {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+            node: document.clone(),
+            file: Arc::clone(file),
+            selected,
+        }))
+    }
+
+    /// The file from which it is applied.
     pub(crate) fn file(&self) -> &Arc<str> {
-        let Position { file, .. } = &self.node.at;
-        file
+        &self.file
+    }
+
+    /// The folder of that file, without a `/` at the end.
+    pub(crate) fn folder(&self) -> &str {
+        self.file.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
     /// What a report calls it.
@@ -114,7 +133,7 @@ fn is_looked_at(kind: &str, name: &str) -> bool {
         "VaultDynamicSecret",
         "VaultPKISecret",
         "SecretProviderClass",
-        "Kustomization",
+        "SecretGenerator",
     ];
     match kind {
         "Secret" => true,

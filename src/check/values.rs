@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use crate::admission::lookups::unix_now;
 use crate::check::found::{Found, Told};
@@ -13,7 +14,7 @@ use crate::check::{nowhere, with_accounts};
 use crate::config::{AccountName, Config};
 use crate::report::{ObjectReference, Severity};
 use crate::sources::source::{SecretRead, Source};
-use crate::sources::values::{Context, Files, Release, releases, resolve};
+use crate::sources::values::{Context, Files, Release, is_kustomization, releases, resolve};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::layers::set;
 use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind};
@@ -80,7 +81,7 @@ impl Judge {
         let chart = chart_folder(release);
         let comes_with = |maker: &Object| {
             let templates = chart.map(|chart| resolve(chart, "templates").unwrap_or_default());
-            templates.is_some_and(|templates| *maker.folder == *templates)
+            templates.is_some_and(|templates| maker.folder() == templates)
         };
         if let Left::Nothing = wanted.settle(&self.world, comes_with, told) {
             return Vec::new();
@@ -113,6 +114,15 @@ impl Judge {
             Some(namespace) => format!("namespace {namespace:?}"),
             None => "the namespace of the release".to_owned(),
         };
+        if let (Rule::SecretMissing, Some(hint)) = (rule, self.renamed.hint(namespace, name)) {
+            // The pod that reads the password refers to its Secret, and Kustomize changes that.
+            if reference.role == Role::Password && is_kustomization(&release.at.file) {
+                return Vec::new();
+            }
+            let why = rule.why();
+            let message = format!("{what} ({}): {why}. {hint} [{}]", reference.path, rule.id());
+            return vec![found(release, reference, rule, message)];
+        }
         let message = format!(
             "{what} ({}): {}. Create it with the key \"{}\" in {place}. Nothing makes it in what was looked through: {}. \
              When a person makes it, name it under secrets in .keyguard.yaml. [{}]",
@@ -179,8 +189,8 @@ impl Judge {
             namespace: release.namespace.clone(),
             name: CONFIG_MAP_NAME.to_owned(),
             node: config_map(&made),
+            file: Arc::clone(&made.at.file),
             selected: true,
-            folder: folder(&release.at).into(),
         };
         let before = told.found.len();
         let judge = self.protecting(config);

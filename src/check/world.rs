@@ -115,7 +115,7 @@ impl World {
                 let named = self.config_maps.entry(object.name.clone()).or_default();
                 named.push(ConfigMapDocument {
                     namespace: object.namespace.clone(),
-                    folder: Arc::clone(&object.folder),
+                    folder: object.folder().into(),
                     config_map: config_map(&object.node),
                 });
             }
@@ -143,8 +143,8 @@ impl World {
             .filter(in_namespace)
             .partition(|maker| maker.made.adds);
         let secrets: Vec<&SecretDocument> = self.secrets_of(namespace, name).collect();
-        let folders = secrets.iter().map(|secret| &secret.folder);
-        let folders = folders.chain(makers.iter().map(|maker| &maker.object.folder));
+        let folders = secrets.iter().map(|secret| &*secret.folder);
+        let folders = folders.chain(makers.iter().map(|maker| maker.object.folder()));
         let nearest = folders.map(|folder| in_common(from, folder)).max();
         let is_near = |folder: &str| Some(in_common(from, folder)) == nearest;
         let secrets = secrets.iter().filter(|secret| is_near(&secret.folder));
@@ -160,7 +160,7 @@ impl World {
         let (mut unknown, mut lacks) = (None, None);
         let makers = makers
             .into_iter()
-            .filter(|maker| is_near(&maker.object.folder));
+            .filter(|maker| is_near(maker.object.folder()));
         // The cluster may have what they add to.
         let adding = adding
             .into_iter()
@@ -192,7 +192,7 @@ impl World {
         let mut unnamed = self.unnamed.iter();
         let unnamed = unnamed.find(|maker| {
             may_be_in(maker.object.namespace.as_deref(), namespace)
-                && is_related(from, &maker.object.folder)
+                && is_related(from, maker.object.folder())
         });
         let mut rendered = self.rendered.iter();
         match (unnamed, rendered.find(|folder| is_related(from, folder))) {
@@ -281,7 +281,7 @@ impl SecretDocument {
     fn of(object: &Object) -> SecretDocument {
         let mut document = SecretDocument {
             namespace: object.namespace.clone(),
-            folder: Arc::clone(&object.folder),
+            folder: object.folder().into(),
             values: BTreeMap::new(),
             hidden: BTreeSet::new(),
             of_a_cluster: label(&object.node, TYPE_LABEL) == Some(CLUSTER_TYPE),

@@ -12,14 +12,18 @@ use crate::sources::yaml::{self, YamlError};
 /// # Errors
 /// When the text is no YAML; the place in it does not matter.
 pub(super) fn document(scalar: &Node, key: &Position) -> Result<Option<Node>, YamlError> {
+    Ok(documents(scalar, key)?.into_iter().next())
+}
+
+/// The same for all documents in the text.
+///
+/// # Errors
+/// When the text is no YAML.
+pub(crate) fn documents(scalar: &Node, key: &Position) -> Result<Vec<Node>, YamlError> {
     let Some(text) = scalar.scalar().map(|scalar| &scalar.text) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let mut documents = yaml::read(text, &Arc::clone(&scalar.at.file))?;
-    if documents.is_empty() {
-        return Ok(None);
-    }
-    let node = documents.swap_remove(0);
+    let documents = yaml::read(text, &Arc::clone(&scalar.at.file))?;
     // A block begins on the line below its key, and its place is behind its indentation.
     let is_block = scalar.at.line > key.line;
     let indentation = match scalar.at.column > key.column {
@@ -36,7 +40,8 @@ pub(super) fn document(scalar: &Node, key: &Position) -> Result<Option<Node>, Ya
         },
         false => scalar.at.clone(),
     };
-    Ok(Some(moved(node, &place)))
+    let documents = documents.into_iter();
+    Ok(documents.map(|node| moved(node, &place)).collect())
 }
 
 fn moved(node: Node, place: &impl Fn(&Position) -> Position) -> Node {

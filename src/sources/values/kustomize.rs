@@ -28,7 +28,7 @@ pub(super) fn releases(files: &Files) -> Vec<Release> {
 }
 
 /// Whether Kustomize reads a file of this name.
-pub(super) fn is_kustomization(path: &str) -> bool {
+pub(crate) fn is_kustomization(path: &str) -> bool {
     matches!(
         name(path),
         "kustomization.yaml" | "kustomization.yml" | "Kustomization"

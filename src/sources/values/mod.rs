@@ -26,6 +26,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+pub(crate) use embedded::documents as embedded_documents;
+pub(crate) use kustomize::is_kustomization;
 pub use release::{Context, Release};
 pub use tree::Files;
 pub(crate) use tree::resolve;

@@ -80,7 +80,8 @@ fn kustomize_makes_secrets_and_names_the_namespace_of_others() {
     let secret =
         "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: other}\ndata: {token: ''}";
     let kustomization = "namespace: codefresh\nresources: [w.yaml]\n";
-    let generator = format!("{kustomization}secretGenerator: [{{name: s, literals: [token=x]}}]\n");
+    let generator =
+        format!("{kustomization}secretGenerator: [{{name: s, literals: ['token=${{TOKEN}}']}}]\n");
     let envs = format!("{kustomization}secretGenerator: [{{name: s, envs: [.env]}}]\n");
     for (kustomization, expected) in [
         (kustomization, vec![MISSING]),

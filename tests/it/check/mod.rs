@@ -10,6 +10,7 @@
 mod accounts;
 mod clusters;
 mod ends;
+mod kustomize;
 mod looked_at;
 mod makers;
 mod places;

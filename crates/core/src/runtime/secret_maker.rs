@@ -74,7 +74,7 @@ pub fn made_by(object: &Node) -> Vec<Made> {
             "VaultStaticSecret" | "VaultDynamicSecret" | "VaultPKISecret",
         ) => vault_secret(object).into_iter().collect(),
         ("secrets-store.csi.x-k8s.io", "SecretProviderClass") => provider_class(object),
-        ("" | "kustomize.config.k8s.io", "Kustomization") => secret_generators(object),
+        ("", "SecretGenerator") => secret_generator(object).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -182,32 +182,28 @@ fn provider_class(object: &Node) -> Vec<Made> {
     made.collect()
 }
 
-/// Kustomize adds a hash to the name, and to what refers to it.
-fn secret_generators(object: &Node) -> Vec<Made> {
-    let generators = object.get("secretGenerator").map_or(&[][..], Node::items);
-    let made = generators.iter().filter_map(|generator| {
-        let list = |key| {
-            let items = generator.get(key).map_or(&[][..], Node::items).iter();
-            items.filter_map(Node::text)
-        };
-        let key_of = |text: &str| text.split_once('=').map(|(key, _)| key.to_owned());
-        let mut keys: BTreeSet<String> = list("literals").filter_map(key_of).collect();
-        keys.extend(list("files").map(|file| {
-            let name = file.rsplit('/').next().unwrap_or(file);
-            key_of(file).unwrap_or_else(|| name.to_owned())
-        }));
-        let from_files = list("envs").next().is_some() || generator.get("env").is_some();
-        Some(Made {
-            name: generator.text_at(&["name"])?.to_owned(),
-            keys: match from_files {
-                true => Keys::Unknown,
-                false => Keys::Known(keys),
-            },
-            when: When::AtOnce,
-            adds: false,
-        })
-    });
-    made.collect()
+/// Kustomize's generator, of whose keys some are in files.
+fn secret_generator(generator: &Node) -> Option<Made> {
+    let list = |key| {
+        let items = generator.get(key).map_or(&[][..], Node::items).iter();
+        items.filter_map(Node::text)
+    };
+    let key_of = |text: &str| text.split_once('=').map(|(key, _)| key.to_owned());
+    let mut keys: BTreeSet<String> = list("literals").filter_map(key_of).collect();
+    keys.extend(list("files").map(|file| {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        key_of(file).unwrap_or_else(|| name.to_owned())
+    }));
+    let from_files = list("envs").next().is_some() || generator.get("env").is_some();
+    Some(Made {
+        name: generator.text_at(&["metadata", "name"])?.to_owned(),
+        keys: match from_files {
+            true => Keys::Unknown,
+            false => Keys::Known(keys),
+        },
+        when: When::AtOnce,
+        adds: false,
+    })
 }
 
 fn keys_of<'a>(maps: impl IntoIterator<Item = Option<&'a Node>>) -> BTreeSet<String> {
