@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         Command::Token(TokenCommand::Inspect(arguments)) => return inspect(&arguments),
         Command::Check(arguments) => return ended(commands::check::run(&arguments)),
         Command::Scan(arguments) => return ended(commands::scan::run(&arguments)),
+        #[cfg(feature = "audit")]
+        Command::Audit(command) => return ended(commands::audit::run(&command)),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::WebhookConfig(arguments) => {
             commands::webhook_config::render(&arguments).and_then(|yaml| print(&yaml))

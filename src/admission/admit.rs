@@ -18,7 +18,7 @@ use keyguard_core::policy::cut::cut;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
 use keyguard_core::policy::plan::Lookups;
 use keyguard_core::record::{Circumstances, Record};
-use keyguard_core::review::reply;
+use keyguard_core::review::reply::{self, OnRecord};
 use keyguard_core::review::request::Request;
 use keyguard_core::runtime::mode::{self, Maker};
 use keyguard_core::runtime::name::Name;
@@ -194,9 +194,16 @@ impl<S: Source> Admission<S> {
             id,
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             duration_seconds: duration.as_secs_f64(),
+            kept: self
+                .trail
+                .as_ref()
+                .map(|trail| trail.kept(request, verdict)),
         };
         let record = Record::of(request, verdict, secrets, circumstances);
         self.log.record(&record);
+        if let Some(trail) = &self.trail {
+            trail.keep(record);
+        }
     }
 }
 
@@ -213,7 +220,15 @@ impl<S: Source> Reviewer for Admission<S> {
         let span = tracing::info_span!("review", uid = &*cut(&request.uid, UID_BYTES));
         let outcome = self.admit(request, answer_by).instrument(span).await;
         let id = Uuid::now_v7().to_string();
-        let reply = reply::encode(&outcome.request, &outcome.verdict, &id);
+        let checkpoint = self.trail.as_ref().and_then(|trail| trail.checkpoint());
+        let checkpoint = checkpoint
+            .as_ref()
+            .map_or("", |checkpoint| checkpoint.as_str());
+        let on_record = OnRecord {
+            record: &id,
+            checkpoint,
+        };
+        let reply = reply::encode(&outcome.request, &outcome.verdict, on_record);
         self.record(&outcome, id, started.elapsed());
         Answer::Review(reply.into())
     }

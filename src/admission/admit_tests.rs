@@ -84,6 +84,7 @@ pub(crate) const BOUND: Bound = Bound {
 pub(crate) fn admission(source: Forced) -> Admission<Forced> {
     let source = Arc::new(source);
     Admission {
+        trail: None,
         policy: Policy::default(),
         source: Arc::clone(&source),
         max_json_depth: 128,

@@ -19,6 +19,7 @@ use crate::telemetry::labels::ConfigOutcome;
 use crate::telemetry::labels::Follower;
 use crate::telemetry::log::LogWriter;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trail::Trail;
 use arc_swap::ArcSwap;
 
 /// From one look at the file to the next. A kubelet takes a minute to bring a change into a pod.
@@ -37,6 +38,7 @@ pub struct Configuration {
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     log: LogWriter,
+    trail: Option<Arc<Trail>>,
     passwords: Arc<PasswordChecks>,
 }
 
@@ -47,9 +49,16 @@ impl Configuration {
         source: AnySource,
         metrics: Arc<Metrics>,
         log: LogWriter,
+        trail: Option<Arc<Trail>>,
     ) -> Configuration {
         let passwords = Arc::default();
-        let serving = serving(&config, &source, &metrics, &log, &passwords);
+        let serving = serving(
+            &config,
+            &source,
+            &metrics,
+            (&log, trail.as_ref()),
+            &passwords,
+        );
         Configuration {
             serving: Arc::new(ArcSwap::from_pointee(serving)),
             connections: Arc::new(ArcSwap::from_pointee(connections(&config))),
@@ -57,6 +66,7 @@ impl Configuration {
             source: Arc::new(source),
             metrics,
             log,
+            trail,
             passwords,
         }
     }
@@ -73,8 +83,9 @@ impl Configuration {
     }
 
     fn apply(&self, config: Config) {
-        let (metrics, log, passwords) = (&self.metrics, &self.log, &self.passwords);
-        let serving = serving(&config, &self.source, metrics, log, passwords);
+        let (metrics, passwords) = (&self.metrics, &self.passwords);
+        let records = (&self.log, self.trail.as_ref());
+        let serving = serving(&config, &self.source, metrics, records, passwords);
         self.serving.store(Arc::new(serving));
         self.connections.store(Arc::new(connections(&config)));
         let after = Arc::new(config);
@@ -112,14 +123,15 @@ fn serving(
     config: &Config,
     source: &AnySource,
     metrics: &Arc<Metrics>,
-    log: &LogWriter,
+    (log, trail): (&LogWriter, Option<&Arc<Trail>>),
     passwords: &Arc<PasswordChecks>,
 ) -> Serving<Admission<AnySource>> {
     let Config {
         limits, timeouts, ..
     } = config;
     let source = Arc::new(source.reading_up_to(*limits.max_secret_bytes));
-    let admission = admission(config, source, metrics, log, passwords);
+    let mut admission = admission(config, source, metrics, log, passwords);
+    admission.trail = trail.cloned();
     let limits = RequestLimits {
         max_body_bytes: *limits.max_body_bytes,
         max_body_bytes_in_flight: *limits.max_body_bytes_in_flight,
@@ -155,6 +167,7 @@ pub fn admission<S: Source>(
         decided: None,
         metrics: Arc::clone(metrics),
         log: log.clone(),
+        trail: None,
     }
 }
 

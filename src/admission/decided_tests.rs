@@ -26,6 +26,7 @@ async fn another_key_of_a_secret_is_looked_at_after_the_first() {
     assert_eq!(told.rules, [Rule::PasswordWrong]);
     let source = Arc::new(World::good().secret("gitops/s", "password", "wrong"));
     let admission = Admission {
+        trail: None,
         policy: verifying(),
         source: Arc::clone(&source),
         max_json_depth: 128,

@@ -13,6 +13,7 @@ use crate::sources::source::{ConfigMapRead, Read, SecretRead, Source};
 use crate::telemetry::labels::ReadOutcome;
 use crate::telemetry::log::LogWriter;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trail::Trail;
 use keyguard_core::policy::decide::Policy;
 use keyguard_core::policy::facts::{ModeFact, Unread};
 use keyguard_core::policy::plan::is_object_name;
@@ -46,6 +47,8 @@ pub struct Admission<S> {
     pub metrics: Arc<Metrics>,
     /// Where decisions are put on record.
     pub log: LogWriter,
+    /// Where records are kept, if they are.
+    pub trail: Option<Arc<Trail>>,
 }
 
 /// A request with what was known and decided.

@@ -43,6 +43,7 @@ struct Told {
 async fn decide(world: World, env: &Value, policy: Policy) -> Told {
     let source = Arc::new(world);
     let mut admission = Admission {
+        trail: None,
         policy,
         source: Arc::clone(&source),
         max_json_depth: 128,

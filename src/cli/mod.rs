@@ -1,5 +1,7 @@
 //! What was typed. Nothing is opened or checked here.
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod check;
 pub mod scan;
 pub mod token;
@@ -53,6 +55,10 @@ pub enum Command {
     /// revoked, deleted or went out of date since, and accounts of argocd-cm. Once, or again and again
     /// with --every. No value of a Secret is printed.
     Scan(Box<scan::Scan>),
+    /// Ask the audit trail, and prove that nobody edited it
+    #[cfg(feature = "audit")]
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print the ValidatingWebhookConfiguration to apply
     ///
     /// By it the API server calls keyguard: for argocd-cm, for workloads that mention a credential, for
@@ -167,6 +173,29 @@ pub struct Serve {
     /// What is read.
     #[command(flatten)]
     pub read: ReadFrom,
+    /// Where records are kept: sqlite:FILE; by one replica only. Without it they are in the log alone
+    #[cfg(feature = "audit")]
+    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
+    pub audit_store: Option<String>,
+    /// The key that signs the log of the audit store, PEM (PKCS #8, Ed25519); made when it is not there. Without it the
+    /// file beside the store
+    #[cfg(feature = "audit")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_AUDIT_KEY",
+        requires = "audit_store"
+    )]
+    pub audit_key: Option<PathBuf>,
+    /// What records call this cluster
+    #[cfg(feature = "audit")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_AUDIT_CLUSTER",
+        default_value = "cluster"
+    )]
+    pub audit_cluster: String,
     /// How log lines look
     #[arg(
         long,

@@ -16,6 +16,8 @@ use crate::sources::cluster::ClusterError;
 use crate::sources::manifest::ManifestError;
 use crate::tls::client_certificates::ClientCaError;
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod scan;

@@ -16,6 +16,8 @@ use crate::admission::configuration::Configuration;
 use crate::certificates::serving::{CertificateError, Certificates};
 use crate::cli;
 use crate::commands::CommandError;
+#[cfg(feature = "audit")]
+use crate::commands::audit;
 use crate::config::Config;
 use crate::follow::watched_files::WatchedFiles;
 use crate::http::health;
@@ -84,7 +86,12 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
         if let Some(clients) = clients {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
-        let configuration = Configuration::new(config, source, metrics, log.writer());
+        #[cfg(feature = "audit")]
+        let (trail, keeping) = audit::trail(arguments, &metrics).await?.unzip();
+        #[cfg(not(feature = "audit"))]
+        let trail = None;
+        let trail = trail.map(Arc::new);
+        let configuration = Configuration::new(config, source, metrics, log.writer(), trail);
         let followed = async {
             if let Some(file) = file {
                 configuration.follow(file).await;
@@ -96,6 +103,12 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
             () = server.serve(&configuration, &stopping) => {}
             () = followed => {}
             () = stopping.on_signals(terminate, interrupt) => {}
+        }
+        // What is left is written once nobody hands over any more.
+        drop(configuration);
+        #[cfg(feature = "audit")]
+        if let Some(keeping) = keeping {
+            keeping.end().await;
         }
         Ok(())
     });

@@ -6,6 +6,8 @@ pub mod github;
 pub mod json;
 pub mod junit;
 pub mod policy_report;
+#[cfg(feature = "audit")]
+pub mod records;
 pub mod rules;
 pub mod sarif;
 pub mod table;

@@ -99,6 +99,16 @@ labels! {
         Refused,
     }
 
+    /// Why a record is not in the audit store.
+    LostReason {
+        /// Too many waited, and it was of something that went through.
+        AllowQueueFull,
+        /// Too many waited.
+        RefusalQueueFull,
+        /// Another keyguard writes to the store since.
+        StoreTaken,
+    }
+
     /// What is looked at while the server runs.
     Follower {
         /// The configuration file.

@@ -13,8 +13,8 @@ use strum::VariantArray;
 
 use super::labelled_counter::LabelledCounter;
 use super::labels::{
-    ClientRefusal, ConfigOutcome, Follower, Kind, ReadOutcome, RejectionReason, ReloadOutcome,
-    WriteOutcome,
+    ClientRefusal, ConfigOutcome, Follower, Kind, LostReason, ReadOutcome, RejectionReason,
+    ReloadOutcome, WriteOutcome,
 };
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
@@ -50,6 +50,12 @@ pub struct Metrics {
     pub requests_rejected: LabelledCounter<RejectionReason>,
     /// Lines of the log that were lost.
     pub records_dropped: Counter,
+    /// Records that the audit store has.
+    pub audit_records_written: Counter,
+    /// Records that wait for the audit store.
+    pub audit_records_waiting: Gauge,
+    /// Records that the audit store will never have.
+    pub audit_records_lost: LabelledCounter<LostReason>,
     /// TLS handshakes that failed or took too long.
     pub tls_handshakes_failed: Counter,
     /// Clients that were not let in, for want of the right certificate.
@@ -136,6 +142,23 @@ impl Metrics {
                 all,
                 "records_dropped",
                 "Log lines that the reader of the log was too slow for, or that came when nobody read it any more",
+            ),
+            audit_records_written: registered(
+                all,
+                "audit_records_written",
+                "Records that the audit store has, of this process",
+            ),
+            audit_records_waiting: registered(
+                all,
+                "audit_records_waiting",
+                "Records that wait for the audit store",
+            ),
+            audit_records_lost: LabelledCounter::register(
+                all,
+                "audit_records_lost",
+                "Records that the audit store will never have: `allow-queue-full` before `refusal-queue-full`, when too \
+                 many wait; `store-taken`, once, when another keyguard writes to it",
+                "reason",
             ),
             connections: registered(all, "connections", "Open connections for reviews"),
             tls_handshakes_failed: registered(

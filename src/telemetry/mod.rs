@@ -1,5 +1,7 @@
 //! What is told of the program: the decision log, diagnostics, metrics.
 
+#[cfg(feature = "audit")]
+pub mod audit_store;
 mod labelled_counter;
 pub mod labels;
 pub mod log;
@@ -7,3 +9,4 @@ pub mod metrics;
 pub mod scan_metrics;
 #[cfg(test)]
 pub(crate) mod test_log;
+pub mod trail;

@@ -10,6 +10,7 @@
 pub mod argocd;
 pub mod credential;
 pub mod document;
+pub mod fingerprint;
 pub mod policy;
 pub mod record;
 pub mod review;

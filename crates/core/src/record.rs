@@ -29,6 +29,18 @@ pub struct Record {
     pub id: String,
     /// When it was answered, as RFC 3339 writes it
     pub time: String,
+    /// The cluster, as the setting audit.cluster calls it
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cluster: String,
+    /// The replica that decided
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub replica: String,
+    /// The running number of the decision of this replica, from 1: what is missing between two was lost
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub number: u64,
+    /// The same for attempts at the same change of the same object; it tells nothing of the change
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
     /// The uid of the review, which the API server makes anew for each call
     pub uid: String,
     /// What was decided
@@ -119,7 +131,7 @@ pub struct RecordedUser {
 }
 
 /// What a record has beside the request and the verdict on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Circumstances {
     /// The record's own id.
     pub id: String,
@@ -127,6 +139,21 @@ pub struct Circumstances {
     pub time: String,
     /// From the body to the answer.
     pub duration_seconds: f64,
+    /// The cluster, the replica and its running number, when records are kept.
+    pub kept: Option<Kept>,
+}
+
+/// What a record that is kept has besides.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The name of the replica.
+    pub replica: String,
+    /// The running number of the decision.
+    pub number: u64,
+    /// The fingerprint of the attempt.
+    pub fingerprint: String,
 }
 
 impl Record {
@@ -141,9 +168,15 @@ impl Record {
         let name = |text: &str| cut(text, NAME_BYTES).into_owned();
         let (findings, findings_left_out) = findings(verdict);
         let secrets = secrets.iter().take(MAX_LISTED);
+        let kept = circumstances.kept.as_ref();
+        let of_kept = |part: fn(&Kept) -> &str| kept.map(|kept| name(part(kept)));
         Record {
             id: circumstances.id,
             time: circumstances.time,
+            cluster: of_kept(|kept| &kept.cluster).unwrap_or_default(),
+            replica: of_kept(|kept| &kept.replica).unwrap_or_default(),
+            number: kept.map_or(0, |kept| kept.number),
+            fingerprint: of_kept(|kept| &kept.fingerprint).unwrap_or_default(),
             uid: name(&request.uid),
             decision: verdict.decision,
             passage: verdict.passage,
@@ -212,6 +245,11 @@ fn findings(verdict: &Verdict) -> (Vec<RecordedFinding>, usize) {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_none(number: &u64) -> bool {
     *number == 0
 }
 

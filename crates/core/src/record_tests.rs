@@ -24,6 +24,7 @@ fn circumstances() -> Circumstances {
         id: "0199-1".to_owned(),
         time: "2026-11-26T12:00:00.000Z".to_owned(),
         duration_seconds: 0.25,
+        kept: None,
     }
 }
 

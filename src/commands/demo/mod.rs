@@ -53,7 +53,7 @@ pub fn run(arguments: &cli::Demo) -> Result<(), CommandError> {
         let metrics = Arc::new(Metrics::new());
         // The table shows what was decided.
         let log = Log::start(io::sink(), Arc::clone(&metrics)).map_err(system)?;
-        let configuration = Configuration::new(Config::default(), source, metrics, log.writer());
+        let configuration = Configuration::new(Config::default(), source, metrics, log.writer(), None);
         // It ends with the program.
         let stopping = Stopping::default();
         let mut serving = std::pin::pin!(server.serve(&configuration, &stopping));

@@ -22,8 +22,32 @@ const NAME_BYTES: usize = 256;
 /// The most causes listed.
 const CAUSES: usize = 100;
 
-/// Encodes the AdmissionReview that answers `request` with `verdict`, which is on record under the id `record`.
-pub fn encode(request: &Request, verdict: &Verdict, record: &str) -> Vec<u8> {
+/// What leads from the API server's audit log to the record of a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct OnRecord<'a> {
+    /// The id of the record.
+    pub record: &'a str,
+    /// The last checkpoint of the audit trail: week, size and root; empty without a trail.
+    pub checkpoint: &'a str,
+}
+
+/// Without an audit trail.
+impl<'a> From<&'a str> for OnRecord<'a> {
+    fn from(record: &'a str) -> OnRecord<'a> {
+        OnRecord {
+            record,
+            checkpoint: "",
+        }
+    }
+}
+
+/// Encodes the AdmissionReview that answers `request` with `verdict`.
+pub fn encode<'a>(
+    request: &Request,
+    verdict: &Verdict,
+    on_record: impl Into<OnRecord<'a>>,
+) -> Vec<u8> {
+    let on_record = on_record.into();
     let review = Review {
         api_version: API_VERSION,
         kind: KIND,
@@ -33,7 +57,8 @@ pub fn encode(request: &Request, verdict: &Verdict, record: &str) -> Vec<u8> {
             status: (!verdict.allowed()).then(|| status(request, verdict)),
             warnings: warnings(verdict),
             audit_annotations: AuditAnnotations {
-                record,
+                record: on_record.record,
+                checkpoint: on_record.checkpoint,
                 decision: verdict.decision.name(),
                 rules: rule_ids(&verdict.rules()),
                 reason: &verdict.reason,
@@ -182,6 +207,9 @@ struct Response<'a> {
 struct AuditAnnotations<'a> {
     /// By it the API server's audit log leads to the record: the uid of a review is not in it.
     record: &'a str,
+    /// What the log of the audit trail came to, which thereby cannot be written anew unnoticed.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    checkpoint: &'a str,
     decision: &'static str,
     rules: Cow<'static, str>,
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -50,6 +50,19 @@ impl Tool {
         }
     }
 
+    /// The most telling name of it: what stands behind the object, else the field manager; empty when nothing is known.
+    pub fn name(&self) -> &str {
+        let known = [
+            &self.argocd_application,
+            &self.helm_release,
+            &self.flux_helm_release,
+            &self.flux_kustomization,
+            &self.field_manager,
+        ];
+        let mut known = known.into_iter().flatten();
+        known.next().map_or("", String::as_str)
+    }
+
     /// Whether the review tells nothing of it.
     pub(crate) fn is_unknown(&self) -> bool {
         *self == Tool::default()

@@ -1,0 +1,29 @@
+//! keyguard-audit: the store of decisions, and the transparency log in it.
+//!
+//! ```text
+//! records → entries, tiles, checkpoint, columns to search by   (one transaction)
+//! ```
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test that cannot go on fails"
+    )
+)]
+
+pub mod entry;
+pub mod merkle;
+pub mod note;
+pub mod query;
+pub mod store;
+pub mod tiles;
+pub mod verify;
+pub mod week;
+pub mod witness;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Records by what they are searched for, newest first, a page at a time.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::store::{Store, StoreError};
+
+/// Which records are wanted; what is not said does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What was decided, such as `deny`.
+    pub decision: Option<String>,
+    /// A rule that found something.
+    pub rule: Option<String>,
+    /// Who asked.
+    pub user: Option<String>,
+    /// By what the change came.
+    pub tool: Option<String>,
+    /// The namespace of the object.
+    pub namespace: Option<String>,
+    /// The name of the object.
+    pub object: Option<String>,
+    /// The fingerprint of the attempt.
+    pub fingerprint: Option<String>,
+    /// Whether nothing was to be stored.
+    pub dry_run: Option<bool>,
+    /// From this time on, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Before this time.
+    pub until: Option<i64>,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    time: i64,
+    position: i64,
+}
+
+/// A page of records.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    /// The records as they are in the log, newest first.
+    pub records: Vec<Box<RawValue>>,
+    /// What to continue after; nothing when there are no more.
+    pub next: Option<String>,
+}
+
+impl Cursor {
+    /// Reads what [`Page::next`] said.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        let (time, position) = text.split_once('-')?;
+        Some(Cursor {
+            time: time.parse().ok()?,
+            position: position.parse().ok()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}-{}", self.time, self.position)
+    }
+}
+
+enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+impl Store {
+    /// At most `limit` records that `filter` asks for.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn query(&self, filter: &Filter, limit: u32) -> Result<Page, StoreError> {
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        // The rules of records have their own times, so that the index of a rule gives them in order.
+        let by_rule = filter.rule.is_some();
+        let time = if by_rule { "w.time" } else { "r.time" };
+        let position = if by_rule { "w.position" } else { "r.position" };
+        let mut is = |condition: String, value| {
+            values.push(value);
+            conditions.push(condition.replace('?', &format!("${}", values.len())));
+        };
+        let texts = [
+            ("w.rule", &filter.rule),
+            ("r.decision", &filter.decision),
+            ("r.user_name", &filter.user),
+            ("r.tool", &filter.tool),
+            ("r.namespace", &filter.namespace),
+            ("r.object", &filter.object),
+            ("r.fingerprint", &filter.fingerprint),
+        ];
+        for (column, wanted) in texts {
+            if let Some(wanted) = wanted {
+                is(format!("{column} = ?"), Value::Text(wanted));
+            }
+        }
+        if let Some(dry_run) = filter.dry_run {
+            is("r.dry_run = ?".to_owned(), Value::Number(dry_run.into()));
+        }
+        if let Some(since) = filter.since {
+            is(format!("{time} >= ?"), Value::Number(since));
+        }
+        if let Some(until) = filter.until {
+            is(format!("{time} < ?"), Value::Number(until));
+        }
+        if let Some(after) = filter.after {
+            is(format!("{time} <= ?"), Value::Number(after.time));
+            is(format!("({time} < ? OR "), Value::Number(after.time));
+            let last = conditions_of_cursor(position, values.len() + 1);
+            values.push(Value::Number(after.position));
+            if let Some(condition) = conditions.last_mut() {
+                condition.push_str(&last);
+            }
+        }
+        let conditions = match conditions.is_empty() {
+            true => String::new(),
+            false => format!("WHERE {}", conditions.join(" AND ")),
+        };
+        let from = match by_rule {
+            true => "record_rules w JOIN records r ON r.position = w.position",
+            false => "records r",
+        };
+        let sql = format!(
+            "SELECT r.time, r.position, e.body FROM {from} JOIN entries e ON e.position = r.position {conditions} \
+             ORDER BY {time} DESC, {position} DESC LIMIT {}",
+            u64::from(limit) + 1
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for value in values {
+            query = match value {
+                Value::Text(text) => query.bind(text.to_owned()),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        let rows = query.fetch_all(&self.pool).await?;
+        let (mut records, mut last) = (Vec::new(), None);
+        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+        for row in rows.iter().take(shown) {
+            let body: Vec<u8> = row.try_get("body")?;
+            let damaged = || StoreError::Damaged("a record is no JSON".to_owned());
+            let body = String::from_utf8(body).map_err(|_| damaged())?;
+            records.push(RawValue::from_string(body).map_err(|_| damaged())?);
+            last = Some(Cursor {
+                time: row.try_get("time")?,
+                position: row.try_get("position")?,
+            });
+        }
+        let more = rows.len() > shown;
+        let next = last.filter(|_| more).map(|cursor| cursor.to_string());
+        Ok(Page { records, next })
+    }
+}
+
+fn conditions_of_cursor(position: &str, number: usize) -> String {
+    format!("{position} < ${number})")
+}

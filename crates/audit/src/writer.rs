@@ -1,0 +1,310 @@
+//! The one that writes: records, tiles, checkpoint and counts in one transaction.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Any, Row as _, Transaction};
+
+use keyguard_core::record::Record;
+
+use crate::entry::{Columns, MOST_BYTES, Mark};
+use crate::merkle::{Edge, Hash, Tile, leaf};
+use crate::note::{Checkpoint, SigningKey};
+use crate::store::{Store, StoreError, packed, unpacked};
+use crate::week::{Place, Week};
+
+/// The most records of one transaction.
+pub const MOST_RECORDS: usize = 1_000;
+
+/// Writes to a store. There is one at a time: it stops when another has begun.
+pub struct Writer {
+    store: Store,
+    key: SigningKey,
+    cluster: String,
+    id: String,
+    log: Option<Log>,
+}
+
+/// The log of a week as it grows.
+#[derive(Clone)]
+struct Log {
+    week: Week,
+    edge: Edge,
+}
+
+/// The last checkpoint, for those who cannot read the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The week, such as `2026-W48`.
+    pub week: String,
+    /// How many entries the log has.
+    pub size: u64,
+    /// The root of its tree.
+    pub root: Hash,
+}
+
+/// The origin of the log of a week: the name that its checkpoints and its key have.
+pub fn origin(cluster: &str, week: Week) -> String {
+    format!("keyguard/{cluster}/{week}")
+}
+
+impl Writer {
+    /// Begins to write to `store` for a cluster of this name; `id` is unique to this writer.
+    ///
+    /// # Errors
+    /// When the store does not answer, or its log is damaged.
+    pub async fn new(
+        store: Store,
+        key: SigningKey,
+        cluster: String,
+        id: String,
+    ) -> Result<Writer, StoreError> {
+        let mut writer = Writer {
+            store,
+            key,
+            cluster,
+            id,
+            log: None,
+        };
+        // One who cannot go on with the log must not stop the one that does.
+        writer.last_log().await?;
+        let claim = "INSERT INTO writer (one, id) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET id = excluded.id";
+        let claim = sqlx::query(claim).bind(&writer.id);
+        claim.execute(&writer.store.pool).await?;
+        writer.log = writer.last_log().await?;
+        Ok(writer)
+    }
+
+    /// What the log came to, if it has begun.
+    pub fn head(&self) -> Option<Head> {
+        self.log.as_ref().map(|log| Head {
+            week: log.week.to_string(),
+            size: log.edge.size(),
+            root: log.edge.root(),
+        })
+    }
+
+    async fn last_log(&self) -> Result<Option<Log>, StoreError> {
+        let pool = &self.store.pool;
+        let last = "SELECT week, note FROM checkpoints ORDER BY week DESC LIMIT 1";
+        let Some(row) = sqlx::query(last).fetch_optional(pool).await? else {
+            return Ok(None);
+        };
+        let number: i64 = row.try_get("week")?;
+        let note: String = row.try_get("note")?;
+        let damaged = |what: &str| StoreError::Damaged(what.to_owned());
+        let week = Week::numbered(number).ok_or_else(|| damaged("a week has no number"))?;
+        let key = self.key.verifying_key();
+        let checkpoint = Checkpoint::verify(&note, &origin(&self.cluster, week), &key)?;
+        let mut tiles: BTreeMap<(u32, u64), Vec<Hash>> = BTreeMap::new();
+        // Only those at the edge, of which each level has one.
+        let (mut level, mut count) = (0_u32, checkpoint.size);
+        while count > 0 {
+            let place = count / crate::merkle::TILE_WIDTH;
+            let tile = "SELECT hashes FROM tiles WHERE week = $1 AND level = $2 AND place = $3";
+            let row = sqlx::query(tile)
+                .bind(number)
+                .bind(i64::from(level))
+                .bind(i64::try_from(place).unwrap_or(i64::MAX))
+                .fetch_optional(pool)
+                .await?;
+            if let Some(row) = row {
+                let hashes = unpacked(&row.try_get::<Vec<u8>, _>("hashes")?);
+                tiles.insert((level, place), hashes.unwrap_or_default());
+            }
+            (level, count) = (level + 1, place);
+        }
+        let edge = Edge::of(checkpoint.size, |level, place| {
+            tiles.remove(&(level, place))
+        });
+        let edge = edge.ok_or_else(|| damaged("tiles at the edge of the log are missing"))?;
+        match edge.root() == checkpoint.root {
+            true => Ok(Some(Log { week, edge })),
+            false => Err(damaged("the tiles do not fit the checkpoint")),
+        }
+    }
+
+    /// Writes records, of which those that are there already change nothing, and returns how many are new. `now` is in
+    /// milliseconds since 1970. All of it is written, or nothing.
+    ///
+    /// # Errors
+    /// When the store does not answer, or another writes to it.
+    pub async fn append(&mut self, records: &[Record], now: i64) -> Result<usize, StoreError> {
+        let mut transaction = self.store.pool.begin().await?;
+        let mine = "UPDATE writer SET id = $1 WHERE id = $1";
+        let mine = sqlx::query(mine).bind(&self.id).execute(&mut *transaction);
+        if mine.await?.rows_affected() == 0 {
+            return Err(StoreError::TakenOver);
+        }
+        let mut appending = Appending {
+            log: self.log_of_now(now, &mut transaction).await?,
+            transaction,
+            full: Vec::new(),
+            hours: BTreeMap::new(),
+        };
+        let mut new = 0;
+        for record in records {
+            new += usize::from(appending.record(record).await?);
+        }
+        let Appending {
+            log,
+            mut transaction,
+            full,
+            hours,
+        } = appending;
+        if log.edge.size() == 0 {
+            return Ok(0);
+        }
+        let partial: Vec<Tile> = log.edge.tiles().collect();
+        for tile in full.iter().chain(&partial) {
+            let put = "INSERT INTO tiles (week, level, place, hashes) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT (week, level, place) DO UPDATE SET hashes = excluded.hashes";
+            sqlx::query(put)
+                .bind(log.week.number())
+                .bind(i64::from(tile.level))
+                .bind(i64::try_from(tile.index).unwrap_or(i64::MAX))
+                .bind(packed(tile))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let note = self.sign(&log);
+        let put = "INSERT INTO checkpoints (week, note) VALUES ($1, $2) \
+                   ON CONFLICT (week) DO UPDATE SET note = excluded.note";
+        sqlx::query(put)
+            .bind(log.week.number())
+            .bind(note)
+            .execute(&mut *transaction)
+            .await?;
+        for ((hour, decision, rule), count) in hours {
+            let add = "INSERT INTO hours (hour, decision, rule, count) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT (hour, decision, rule) DO UPDATE SET count = hours.count + excluded.count";
+            sqlx::query(add)
+                .bind(hour)
+                .bind(decision)
+                .bind(rule)
+                .bind(count)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        self.log = Some(log);
+        Ok(new)
+    }
+
+    /// The log that grows now: that of this week, but never one of a week that has passed.
+    async fn log_of_now(
+        &self,
+        now: i64,
+        transaction: &mut Transaction<'static, Any>,
+    ) -> Result<Log, StoreError> {
+        let week = Week::of(now);
+        let last = match &self.log {
+            Some(log) if log.week >= week => return Ok(log.clone()),
+            last => last.as_ref(),
+        };
+        let mut log = Log {
+            week,
+            edge: Edge::default(),
+        };
+        if let Some(last) = last {
+            let mark = Mark::Continues {
+                week: last.week.to_string(),
+                checkpoint: self.sign(last),
+            };
+            let body = serde_json::to_vec(&mark).unwrap_or_default();
+            insert(transaction, &log, &body).await?;
+            log.edge.add(leaf(&body), |_| {});
+        }
+        Ok(log)
+    }
+
+    fn sign(&self, log: &Log) -> String {
+        let origin = origin(&self.cluster, log.week);
+        self.key.sign(&origin, log.edge.size(), &log.edge.root())
+    }
+}
+
+/// A transaction in the middle.
+struct Appending {
+    transaction: Transaction<'static, Any>,
+    log: Log,
+    full: Vec<Tile>,
+    /// How often what was decided, by hour, decision and rule.
+    hours: BTreeMap<(i64, String, String), i64>,
+}
+
+impl Appending {
+    /// Adds a record, and says whether it is new.
+    async fn record(&mut self, record: &Record) -> Result<bool, StoreError> {
+        let body = serde_json::to_vec(record).unwrap_or_default();
+        if body.is_empty() || body.len() > MOST_BYTES {
+            return Ok(false);
+        }
+        let columns = Columns::of(record);
+        let place = Place {
+            week: self.log.week,
+            index: self.log.edge.size(),
+        };
+        let position = place.position();
+        let put = "INSERT INTO records (position, id, time, decision, user_name, tool, namespace, object, fingerprint, \
+                   dry_run, replica, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+                   ON CONFLICT (id) DO NOTHING";
+        let put = sqlx::query(put)
+            .bind(position)
+            .bind(&columns.id)
+            .bind(columns.time)
+            .bind(&columns.decision)
+            .bind(&columns.user)
+            .bind(&columns.tool)
+            .bind(&columns.namespace)
+            .bind(&columns.object)
+            .bind(&columns.fingerprint)
+            .bind(i64::from(columns.dry_run))
+            .bind(&columns.replica)
+            .bind(columns.number)
+            .execute(&mut *self.transaction);
+        if put.await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert(&mut self.transaction, &self.log, &body).await?;
+        let hour = columns.time.div_euclid(3_600_000);
+        let no_rule = [String::new()];
+        let rules = match columns.rules.as_slice() {
+            [] => &no_rule[..],
+            rules => rules,
+        };
+        for rule in rules {
+            if !rule.is_empty() {
+                let put = "INSERT INTO record_rules (rule, time, position) VALUES ($1, $2, $3)";
+                sqlx::query(put)
+                    .bind(rule)
+                    .bind(columns.time)
+                    .bind(position)
+                    .execute(&mut *self.transaction)
+                    .await?;
+            }
+            let key = (hour, columns.decision.clone(), rule.clone());
+            *self.hours.entry(key).or_default() += 1;
+        }
+        let full = &mut self.full;
+        self.log.edge.add(leaf(&body), |tile| full.push(tile));
+        Ok(true)
+    }
+}
+
+/// Puts an entry at the end of a log.
+async fn insert(
+    transaction: &mut Transaction<'static, Any>,
+    log: &Log,
+    body: &[u8],
+) -> Result<(), StoreError> {
+    let place = Place {
+        week: log.week,
+        index: log.edge.size(),
+    };
+    sqlx::query("INSERT INTO entries (position, body) VALUES ($1, $2)")
+        .bind(place.position())
+        .bind(body.to_vec())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}

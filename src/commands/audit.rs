@@ -1,0 +1,293 @@
+//! `keyguard audit`, and the trail of `keyguard serve`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use keyguard_audit::entry::milliseconds;
+use keyguard_audit::note::{NoteError, SigningKey, VerifyingKey};
+use keyguard_audit::query::{Cursor, Filter, Page};
+use keyguard_audit::store::{Store, StoreError};
+use keyguard_audit::verify::Evidence;
+use keyguard_audit::witness::Witness;
+use keyguard_audit::writer::Writer;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::cli::Serve;
+use crate::cli::audit::{AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
+use crate::commands::CommandError;
+use crate::report::records;
+use crate::telemetry::audit_store::Keeper;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trail::{Numbers, Trail};
+use keyguard_core::fingerprint::FingerprintKey;
+use keyguard_core::record::Record;
+
+/// How long the end of the program waits for records to be stored.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+/// It is intact, or what was asked for is printed.
+const GOOD: u8 = 0;
+/// It was tampered with.
+const TAMPERED: u8 = 1;
+
+/// Does what was typed.
+///
+/// # Errors
+/// When it cannot be done, or it cannot be told whether the store is intact.
+pub fn run(command: &AuditCommand) -> Result<u8, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::no("timer"))?;
+    runtime.block_on(async {
+        match command {
+            AuditCommand::Query(arguments) => query(arguments).await.map(|()| GOOD),
+            AuditCommand::Verify(arguments) => verify(arguments).await,
+            AuditCommand::Export(arguments) => export(arguments).await.map(|()| GOOD),
+        }
+    })
+}
+
+async fn query(arguments: &Query) -> Result<(), CommandError> {
+    let after = match &arguments.after {
+        None => None,
+        Some(text) => {
+            let wrong = || said("--after: it is not what a page gave as next");
+            Some(Cursor::parse(text).ok_or_else(wrong)?)
+        }
+    };
+    let filter = Filter {
+        decision: arguments.decision.clone(),
+        rule: arguments.rule.clone(),
+        user: arguments.user.clone(),
+        tool: arguments.tool.clone(),
+        namespace: arguments.namespace.clone(),
+        object: arguments.object.clone(),
+        fingerprint: arguments.fingerprint.clone(),
+        dry_run: arguments.dry_run.map(|it| it == YesNo::Yes),
+        since: time("--since", arguments.since.as_deref())?,
+        until: time("--until", arguments.until.as_deref())?,
+        after,
+    };
+    let store = open(&arguments.store).await?;
+    let page = store
+        .query(&filter, arguments.limit)
+        .await
+        .map_err(failed)?;
+    let text = match arguments.format {
+        RecordFormat::Json => match serde_json::to_string(&page) {
+            Ok(json) => format!("{json}\n"),
+            Err(error) => return Err(CommandError::Failed("the page".to_owned(), error.into())),
+        },
+        RecordFormat::Csv => records::csv(&parsed(&page)?),
+        RecordFormat::Table => records::table(&parsed(&page)?, page.next.as_deref()),
+    };
+    stdout()
+        .write_all(text.as_bytes())
+        .map_err(CommandError::Output)
+}
+
+fn parsed(page: &Page) -> Result<Vec<Record>, CommandError> {
+    let records = page
+        .records
+        .iter()
+        .map(|record| serde_json::from_str(record.get()));
+    let records: Result<Vec<Record>, _> = records.collect();
+    records
+        .map_err(|_| said("a record of the store cannot be read; keyguard audit verify tells more"))
+}
+
+async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
+    let key = verifying_key(&arguments.key, &arguments.store)?;
+    let read = |path: &PathBuf| fs::read_to_string(path).map_err(unreadable(path));
+    let older: Result<Vec<String>, _> = arguments.checkpoint.iter().map(read).collect();
+    let mut witness = Witness::default();
+    for path in &arguments.audit_log {
+        let file = File::open(path).map_err(unreadable(path))?;
+        witness
+            .read(BufReader::new(file))
+            .map_err(unreadable(path))?;
+    }
+    let evidence = Evidence {
+        key: &key,
+        older: &older?,
+        witness: (!arguments.audit_log.is_empty()).then_some(&witness),
+    };
+    let store = open(&arguments.store).await?;
+    let terminal = stderr().is_terminal();
+    let progress = |entries| {
+        if terminal {
+            // Nobody who looks is nobody who misses it.
+            let _ = write!(stderr(), "\r{entries} entries");
+        }
+    };
+    let findings = store.verify(&evidence, progress).await.map_err(failed)?;
+    if terminal {
+        let _ = write!(stderr(), "\r\x1b[K");
+    }
+    let text = findings.to_string();
+    stdout()
+        .write_all(text.as_bytes())
+        .map_err(CommandError::Output)?;
+    Ok(match findings.faults.is_empty() {
+        true => GOOD,
+        false => TAMPERED,
+    })
+}
+
+async fn export(arguments: &Export) -> Result<(), CommandError> {
+    let key = verifying_key(&arguments.key, &arguments.store)?;
+    let store = open(&arguments.store).await?;
+    let week = arguments.week.as_deref();
+    let exported = store.export(week, &key, &arguments.tiles).await;
+    let exported = exported.map_err(|error| {
+        CommandError::Failed("the log is not exported".to_owned(), error.into())
+    })?;
+    let text = format!("{} {} entries\n", exported.origin, exported.size);
+    stdout()
+        .write_all(text.as_bytes())
+        .map_err(CommandError::Output)
+}
+
+async fn open(address: &str) -> Result<Store, CommandError> {
+    Store::open(address, false).await.map_err(failed)
+}
+
+/// The task that writes records.
+pub(crate) struct Keeping(JoinHandle<()>);
+
+impl Keeping {
+    /// Waits until all that was handed over is written, which is once nobody hands over any more.
+    pub(crate) async fn end(self) {
+        if timeout(LAST_WRITE, self.0).await.is_err() {
+            tracing::warn!("the end does not wait any longer for records to be stored");
+        }
+    }
+}
+
+/// The trail of a server that keeps records, and the task that writes them.
+///
+/// # Errors
+/// When the store, its key or the file with its number cannot be used.
+pub(crate) async fn trail(
+    arguments: &Serve,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<(Trail, Keeping)>, CommandError> {
+    let Some(address) = &arguments.audit_store else {
+        return Ok(None);
+    };
+    let cluster = arguments.audit_cluster.clone();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if cluster.is_empty() || cluster.len() > 63 || !cluster.bytes().all(allowed) {
+        return Err(said(
+            "--audit-cluster: at most 63 letters, digits, -, . and _",
+        ));
+    }
+    let beside = beside(address).ok_or_else(|| {
+        said("--audit-store: serve keeps records in sqlite:FILE, which belongs to one replica")
+    })?;
+    let path = arguments
+        .audit_key
+        .clone()
+        .unwrap_or_else(|| beside.with_extension("key"));
+    let pem = match fs::read_to_string(&path) {
+        Ok(pem) => Zeroizing::new(pem),
+        Err(error) if error.kind() == ErrorKind::NotFound => make_key(&path)?,
+        Err(error) => return Err(unreadable(&path)(error)),
+    };
+    let key = SigningKey::parse(&pem).map_err(|error| no_key(&path, error))?;
+    let numbers = beside.with_extension("number");
+    let numbers = Numbers::open(&numbers).map_err(unreadable(&numbers))?;
+    let store = Store::open(address, true).await.map_err(failed)?;
+    let writer = Writer::new(store, key, cluster.clone(), Uuid::now_v7().to_string());
+    let replica = std::env::var("HOSTNAME").unwrap_or_else(|_| "keyguard".to_owned());
+    let fingerprints = FingerprintKey::derived_from(pem.as_bytes());
+    let metrics = Arc::clone(metrics);
+    let writer = writer.await.map_err(failed)?;
+    let (trail, handed) = Trail::new(
+        cluster,
+        replica,
+        numbers,
+        fingerprints,
+        Arc::clone(&metrics),
+    );
+    let keeper = Keeper {
+        handed,
+        writer,
+        metrics,
+    };
+    Ok(Some((trail, Keeping(tokio::spawn(keeper.run())))))
+}
+
+fn make_key(path: &Path) -> Result<Zeroizing<String>, CommandError> {
+    let pem = SigningKey::generate().map_err(|error| no_key(path, error))?;
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(pem.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(unreadable(path))?;
+    Ok(pem)
+}
+
+/// The file of an SQLite store.
+fn beside(address: &str) -> Option<PathBuf> {
+    let file = address.strip_prefix("sqlite:")?;
+    Some(PathBuf::from(file.trim_start_matches("//")))
+}
+
+fn verifying_key(key: &Key, address: &str) -> Result<VerifyingKey, CommandError> {
+    let beside = || beside(address).map(|file| file.with_extension("key"));
+    let path = key.key.clone().or_else(beside);
+    let path =
+        path.ok_or_else(|| said("--key: the key of the log, which an export has as key.pub"))?;
+    let text = fs::read_to_string(&path).map(Zeroizing::new);
+    let text = text.map_err(unreadable(&path))?;
+    let private = SigningKey::parse(&text).map(|key| key.verifying_key());
+    private
+        .or_else(|_| VerifyingKey::parse(&text))
+        .map_err(|error| no_key(&path, error))
+}
+
+/// A time, or how long ago it was, in milliseconds since 1970.
+fn time(flag: &str, text: Option<&str>) -> Result<Option<i64>, CommandError> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let ago = || {
+        let ago = humantime::parse_duration(text).ok()?;
+        let then = SystemTime::now().checked_sub(ago)?;
+        let since = then.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    match milliseconds(text).or_else(ago) {
+        Some(time) => Ok(Some(time)),
+        None => Err(CommandError::Said(format!(
+            "{flag}: a time is written as 2026-11-27T12:00:00Z, or as how long ago it was, such as 7d"
+        ))),
+    }
+}
+
+fn said(what: &str) -> CommandError {
+    CommandError::Said(what.to_owned())
+}
+
+fn failed(error: StoreError) -> CommandError {
+    CommandError::Failed("--audit-store or --store".to_owned(), error.into())
+}
+
+fn no_key(path: &Path, error: NoteError) -> CommandError {
+    CommandError::Failed(format!("{}", path.display()), error.into())
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> CommandError + use<> {
+    let what = format!("{} cannot be used", path.display());
+    move |error| CommandError::Failed(what, error.into())
+}

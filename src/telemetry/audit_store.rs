@@ -1,0 +1,100 @@
+//! What writes the audit trail into a store: one task, in batches, and again while the store cannot be written.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keyguard_audit::store::StoreError;
+use keyguard_audit::writer::{Head, MOST_RECORDS, Writer};
+use tokio::time::sleep;
+
+use super::labels::LostReason;
+use super::metrics::Metrics;
+use super::trail::Handed;
+
+/// From one try to write to the next, while the store cannot be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What writes what a [`Trail`](super::trail::Trail) hands over.
+pub struct Keeper {
+    /// What is handed over.
+    pub handed: Handed,
+    /// Where it goes.
+    pub writer: Writer,
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Keeper {
+    /// Writes until the trail is gone and all of it is written, or the store belongs to another.
+    pub async fn run(mut self) {
+        self.tell_checkpoint();
+        let mut waiting = Vec::new();
+        let mut said = false;
+        while self
+            .handed
+            .queue
+            .recv_many(&mut waiting, MOST_RECORDS)
+            .await
+            > 0
+        {
+            let waits = waiting.len() + self.handed.queue.len();
+            let waits = i64::try_from(waits).unwrap_or(i64::MAX);
+            self.metrics.audit_records_waiting.set(waits);
+            loop {
+                match self.writer.append(&waiting, now()).await {
+                    Ok(new) => {
+                        let new = u64::try_from(new).unwrap_or(0);
+                        self.metrics.audit_records_written.inc_by(new);
+                        if said {
+                            tracing::info!("the audit store is written again");
+                            said = false;
+                        }
+                        break;
+                    }
+                    Err(error @ StoreError::TakenOver) => {
+                        tracing::error!(reason = %error, "the audit store is not written any more");
+                        self.metrics.audit_records_lost.inc(LostReason::StoreTaken);
+                        return;
+                    }
+                    Err(error) if !said => {
+                        tracing::error!(
+                            reason = %error,
+                            cause = cause(&error),
+                            "the audit store cannot be written; records wait in memory and it is tried again"
+                        );
+                        said = true;
+                    }
+                    Err(_) => {}
+                }
+                sleep(RETRY).await;
+            }
+            waiting.clear();
+            self.metrics.audit_records_waiting.set(0);
+            self.tell_checkpoint();
+        }
+    }
+
+    fn tell_checkpoint(&self) {
+        let text = self.writer.head().map(|Head { week, size, root }| {
+            let root = STANDARD.encode(root);
+            Arc::new(format!("{week} {size} {root}"))
+        });
+        self.handed.checkpoint.store(text);
+    }
+}
+
+fn cause(error: &StoreError) -> String {
+    let source = error.source();
+    source.map(ToString::to_string).unwrap_or_default()
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
