@@ -1,4 +1,4 @@
-//! `docs/operations.md` and `docs/check.md` leave out no command, no flag and no variable.
+//! `docs/operations.md`, `docs/check.md` and `docs/audit.md` leave out no command, no flag and no variable.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use keyguard::cli::Cli;
 
 const DOCUMENT: &str = concat!(
     include_str!("../../docs/operations.md"),
-    include_str!("../../docs/check.md")
+    include_str!("../../docs/check.md"),
+    include_str!("../../docs/audit.md")
 );
 
 #[test]
@@ -53,6 +54,6 @@ fn assert_documented(names: impl IntoIterator<Item = String>) {
         .collect();
     assert!(
         missing.is_empty(),
-        "docs/operations.md and docs/check.md lack {missing:?}"
+        "docs/operations.md, docs/check.md and docs/audit.md lack {missing:?}"
     );
 }

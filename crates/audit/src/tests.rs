@@ -15,8 +15,12 @@ const MONDAY: i64 = 1_795_392_000_000; // 23 November 2026
 const WEEK: i64 = 7 * 86_400_000;
 
 pub(crate) fn record(number: u64) -> Record {
-    let decision = if number % 3 == 0 { "deny" } else { "allow" };
-    let rules = if number % 3 == 0 {
+    let decision = if number.is_multiple_of(3) {
+        "deny"
+    } else {
+        "allow"
+    };
+    let rules = if number.is_multiple_of(3) {
         json!(["accounts/api-key-removed"])
     } else {
         json!([])
@@ -25,7 +29,7 @@ pub(crate) fn record(number: u64) -> Record {
     let record = json!({
         "id": format!("0199{number:08x}-0000-7000-8000-{number:012x}"), "time": time, "uid": "u",
         "cluster": "test", "replica": "keyguard-0", "number": number, "fingerprint": format!("f{}", number % 5),
-        "decision": decision, "rules": rules, "webhook": "argocd-cm", "operation": "UPDATE", "dryRun": number % 2 == 0,
+        "decision": decision, "rules": rules, "webhook": "argocd-cm", "operation": "UPDATE", "dryRun": number.is_multiple_of(2),
         "object": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "argocd", "name": "argocd-cm"},
         "user": {"name": format!("user{}", number % 7)}, "tool": {"fieldManager": "kubectl"}, "durationSeconds": 0.001,
     });

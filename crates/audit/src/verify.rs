@@ -178,7 +178,7 @@ impl Store {
             self.add(reading, index, leaf(&body), name).await?;
             next = index + 1;
             reading.findings.entries += 1;
-            if reading.findings.entries % 10_000 == 0 {
+            if reading.findings.entries.is_multiple_of(10_000) {
                 progress(reading.findings.entries);
             }
         }

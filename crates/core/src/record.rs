@@ -29,7 +29,7 @@ pub struct Record {
     pub id: String,
     /// When it was answered, as RFC 3339 writes it
     pub time: String,
-    /// The cluster, as the setting audit.cluster calls it
+    /// The cluster, as `--audit-cluster` calls it; where records are kept, and so the next three
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cluster: String,
     /// The replica that decided
