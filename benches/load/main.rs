@@ -2,7 +2,7 @@
 //! the same bytes and decide nothing: one answers a constant, one parses out the uid that every answer must carry, which
 //! is the least that a webhook can do. How much of what is possible is left.
 //!
-//! `cargo bench --bench load` prints a table; `-- --rounds N` runs more rounds.
+//! `cargo bench --bench load` prints a table; `-- --rounds N` runs more rounds, `-- --refused` sends a change that is refused.
 
 #![allow(
     missing_docs,
@@ -48,7 +48,14 @@ fn main() {
         });
     let folder = tempfile::tempdir().unwrap();
     let tls = tls::made(folder.path());
-    let body = common::argocd_cm_update();
+    let mut body = common::argocd_cm_update();
+    if arguments.iter().any(|argument| argument == "--refused") {
+        // The object as it will be comes first.
+        let text = String::from_utf8(body).unwrap();
+        body = text
+            .replacen("apiKey, login", "login, login", 1)
+            .into_bytes();
+    }
     println!(
         "{REVIEWS} reviews of {} bytes, {rounds} round(s)\n",
         body.len()

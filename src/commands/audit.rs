@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use keyguard_audit::entry::milliseconds;
+use keyguard_audit::evidence::Evidence;
 use keyguard_audit::note::{NoteError, SigningKey, VerifyingKey};
 use keyguard_audit::query::{Cursor, Filter, Page};
 use keyguard_audit::store::{Store, StoreError};
-use keyguard_audit::verify::Evidence;
 use keyguard_audit::witness::Witness;
 use keyguard_audit::writer::Writer;
 use tokio::task::JoinHandle;

@@ -12,10 +12,10 @@
 use std::time::{Duration, Instant};
 
 use keyguard_audit::entry::{milliseconds, rfc3339};
+use keyguard_audit::evidence::Evidence;
 use keyguard_audit::note::SigningKey;
 use keyguard_audit::query::Filter;
 use keyguard_audit::store::Store;
-use keyguard_audit::verify::Evidence;
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use keyguard_core::record::Record;
 use serde_json::json;

@@ -15,9 +15,12 @@
 )]
 
 pub mod entry;
+pub mod evidence;
+pub mod findings;
 pub mod merkle;
 pub mod note;
 pub mod query;
+mod seen;
 pub mod store;
 pub mod tiles;
 pub mod verify;

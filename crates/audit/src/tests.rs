@@ -4,10 +4,11 @@ use keyguard_core::record::Record;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
+use crate::evidence::Evidence;
+use crate::findings::Findings;
 use crate::note::{Checkpoint, SigningKey, VerifyingKey};
 use crate::query::{Cursor, Filter};
 use crate::store::Store;
-use crate::verify::{Evidence, Findings};
 use crate::witness::Witness;
 use crate::writer::Writer;
 

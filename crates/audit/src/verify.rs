@@ -1,56 +1,18 @@
 //! Whether anything was changed since it was written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
-use sqlx::any::AnyRow;
 
-use crate::entry::{Columns, Entry, Mark};
+use crate::evidence::Evidence;
+use crate::findings::Findings;
 use crate::merkle::{Edge, Hash, TILE_WIDTH, Tile, leaf};
 use crate::note::{Checkpoint, VerifyingKey};
+use crate::seen::Seen;
 use crate::store::{Store, StoreError};
 use crate::tiles::tile_of;
 use crate::week::{Place, Week};
-use crate::witness::Witness;
-
-/// The most faults that are listed; the rest is counted.
-const MOST_FAULTS: usize = 1_000;
-
-/// What was found.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// Each sign that something was changed, in a sentence.
-    pub faults: Vec<String>,
-    /// How many more there are.
-    pub more: usize,
-    /// What is worth knowing and no sign of that.
-    pub notes: Vec<String>,
-    /// How many entries were read.
-    pub entries: u64,
-    /// How many logs.
-    pub logs: usize,
-}
-
-impl Findings {
-    fn fault(&mut self, fault: String) {
-        match self.faults.len() < MOST_FAULTS {
-            true => self.faults.push(fault),
-            false => self.more += 1,
-        }
-    }
-}
-
-/// What is compared with the store.
-pub struct Evidence<'a> {
-    /// The key that checkpoints are signed by.
-    pub key: &'a VerifyingKey,
-    /// Checkpoints from before, as somebody kept them.
-    pub older: &'a [String],
-    /// Audit logs of the API server.
-    pub witness: Option<&'a Witness>,
-}
 
 /// An entry that does not have the hash of its place.
 struct Mismatch {
@@ -86,11 +48,8 @@ impl Store {
         let mut findings = Findings::default();
         let logs = self.logs().await?;
         findings.logs = logs.len();
-        let mut pinned = pinned(evidence, &mut findings);
-        let mut seen = Seen {
-            witness: evidence.witness,
-            ..Seen::default()
-        };
+        let mut pinned = evidence.pinned(&mut findings);
+        let mut seen = Seen::beside(evidence.witness);
         for (week, note) in &logs {
             let checkpoint = self.checkpoint(*week, note, evidence.key, &mut findings);
             let mut reading = Reading {
@@ -396,225 +355,6 @@ impl Reading<'_> {
             findings.fault(format!(
                 "the entries of the log of {week} do not fit its checkpoint"
             ));
-        }
-    }
-}
-
-/// What was seen of all logs.
-#[derive(Default)]
-struct Seen<'a> {
-    witness: Option<&'a Witness>,
-    /// The ids of records that the witness has as well.
-    witnessed: HashSet<String>,
-    /// Notes on records that it has not.
-    alone: Vec<String>,
-    records: i64,
-    rules: HashMap<String, i64>,
-    /// Weeks that another log says it continues.
-    continued: HashSet<String>,
-    deleted: HashSet<String>,
-    /// The running numbers of each replica: the first, the last, and how many.
-    numbers: BTreeMap<String, (i64, i64, i64)>,
-}
-
-impl Seen<'_> {
-    /// Notes an entry, and returns what a sentence calls it.
-    fn entry(
-        &mut self,
-        row: &AnyRow,
-        body: &[u8],
-        week: Week,
-        index: u64,
-        findings: &mut Findings,
-    ) -> Result<String, StoreError> {
-        let stored: Option<String> = row.try_get("id")?;
-        match Entry::parse(body) {
-            Ok(Entry::Record(record)) => {
-                let columns = Columns::of(&record);
-                let name = format!("record {}", columns.id);
-                match stored {
-                    None => findings.fault(format!(
-                        "{name} of {week} is not among those that can be searched"
-                    )),
-                    Some(_)
-                        if stored_columns(row)?
-                            != (Columns {
-                                rules: Vec::new(),
-                                ..columns.clone()
-                            }) =>
-                    {
-                        findings.fault(format!(
-                            "what {name} of {week} is searched by is not what it says"
-                        ));
-                    }
-                    Some(_) => {}
-                }
-                self.record(columns);
-                Ok(name)
-            }
-            Ok(Entry::Mark(Mark::Continues { week: before, .. })) => {
-                self.continued.insert(before);
-                Ok(format!("the mark that continues {week}"))
-            }
-            Ok(Entry::Mark(Mark::Deleted { weeks, .. })) => {
-                self.deleted.extend(weeks);
-                Ok("the mark of a deletion".to_owned())
-            }
-            Err(_) => {
-                let name =
-                    stored.map_or_else(|| format!("entry {index}"), |id| format!("record {id}"));
-                findings.fault(format!("{name} of {week} cannot be read any more"));
-                Ok(name)
-            }
-        }
-    }
-
-    fn record(&mut self, columns: Columns) {
-        self.records += 1;
-        for rule in columns.rules {
-            *self.rules.entry(rule).or_default() += 1;
-        }
-        if columns.number > 0 {
-            let number = columns.number;
-            let known = self
-                .numbers
-                .entry(columns.replica)
-                .or_insert((number, number, 0));
-            *known = (known.0.min(number), known.1.max(number), known.2 + 1);
-        }
-        let Some(witness) = self.witness else {
-            return;
-        };
-        if witness.records.contains_key(&columns.id) {
-            self.witnessed.insert(columns.id);
-        } else if let Some((first, last)) = witness.span
-            && (first..=last).contains(&columns.time)
-            && self.alone.len() < MOST_FAULTS
-        {
-            let id = columns.id;
-            let note = format!("record {id} is here, and not in the API server's log");
-            self.alone.push(note);
-        }
-    }
-
-    /// What the running numbers and the API server's log say.
-    fn tell(self, findings: &mut Findings) {
-        for (replica, (first, last, count)) in &self.numbers {
-            let lost = last - first + 1 - count;
-            if lost > 0 {
-                let note = format!(
-                    "{lost} decisions of replica {replica:?} are not here: their running numbers are missing between \
-                     {first} and {last}"
-                );
-                findings.notes.push(note);
-            }
-        }
-        findings.notes.extend(self.alone);
-        let Some(witness) = self.witness else {
-            return;
-        };
-        let absent = witness
-            .records
-            .iter()
-            .filter(|(id, _)| !self.witnessed.contains(*id));
-        let mut absent: Vec<_> = absent.collect();
-        absent.sort();
-        for (id, event) in absent {
-            findings.fault(format!(
-                "record {id} is not here, and the API server's log has it: {event}"
-            ));
-        }
-        for event in &witness.failed_open {
-            findings.notes.push(format!(
-                "keyguard was not asked, and the request went through: {event}"
-            ));
-        }
-    }
-}
-
-fn stored_columns(row: &AnyRow) -> Result<Columns, StoreError> {
-    Ok(Columns {
-        id: row.try_get("id")?,
-        time: row.try_get("time")?,
-        decision: row.try_get("decision")?,
-        user: row.try_get("user_name")?,
-        tool: row.try_get("tool")?,
-        namespace: row.try_get("namespace")?,
-        object: row.try_get("object")?,
-        fingerprint: row.try_get("fingerprint")?,
-        dry_run: row.try_get::<i64, _>("dry_run")? != 0,
-        replica: row.try_get("replica")?,
-        number: row.try_get("number")?,
-        rules: Vec::new(),
-    })
-}
-
-/// The roots that the logs must have had, by week and size.
-fn pinned(
-    evidence: &Evidence<'_>,
-    findings: &mut Findings,
-) -> BTreeMap<String, BTreeMap<u64, Vec<(Hash, String)>>> {
-    let mut pinned: BTreeMap<String, BTreeMap<u64, Vec<(Hash, String)>>> = BTreeMap::new();
-    let mut pin = |week: &str, size: u64, root: Hash, by: String| {
-        let sizes = pinned.entry(week.to_owned()).or_default();
-        // An empty log fits everything.
-        if size > 0 {
-            sizes.entry(size).or_default().push((root, by));
-        }
-    };
-    for note in evidence.older {
-        let read = Checkpoint::parse(note);
-        match read.and_then(|read| Checkpoint::verify(note, &read.origin, evidence.key)) {
-            Ok(read) => {
-                let week = read
-                    .origin
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                pin(
-                    &week,
-                    read.size,
-                    read.root,
-                    "the older checkpoint".to_owned(),
-                );
-            }
-            Err(error) => findings.fault(format!("the older checkpoint: {error}")),
-        }
-    }
-    if let Some(witness) = evidence.witness {
-        for ((week, size), roots) in &witness.checkpoints {
-            for (root, event) in roots {
-                pin(
-                    week,
-                    *size,
-                    *root,
-                    format!("the API server's event {event}"),
-                );
-            }
-        }
-    }
-    pinned
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fault in &self.faults {
-            writeln!(formatter, "TAMPERED  {fault}")?;
-        }
-        if self.more > 0 {
-            writeln!(formatter, "TAMPERED  {} more", self.more)?;
-        }
-        for note in &self.notes {
-            writeln!(formatter, "note      {note}")?;
-        }
-        let (entries, logs) = (self.entries, self.logs);
-        match self.faults.is_empty() {
-            true => writeln!(
-                formatter,
-                "intact    {entries} entries in {logs} logs fit their checkpoints"
-            ),
-            false => Ok(()),
         }
     }
 }
