@@ -78,8 +78,16 @@ impl Store {
     /// When the store does not answer.
     pub async fn query(&self, filter: &Filter, limit: u32) -> Result<Page, StoreError> {
         let (mut conditions, mut values) = (Vec::new(), Vec::new());
-        // The rules of records have their own times, so that the index of a rule gives them in order.
-        let by_rule = filter.rule.is_some();
+        // Either the rule leads to the records, in the order of their times, or what few records have does, and the rule
+        // is looked up for each of them.
+        let few = [
+            &filter.user,
+            &filter.tool,
+            &filter.namespace,
+            &filter.object,
+            &filter.fingerprint,
+        ];
+        let by_rule = filter.rule.is_some() && few.iter().all(|wanted| wanted.is_none());
         let time = if by_rule { "w.time" } else { "r.time" };
         let position = if by_rule { "w.position" } else { "r.position" };
         let mut is = |condition: String, value| {
@@ -87,7 +95,6 @@ impl Store {
             conditions.push(condition.replace('?', &format!("${}", values.len())));
         };
         let texts = [
-            ("w.rule", &filter.rule),
             ("r.decision", &filter.decision),
             ("r.user_name", &filter.user),
             ("r.tool", &filter.tool),
@@ -95,6 +102,15 @@ impl Store {
             ("r.object", &filter.object),
             ("r.fingerprint", &filter.fingerprint),
         ];
+        if let Some(rule) = &filter.rule {
+            let condition = match by_rule {
+                true => "w.rule = ?",
+                false => {
+                    "EXISTS (SELECT 1 FROM record_rules w WHERE w.rule = ? AND w.time = r.time AND w.position = r.position)"
+                }
+            };
+            is(condition.to_owned(), Value::Text(rule));
+        }
         for (column, wanted) in texts {
             if let Some(wanted) = wanted {
                 is(format!("{column} = ?"), Value::Text(wanted));

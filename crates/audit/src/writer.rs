@@ -1,8 +1,8 @@
 //! The one that writes: records, tiles, checkpoint and counts in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
@@ -14,6 +14,9 @@ use crate::week::{Place, Week};
 
 /// The most records of one transaction.
 pub const MOST_RECORDS: usize = 1_000;
+
+/// How many rows a statement adds.
+const ROWS: usize = 100;
 
 /// Writes to a store. There is one at a time: it stops when another has begun.
 pub struct Writer {
@@ -135,22 +138,18 @@ impl Writer {
         if mine.await?.rows_affected() == 0 {
             return Err(StoreError::TakenOver);
         }
-        let mut appending = Appending {
-            log: self.log_of_now(now, &mut transaction).await?,
-            transaction,
-            full: Vec::new(),
-            hours: BTreeMap::new(),
-        };
-        let mut new = 0;
+        let mut log = self.log_of_now(now, &mut transaction).await?;
+        let mut batch = Batch::default();
+        let known = known(records, &mut transaction).await?;
+        batch.known = known;
         for record in records {
-            new += usize::from(appending.record(record).await?);
+            batch.add(record, &mut log);
         }
-        let Appending {
-            log,
-            mut transaction,
-            full,
-            hours,
-        } = appending;
+        let new = batch.rows.len();
+        let Batch {
+            rows, full, hours, ..
+        } = batch;
+        put(&rows, &mut transaction).await?;
         if log.edge.size() == 0 {
             return Ok(0);
         }
@@ -223,49 +222,37 @@ impl Writer {
     }
 }
 
-/// A transaction in the middle.
-struct Appending {
-    transaction: Transaction<'static, Any>,
-    log: Log,
+/// A record on its way into the store.
+struct Row {
+    position: i64,
+    columns: Columns,
+    body: Vec<u8>,
+}
+
+/// What a transaction adds.
+#[derive(Default)]
+struct Batch {
+    /// The ids of records that are there.
+    known: HashSet<String>,
+    rows: Vec<Row>,
     full: Vec<Tile>,
     /// How often what was decided, by hour, decision and rule.
     hours: BTreeMap<(i64, String, String), i64>,
 }
 
-impl Appending {
-    /// Adds a record, and says whether it is new.
-    async fn record(&mut self, record: &Record) -> Result<bool, StoreError> {
+impl Batch {
+    /// Adds a record, unless it is there.
+    fn add(&mut self, record: &Record, log: &mut Log) {
         let body = serde_json::to_vec(record).unwrap_or_default();
-        if body.is_empty() || body.len() > MOST_BYTES {
-            return Ok(false);
+        let fits = !body.is_empty() && body.len() <= MOST_BYTES;
+        if !fits || !self.known.insert(record.id.clone()) {
+            return;
         }
         let columns = Columns::of(record);
         let place = Place {
-            week: self.log.week,
-            index: self.log.edge.size(),
+            week: log.week,
+            index: log.edge.size(),
         };
-        let position = place.position();
-        let put = "INSERT INTO records (position, id, time, decision, user_name, tool, namespace, object, fingerprint, \
-                   dry_run, replica, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-                   ON CONFLICT (id) DO NOTHING";
-        let put = sqlx::query(put)
-            .bind(position)
-            .bind(&columns.id)
-            .bind(columns.time)
-            .bind(&columns.decision)
-            .bind(&columns.user)
-            .bind(&columns.tool)
-            .bind(&columns.namespace)
-            .bind(&columns.object)
-            .bind(&columns.fingerprint)
-            .bind(i64::from(columns.dry_run))
-            .bind(&columns.replica)
-            .bind(columns.number)
-            .execute(&mut *self.transaction);
-        if put.await?.rows_affected() == 0 {
-            return Ok(false);
-        }
-        insert(&mut self.transaction, &self.log, &body).await?;
         let hour = columns.time.div_euclid(3_600_000);
         let no_rule = [String::new()];
         let rules = match columns.rules.as_slice() {
@@ -273,22 +260,90 @@ impl Appending {
             rules => rules,
         };
         for rule in rules {
-            if !rule.is_empty() {
-                let put = "INSERT INTO record_rules (rule, time, position) VALUES ($1, $2, $3)";
-                sqlx::query(put)
-                    .bind(rule)
-                    .bind(columns.time)
-                    .bind(position)
-                    .execute(&mut *self.transaction)
-                    .await?;
-            }
             let key = (hour, columns.decision.clone(), rule.clone());
             *self.hours.entry(key).or_default() += 1;
         }
-        let full = &mut self.full;
-        self.log.edge.add(leaf(&body), |tile| full.push(tile));
-        Ok(true)
+        log.edge.add(leaf(&body), |tile| self.full.push(tile));
+        self.rows.push(Row {
+            position: place.position(),
+            columns,
+            body,
+        });
     }
+}
+
+/// Which of the records are there already.
+async fn known(
+    records: &[Record],
+    transaction: &mut Transaction<'static, Any>,
+) -> Result<HashSet<String>, StoreError> {
+    let mut known = HashSet::new();
+    for records in records.chunks(ROWS) {
+        let places: Vec<String> = (1..=records.len()).map(|it| format!("${it}")).collect();
+        let sql = format!("SELECT id FROM records WHERE id IN ({})", places.join(", "));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for record in records {
+            query = query.bind(&record.id);
+        }
+        for row in query.fetch_all(&mut **transaction).await? {
+            known.insert(row.try_get("id")?);
+        }
+    }
+    Ok(known)
+}
+
+/// `INSERT INTO … VALUES ($1, $2), ($3, $4), …`: a statement for each row takes several times as long.
+fn insert_rows(table: &str, columns: usize, rows: usize) -> AssertSqlSafe<String> {
+    let rows: Vec<String> = (0..rows)
+        .map(|row| {
+            let first = row * columns + 1;
+            let places = (first..first + columns).map(|it| format!("${it}"));
+            format!("({})", places.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    AssertSqlSafe(format!("INSERT INTO {table} VALUES {}", rows.join(", ")))
+}
+
+async fn put(rows: &[Row], transaction: &mut Transaction<'static, Any>) -> Result<(), StoreError> {
+    for rows in rows.chunks(ROWS) {
+        let mut entries = sqlx::query(insert_rows("entries (position, body)", 2, rows.len()));
+        let table = "records (position, id, time, decision, user_name, tool, namespace, object, fingerprint, dry_run, \
+                     replica, number)";
+        let mut records = sqlx::query(insert_rows(table, 12, rows.len()));
+        for row in rows {
+            let columns = &row.columns;
+            entries = entries.bind(row.position).bind(&row.body);
+            records = records
+                .bind(row.position)
+                .bind(&columns.id)
+                .bind(columns.time)
+                .bind(&columns.decision)
+                .bind(&columns.user)
+                .bind(&columns.tool)
+                .bind(&columns.namespace)
+                .bind(&columns.object)
+                .bind(&columns.fingerprint)
+                .bind(i64::from(columns.dry_run))
+                .bind(&columns.replica)
+                .bind(columns.number);
+        }
+        entries.execute(&mut **transaction).await?;
+        records.execute(&mut **transaction).await?;
+    }
+    let rules = rows.iter().flat_map(|row| {
+        let rules = row.columns.rules.iter();
+        rules.map(|rule| (rule, row.columns.time, row.position))
+    });
+    let rules: Vec<_> = rules.collect();
+    for rules in rules.chunks(ROWS) {
+        let sql = insert_rows("record_rules (rule, time, position)", 3, rules.len());
+        let mut query = sqlx::query(sql);
+        for (rule, time, position) in rules {
+            query = query.bind(*rule).bind(*time).bind(*position);
+        }
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
 }
 
 /// Puts an entry at the end of a log.
