@@ -156,7 +156,7 @@ async fn export(arguments: &Export) -> Result<(), CommandError> {
 }
 
 async fn open(address: &str) -> Result<Store, CommandError> {
-    Store::open(address, false).await.map_err(failed)
+    Store::open_to_read(address).await.map_err(failed)
 }
 
 /// The task that writes records.
@@ -204,7 +204,7 @@ pub(crate) async fn trail(
     let key = SigningKey::parse(&pem).map_err(|error| no_key(&path, error))?;
     let numbers = beside.with_extension("number");
     let numbers = Numbers::open(&numbers).map_err(unreadable(&numbers))?;
-    let store = Store::open(address, true).await.map_err(failed)?;
+    let store = Store::open(address).await.map_err(failed)?;
     let writer = Writer::new(store, key, cluster.clone(), Uuid::now_v7().to_string());
     let replica = std::env::var("HOSTNAME").unwrap_or_else(|_| "keyguard".to_owned());
     let fingerprints = FingerprintKey::derived_from(pem.as_bytes());

@@ -58,7 +58,7 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("audit.db");
     let address = argument("--store").unwrap_or_else(|| format!("sqlite:{}", file.display()));
-    let store = Store::open(&address, true).await.unwrap();
+    let store = Store::open(&address).await.unwrap();
     let key = SigningKey::parse(&SigningKey::generate().unwrap()).unwrap();
     let public = key.verifying_key();
     let writer = Writer::new(store.clone(), key, "bench".to_owned(), "bench".to_owned());

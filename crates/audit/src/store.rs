@@ -1,11 +1,13 @@
 //! The store: SQLite or PostgreSQL, by one schema.
 
+use std::cmp::Ordering;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::AnyPool;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use thiserror::Error;
 
 use crate::merkle::{Hash, Tile};
@@ -14,6 +16,8 @@ use crate::note::NoteError;
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// What cannot stand in the path of an address as it is.
+const PATH: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
 /// How long a statement waits for another program that writes to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long opening the store may take.
@@ -35,6 +39,11 @@ pub enum StoreError {
         "the store has a schema that this version of keyguard does not know; use the version that wrote it, or a later one"
     )]
     Newer,
+    /// Its schema is of an earlier version.
+    #[error(
+        "the store has the schema of an earlier version of keyguard; keyguard serve brings it up to date"
+    )]
+    Older,
     /// Its schema cannot be made.
     #[error("the schema of the store cannot be brought up to date")]
     Migrate(#[source] MigrateError),
@@ -56,20 +65,46 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `sqlite:FILE` or `postgres://…`, makes it when it is not there and `make`, and brings its schema
-    /// up to date.
+    /// Opens the store at `sqlite:FILE` or `postgres://…` to write to it, makes it when it is not there, and brings its
+    /// schema up to date.
     ///
     /// # Errors
     /// When it cannot be opened, or a later version has written it.
-    pub async fn open(address: &str, make: bool) -> Result<Store, StoreError> {
+    pub async fn open(address: &str) -> Result<Store, StoreError> {
+        let (store, migrations) = Store::connect(address, "rwc").await?;
+        match migrations.run(&store.pool).await {
+            Ok(()) => Ok(store),
+            Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
+                Err(StoreError::Newer)
+            }
+            Err(error) => Err(StoreError::Migrate(error)),
+        }
+    }
+
+    /// Opens a store that is there, and changes nothing in it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or another version has written it.
+    pub async fn open_to_read(address: &str) -> Result<Store, StoreError> {
+        let (store, migrations) = Store::connect(address, "ro").await?;
+        let last = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations");
+        let last = last.fetch_one(&store.pool).await?;
+        let last: Option<i64> = last.try_get("version")?;
+        let known = migrations.iter().map(|migration| migration.version).max();
+        match last.cmp(&known) {
+            Ordering::Equal => Ok(store),
+            Ordering::Greater => Err(StoreError::Newer),
+            Ordering::Less => Err(StoreError::Older),
+        }
+    }
+
+    async fn connect(address: &str, mode: &str) -> Result<(Store, &'static Migrator), StoreError> {
         install_default_drivers();
+        let writes = mode != "ro";
         let (address, migrations, is_file) = match address.split_once(':') {
             Some(("sqlite", file)) => {
                 let file = file.trim_start_matches("//");
-                let mode = match make {
-                    true => "rwc",
-                    false => "rw",
-                };
+                let file = utf8_percent_encode(file, PATH);
                 (format!("sqlite:{file}?mode={mode}"), &SQLITE, true)
             }
             Some(("postgres" | "postgresql", _)) => (address.to_owned(), &POSTGRES, false),
@@ -81,28 +116,22 @@ impl Store {
             .acquire_timeout(OPEN)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if is_file {
-                        // Each commit is on disk before it is acknowledged, and readers wait for nobody.
-                        let busy = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
-                        let settings = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
-                        for setting in settings.into_iter().chain([busy.as_str()]) {
-                            sqlx::query(sqlx::AssertSqlSafe(setting.to_owned()))
-                                .execute(&mut *connection)
-                                .await?;
-                        }
+                    let busy = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
+                    // Each commit is on disk before it is acknowledged, and readers wait for nobody.
+                    let lasting = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
+                    let lasting = lasting.into_iter().filter(|_| writes);
+                    let settings = lasting.chain([busy.as_str()]);
+                    for setting in settings.filter(|_| is_file) {
+                        sqlx::query(AssertSqlSafe(setting.to_owned()))
+                            .execute(&mut *connection)
+                            .await?;
                     }
                     Ok(())
                 })
             })
             .connect_with(options)
             .await?;
-        match migrations.run(&pool).await {
-            Ok(()) => Ok(Store { pool }),
-            Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
-                Err(StoreError::Newer)
-            }
-            Err(error) => Err(StoreError::Migrate(error)),
-        }
+        Ok((Store { pool }, migrations))
     }
 
     /// Closes all connections.

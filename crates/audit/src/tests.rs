@@ -47,7 +47,7 @@ struct Kept {
 async fn kept(records: u64) -> Kept {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("sqlite:{}", folder.path().join("audit.db").display());
-    let store = Store::open(&address, true).await.unwrap();
+    let store = Store::open(&address).await.unwrap();
     let key = SigningKey::parse(&SigningKey::generate().unwrap()).unwrap();
     let public = key.verifying_key();
     let writer = Writer::new(store.clone(), key, "test".to_owned(), "one".to_owned());
@@ -213,7 +213,7 @@ async fn a_log_continues_after_a_restart_and_from_week_to_week_and_is_intact() {
 async fn of_two_writers_the_one_that_began_first_stops() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("sqlite:{}", folder.path().join("audit.db").display());
-    let store = Store::open(&address, true).await.unwrap();
+    let store = Store::open(&address).await.unwrap();
     let pem = SigningKey::generate().unwrap();
     let writer = async |id: &str| {
         let key = SigningKey::parse(&pem).unwrap();

@@ -193,7 +193,7 @@ async fn a_refused_attempt_is_found_proved_and_pinned_by_the_api_server() {
     let forged = Trail::new();
     fs::copy(trail.path("audit.key"), forged.path("audit.key")).unwrap();
     let key = SigningKey::parse(&fs::read_to_string(trail.path("audit.key")).unwrap()).unwrap();
-    let store = Store::open(&forged.address(), true).await.unwrap();
+    let store = Store::open(&forged.address()).await.unwrap();
     let writer = Writer::new(store.clone(), key, "test".to_owned(), "thief".to_owned());
     let kept: Vec<Record> = all.into_iter().filter(|record| record.id != gone).collect();
     let now = std::time::SystemTime::now()
