@@ -21,8 +21,8 @@ pub(crate) struct Seen<'a> {
     alone: Vec<String>,
     pub(crate) records: i64,
     pub(crate) rules: HashMap<String, i64>,
-    /// Weeks that another log says it continues.
-    pub(crate) continued: HashSet<String>,
+    /// Weeks that another log says it continues, each with the checkpoint that it names.
+    pub(crate) continued: HashMap<String, String>,
     pub(crate) deleted: HashSet<String>,
     /// The running numbers of each replica: the first, the last, and how many.
     numbers: BTreeMap<String, (i64, i64, i64)>,
@@ -71,8 +71,11 @@ impl<'a> Seen<'a> {
                 self.record(columns);
                 Ok(name)
             }
-            Ok(Entry::Mark(Mark::Continues { week: before, .. })) => {
-                self.continued.insert(before);
+            Ok(Entry::Mark(Mark::Continues {
+                week: before,
+                checkpoint,
+            })) => {
+                self.continued.insert(before, checkpoint);
                 Ok(format!("the mark that continues {week}"))
             }
             Ok(Entry::Mark(Mark::Deleted { weeks, .. })) => {

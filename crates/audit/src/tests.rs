@@ -365,3 +365,28 @@ async fn who_has_the_key_and_writes_everything_anew_is_found_by_what_others_kept
         "{found}"
     );
 }
+
+#[tokio::test]
+async fn a_week_that_is_put_back_to_what_it_was_in_its_middle_is_found() {
+    let mut kept = kept(500).await;
+    let older = kept.checkpoint().await;
+    kept.append(501..=700, MONDAY).await;
+    kept.append(701..=750, MONDAY + WEEK).await;
+    assert_eq!(kept.faults().await, [""; 0]);
+    let week = crate::week::Week::of(MONDAY);
+    let [from, to] = [500, 1 << 31].map(|index| crate::week::Place { week, index }.position());
+    for table in ["entries", "records", "record_rules"] {
+        kept.execute(&format!(
+            "DELETE FROM {table} WHERE position >= {from} AND position < {to}"
+        ))
+        .await;
+    }
+    kept.execute(&format!(
+        "UPDATE checkpoints SET note = '{older}' WHERE week = {}",
+        week.number()
+    ))
+    .await;
+    let expected = "the checkpoint of 2026-W48 is not the one with which the next log continues it";
+    let faults = kept.faults().await;
+    assert!(faults.iter().any(|fault| fault == expected), "{faults:#?}");
+}

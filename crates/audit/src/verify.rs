@@ -75,10 +75,19 @@ impl Store {
                 ));
             }
         }
-        for week in seen.continued.difference(&kept) {
+        for week in seen.continued.keys().filter(|week| !kept.contains(*week)) {
             if !seen.deleted.contains(week) {
                 findings.fault(format!(
                     "the log of {week} is missing, and no entry says that it was deleted"
+                ));
+            }
+        }
+        for (week, note) in &logs {
+            let continued = seen.continued.get(&week.to_string());
+            // A log ends when the next one begins: an older checkpoint of it is signed as well.
+            if continued.is_some_and(|of| Checkpoint::parse(of) != Checkpoint::parse(note)) {
+                findings.fault(format!(
+                    "the checkpoint of {week} is not the one with which the next log continues it"
                 ));
             }
         }
