@@ -23,6 +23,7 @@ use crate::cli::Serve;
 use crate::cli::audit::{AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
 use crate::commands::CommandError;
 use crate::report::records;
+use crate::report::visible::visible;
 use crate::telemetry::audit_store::Keeper;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trail::{Numbers, Trail};
@@ -127,7 +128,10 @@ async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
             let _ = write!(stderr(), "\r{entries} entries");
         }
     };
-    let findings = store.verify(&evidence, progress).await.map_err(failed)?;
+    let mut findings = store.verify(&evidence, progress).await.map_err(failed)?;
+    // Names and ids are those that others wrote.
+    let told = findings.faults.iter_mut().chain(&mut findings.notes);
+    told.for_each(|line| *line = visible(line, &[]).into_owned());
     if terminal {
         let _ = write!(stderr(), "\r\x1b[K");
     }

@@ -11,7 +11,7 @@ pub mod records;
 pub mod rules;
 pub mod sarif;
 pub mod table;
-mod visible;
+pub(crate) mod visible;
 
 #[cfg(test)]
 mod odd_report;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// `text` with what a terminal would act on, or would show in another order, as its escape (`\u{202e}`); `kept` are
 /// control characters that stay as they are.
-pub(super) fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+pub(crate) fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     let acts = |character: char| acts(character) && !kept.contains(&character);
     if !text.contains(acts) {
         return Cow::Borrowed(text);

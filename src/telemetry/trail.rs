@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -24,7 +26,7 @@ const FOR_REFUSALS: usize = QUEUE / 4;
 pub struct Trail {
     cluster: String,
     replica: String,
-    numbers: Mutex<Numbers>,
+    numbers: Numbers,
     key: FingerprintKey,
     queue: Sender<Record>,
     /// The last checkpoint, as the API server's audit log gets it.
@@ -35,8 +37,9 @@ pub struct Trail {
 /// The running number of decisions, which outlives a program that is killed: what it had not stored is a gap.
 #[derive(Debug)]
 pub struct Numbers {
-    last: u64,
-    file: File,
+    last: Arc<AtomicU64>,
+    /// Wakes the thread that writes the file: a disk that stands still must not hold up a review.
+    wake: mpsc::SyncSender<()>,
 }
 
 impl Numbers {
@@ -53,14 +56,27 @@ impl Numbers {
             8 => u64::from_be_bytes(bytes),
             _ => 0,
         };
-        Ok(Numbers { last, file })
+        let last = Arc::new(AtomicU64::new(last));
+        let (wake, woken) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name("keyguard-number".to_owned());
+        let shared = Arc::clone(&last);
+        thread.spawn(move || write(&file, &shared, &woken))?;
+        Ok(Numbers { last, wake })
     }
 
-    fn next(&mut self) -> u64 {
-        self.last += 1;
-        // The kernel keeps it when the program is killed; a full disk costs a gap that is not seen.
-        let _ = self.file.write_all_at(&self.last.to_be_bytes(), 0);
-        self.last
+    fn next(&self) -> u64 {
+        let number = self.last.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        // One that waits is enough: it finds the last number.
+        let _ = self.wake.try_send(());
+        number
+    }
+}
+
+/// Writes the last number again and again, until nobody gives one any more. The kernel keeps it when the program is killed.
+fn write(file: &File, last: &AtomicU64, woken: &mpsc::Receiver<()>) {
+    while woken.recv().is_ok() {
+        // A full disk costs a gap that is not seen.
+        let _ = file.write_all_at(&last.load(Ordering::Relaxed).to_be_bytes(), 0);
     }
 }
 
@@ -90,7 +106,7 @@ impl Trail {
         let trail = Trail {
             cluster,
             replica,
-            numbers: Mutex::new(numbers),
+            numbers,
             key,
             queue: sender,
             checkpoint,
@@ -102,11 +118,10 @@ impl Trail {
     /// What a record gets that is kept.
     pub fn kept(&self, request: &Request, verdict: &Verdict) -> Kept {
         let fingerprint = self.key.fingerprint(request, verdict);
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         Kept {
             cluster: self.cluster.clone(),
             replica: self.replica.clone(),
-            number: numbers.next(),
+            number: self.numbers.next(),
             fingerprint,
         }
     }

@@ -155,8 +155,15 @@ impl<'a> Seen<'a> {
 }
 
 fn stored_columns(row: &AnyRow) -> Result<Columns, StoreError> {
+    let dry_run: i64 = row.try_get("dry_run")?;
+    let id: String = row.try_get("id")?;
     Ok(Columns {
-        id: row.try_get("id")?,
+        // What is neither is found by no search, and fits no record.
+        id: if (0..=1).contains(&dry_run) {
+            id
+        } else {
+            String::new()
+        },
         time: row.try_get("time")?,
         decision: row.try_get("decision")?,
         user: row.try_get("user_name")?,
@@ -164,7 +171,7 @@ fn stored_columns(row: &AnyRow) -> Result<Columns, StoreError> {
         namespace: row.try_get("namespace")?,
         object: row.try_get("object")?,
         fingerprint: row.try_get("fingerprint")?,
-        dry_run: row.try_get::<i64, _>("dry_run")? != 0,
+        dry_run: dry_run == 1,
         replica: row.try_get("replica")?,
         number: row.try_get("number")?,
         rules: Vec::new(),

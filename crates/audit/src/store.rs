@@ -50,6 +50,9 @@ pub enum StoreError {
     /// What it holds makes no sense.
     #[error("the store is damaged: {0}; keyguard audit verify tells more")]
     Damaged(String),
+    /// It grew while it was read.
+    #[error("the store was written to meanwhile; verify a copy of it, or when nobody writes")]
+    Growing,
     /// Another program writes to it.
     #[error("another keyguard writes to this store since; only one may")]
     TakenOver,

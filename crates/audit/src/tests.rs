@@ -390,3 +390,47 @@ async fn a_week_that_is_put_back_to_what_it_was_in_its_middle_is_found() {
     let faults = kept.faults().await;
     assert!(faults.iter().any(|fault| fault == expected), "{faults:#?}");
 }
+
+#[tokio::test]
+async fn after_a_transaction_that_sqlite_ended_itself_what_is_said_to_be_written_is_there() {
+    let mut kept = kept(100).await;
+    // As on a full disk, SQLite ends the transaction by itself.
+    kept.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ROLLBACK, 'full'); END",
+    )
+    .await;
+    let records: Vec<Record> = (101..=1000).map(record).collect();
+    for _ in 0..3 {
+        assert!(kept.writer.append(&records, MONDAY).await.is_err());
+    }
+    kept.execute("DROP TRIGGER full").await;
+    for records in records.chunks(100) {
+        assert_eq!(kept.writer.append(records, MONDAY).await.unwrap(), 100);
+    }
+    let found = kept.verify(&[], None).await;
+    assert_eq!((found.faults.len(), found.entries), (0, 1000));
+}
+
+#[tokio::test]
+async fn an_entry_far_behind_the_end_and_a_week_without_a_name_end_soon() {
+    let kept = kept(10).await;
+    let week = crate::week::Week::of(MONDAY).number();
+    kept.execute(&format!(
+        "INSERT INTO entries VALUES ({}, x'00')",
+        (week << 32) + 0xffff_ffff
+    ))
+    .await;
+    let faults = kept.faults().await;
+    assert!(
+        faults.iter().any(|fault| fault.contains("behind the end")),
+        "{faults:?}"
+    );
+    kept.execute("INSERT INTO checkpoints VALUES (2000000000, 'x')")
+        .await;
+    let evidence = Evidence {
+        key: &kept.key,
+        older: &[],
+        witness: None,
+    };
+    assert!(kept.store.verify(&evidence, |_| {}).await.is_err());
+}

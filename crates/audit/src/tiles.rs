@@ -100,8 +100,17 @@ impl Store {
         let tiles = "SELECT level, place, hashes FROM tiles WHERE week = $1 ORDER BY level, place";
         let mut tiles = sqlx::query(tiles).bind(week.number()).fetch(&self.pool);
         while let Some(row) = tiles.try_next().await.map_err(StoreError::from)? {
-            let tile = tile_of(&row)?;
-            let width = tile.hashes.len() as u64;
+            let mut tile = tile_of(&row)?;
+            // The log may have grown since the checkpoint.
+            let of_level = checkpoint.size / TILE_WIDTH.saturating_pow(tile.level);
+            let width = of_level
+                .saturating_sub(tile.index * TILE_WIDTH)
+                .min(TILE_WIDTH);
+            if width == 0 {
+                continue;
+            }
+            tile.hashes
+                .truncate(usize::try_from(width).unwrap_or(usize::MAX));
             let path = tile_path(&tile.level.to_string(), tile.index, width);
             files.write(&path, &packed(&tile))?;
         }

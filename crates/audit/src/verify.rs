@@ -92,6 +92,9 @@ impl Store {
             }
         }
         self.compare_columns(&seen, &mut findings).await?;
+        if self.logs().await? != logs {
+            return Err(StoreError::Growing);
+        }
         seen.tell(&mut findings);
         Ok(findings)
     }
@@ -137,7 +140,8 @@ impl Store {
         let mut next = 0;
         while let Some(row) = rows.try_next().await? {
             let index = Place::at(row.try_get("position")?).map_or(0, |place| place.index);
-            while next < index {
+            let size = reading.checkpoint.as_ref().map_or(0, |it| it.size);
+            while next < index.min(size) {
                 self.missing(reading, next).await?;
                 next += 1;
             }

@@ -35,7 +35,12 @@ impl Week {
 
     /// The week with a number of the store.
     pub fn numbered(number: i64) -> Option<Week> {
-        u32::try_from(number).ok().map(Week)
+        // The last one that ends before the year 10000, which has no name.
+        const LAST: u32 = 418_000;
+        u32::try_from(number)
+            .ok()
+            .filter(|number| *number <= LAST)
+            .map(Week)
     }
 
     /// The week before.

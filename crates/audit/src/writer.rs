@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AssertSqlSafe, Connection as _, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
@@ -132,7 +133,23 @@ impl Writer {
     /// # Errors
     /// When the store does not answer, or another writes to it.
     pub async fn append(&mut self, records: &[Record], now: i64) -> Result<usize, StoreError> {
-        let mut transaction = self.store.pool.begin().await?;
+        let mut connection = self.store.pool.acquire().await?;
+        let appended = self.append_by(&mut connection, records, now).await;
+        if appended.is_err() {
+            // After a full disk SQLite has ended the transaction by itself, and the connection would take each further one
+            // for a part of it that nobody commits.
+            let _ = connection.close().await;
+        }
+        appended
+    }
+
+    async fn append_by(
+        &mut self,
+        connection: &mut PoolConnection<Any>,
+        records: &[Record],
+        now: i64,
+    ) -> Result<usize, StoreError> {
+        let mut transaction = connection.begin().await?;
         let mine = "UPDATE writer SET id = $1 WHERE id = $1";
         let mine = sqlx::query(mine).bind(&self.id).execute(&mut *transaction);
         if mine.await?.rows_affected() == 0 {
@@ -193,7 +210,7 @@ impl Writer {
     async fn log_of_now(
         &self,
         now: i64,
-        transaction: &mut Transaction<'static, Any>,
+        transaction: &mut Transaction<'_, Any>,
     ) -> Result<Log, StoreError> {
         let week = Week::of(now);
         let last = match &self.log {
@@ -275,7 +292,7 @@ impl Batch {
 /// Which of the records are there already.
 async fn known(
     records: &[Record],
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction<'_, Any>,
 ) -> Result<HashSet<String>, StoreError> {
     let mut known = HashSet::new();
     for records in records.chunks(ROWS) {
@@ -304,7 +321,7 @@ fn insert_rows(table: &str, columns: usize, rows: usize) -> AssertSqlSafe<String
     AssertSqlSafe(format!("INSERT INTO {table} VALUES {}", rows.join(", ")))
 }
 
-async fn put(rows: &[Row], transaction: &mut Transaction<'static, Any>) -> Result<(), StoreError> {
+async fn put(rows: &[Row], transaction: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS) {
         let mut entries = sqlx::query(insert_rows("entries (position, body)", 2, rows.len()));
         let table = "records (position, id, time, decision, user_name, tool, namespace, object, fingerprint, dry_run, \
@@ -348,7 +365,7 @@ async fn put(rows: &[Row], transaction: &mut Transaction<'static, Any>) -> Resul
 
 /// Puts an entry at the end of a log.
 async fn insert(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction<'_, Any>,
     log: &Log,
     body: &[u8],
 ) -> Result<(), StoreError> {
