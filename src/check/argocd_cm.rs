@@ -8,7 +8,6 @@ use crate::check::found::Told;
 use crate::check::judge::{ARGOCD_NAMESPACE, Judge};
 use crate::check::kustomize::Change;
 use crate::check::object::Object;
-use crate::check::values::text;
 use crate::sources::source::{ConfigMap, ConfigMapRead};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::layers::set;
@@ -79,12 +78,12 @@ fn config_map(read: &ConfigMap, at: &Position) -> Node {
         true => set(
             node,
             &["metadata", "labels", PART_OF_LABEL],
-            text(PART_OF_VALUE, at),
+            Node::of_text(PART_OF_VALUE, at),
         ),
         false => node,
     };
     let data = read.data.iter();
     data.fold(node, |node, (key, value)| {
-        set(node, &["data", key], text(value, at))
+        set(node, &["data", key], Node::of_text(value, at))
     })
 }

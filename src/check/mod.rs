@@ -28,7 +28,7 @@ use crate::check::judge::Judge;
 use crate::check::kustomize::Document;
 use crate::check::object::Object;
 use crate::check::suppression::Comment;
-use crate::check::values::{remotes, text};
+use crate::check::values::remotes;
 use crate::check::world::World;
 use crate::config::Config;
 use crate::config::project::SecretByHand;
@@ -239,14 +239,18 @@ fn looked_through(
 /// An argocd-cm in which the protected accounts work: what a patch is of, and what a chart may take.
 fn with_accounts(config: &Config, at: &Position) -> Node {
     let label = ["metadata", "labels", PART_OF_LABEL];
-    let base = set(Node::empty_map(at.clone()), &label, text(PART_OF_VALUE, at));
+    let base = set(
+        Node::empty_map(at.clone()),
+        &label,
+        Node::of_text(PART_OF_VALUE, at),
+    );
     let policy = config.policy();
     policy
         .protected_accounts
         .iter()
         .fold(base, |base, account| {
             let key = format!("accounts.{account}");
-            set(base, &["data", &key], text("apiKey, login", at))
+            set(base, &["data", &key], Node::of_text("apiKey, login", at))
         })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::report::ObjectReference;
+use crate::sources::values::folder;
 use keyguard_core::argocd::accounts;
 use keyguard_core::document::Node;
 use keyguard_core::runtime::chart::auth::is_filled_in;
@@ -90,7 +91,7 @@ impl Object {
 
     /// The folder of that file, without a `/` at the end.
     pub(crate) fn folder(&self) -> &str {
-        self.file.rsplit_once('/').map_or("", |(folder, _)| folder)
+        folder(&self.file)
     }
 
     /// What a report calls it.

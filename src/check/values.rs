@@ -14,10 +14,12 @@ use crate::check::{nowhere, with_accounts};
 use crate::config::{AccountName, Config};
 use crate::report::{ObjectReference, Severity};
 use crate::sources::source::{SecretRead, Source};
-use crate::sources::values::{Context, Files, Release, is_kustomization, releases, resolve};
+use crate::sources::values::{
+    Context, Files, Release, folder, is_kustomization, releases, resolve,
+};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::layers::set;
-use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind};
+use keyguard_core::document::{Content, Entry, Node};
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
 use keyguard_core::policy::check_finding::{CheckFinding, CheckSeverity};
 use keyguard_core::policy::credential_defects::rule_of_value;
@@ -229,22 +231,17 @@ fn referrer(release: &Release) -> Referrer {
     Referrer {
         object: release_reference(release),
         shown: "the release".to_owned(),
-        from: folder(&release.at).to_owned(),
+        from: folder(&release.at.file).to_owned(),
         wave: 0,
         secrets_store: None,
     }
-}
-
-/// The folder of a place's file.
-fn folder(at: &Position) -> &str {
-    at.file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// The folder of the chart in the tree that is installed.
 fn chart_folder(release: &Release) -> Option<&str> {
     let mut files = release.files.iter();
     let chart = files.find(|file| *file == "Chart.yaml" || file.ends_with("/Chart.yaml"))?;
-    Some(chart.rsplit_once('/').map_or("", |(folder, _)| folder))
+    Some(folder(chart))
 }
 
 fn release_reference(release: &Release) -> Option<ObjectReference> {
@@ -289,7 +286,7 @@ fn config_map(made: &ArgocdCm) -> Node {
     let data = made.data.iter().map(|(key, value)| Entry {
         key: key.clone(),
         at: place(key).clone(),
-        value: text(value, place(key)),
+        value: Node::of_text(value, place(key)),
     });
     let data = Node {
         at: made.at.clone(),
@@ -299,20 +296,9 @@ fn config_map(made: &ArgocdCm) -> Node {
     let labelled = set(
         Node::empty_map(made.at.clone()),
         &labels,
-        text(PART_OF_VALUE, &made.at),
+        Node::of_text(PART_OF_VALUE, &made.at),
     );
     set(labelled, &["data"], data)
-}
-
-/// A text that stands at a place.
-pub(crate) fn text(text: &str, at: &Position) -> Node {
-    Node {
-        at: at.clone(),
-        content: Content::Scalar(Scalar {
-            kind: ScalarKind::Text,
-            text: text.to_owned().into(),
-        }),
-    }
 }
 
 /// The addresses of the repository in which `root` is, as git knows them; none without git.

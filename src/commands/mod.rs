@@ -24,6 +24,8 @@ pub mod scan;
 pub mod self_test;
 pub mod serve;
 pub mod token_inspect;
+#[cfg(feature = "audit")]
+mod trail;
 pub mod webhook_config;
 
 /// Why a command ends early. `main` prints it with its sources, and nobody asks which it is.

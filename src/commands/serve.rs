@@ -17,7 +17,7 @@ use crate::certificates::serving::{CertificateError, Certificates};
 use crate::cli;
 use crate::commands::CommandError;
 #[cfg(feature = "audit")]
-use crate::commands::audit;
+use crate::commands::trail;
 use crate::config::Config;
 use crate::follow::watched_files::WatchedFiles;
 use crate::http::health;
@@ -87,7 +87,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
         #[cfg(feature = "audit")]
-        let (trail, keeping) = audit::trail(arguments, &metrics).await?.unzip();
+        let (trail, keeping) = trail::trail(arguments, &metrics).await?.unzip();
         #[cfg(not(feature = "audit"))]
         let trail = None;
         let trail = trail.map(Arc::new);

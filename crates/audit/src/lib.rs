@@ -29,4 +29,6 @@ pub mod witness;
 pub mod writer;
 
 #[cfg(test)]
+mod tampering_tests;
+#[cfg(test)]
 mod tests;

@@ -126,13 +126,9 @@ impl Store {
             is(format!("{time} < ?"), Value::Number(until));
         }
         if let Some(after) = filter.after {
-            is(format!("{time} <= ?"), Value::Number(after.time));
-            is(format!("({time} < ? OR "), Value::Number(after.time));
-            let last = conditions_of_cursor(position, values.len() + 1);
-            values.push(Value::Number(after.position));
-            if let Some(condition) = conditions.last_mut() {
-                condition.push_str(&last);
-            }
+            values.extend([after.time, after.position].map(Value::Number));
+            let (first, second) = (values.len() - 1, values.len());
+            conditions.push(format!("({time}, {position}) < (${first}, ${second})"));
         }
         let conditions = match conditions.is_empty() {
             true => String::new(),
@@ -171,8 +167,4 @@ impl Store {
         let next = last.filter(|_| more).map(|cursor| cursor.to_string());
         Ok(Page { records, next })
     }
-}
-
-fn conditions_of_cursor(position: &str, number: usize) -> String {
-    format!("{position} < ${number})")
 }

@@ -123,7 +123,7 @@ impl Store {
             start = end;
         }
         files.write(KEY_FILE, key.to_text(&checkpoint.origin).as_bytes())?;
-        // Last, so that whoever reads the folder meanwhile finds all that it promises.
+        // The checkpoint comes last: by it a reader of the folder knows which files are there.
         files.write("checkpoint", note.as_bytes())?;
         Ok(checkpoint)
     }

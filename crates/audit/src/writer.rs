@@ -156,9 +156,10 @@ impl Writer {
             return Err(StoreError::TakenOver);
         }
         let mut log = self.log_of_now(now, &mut transaction).await?;
-        let mut batch = Batch::default();
-        let known = known(records, &mut transaction).await?;
-        batch.known = known;
+        let mut batch = Batch {
+            known: known(records, &mut transaction).await?,
+            ..Batch::default()
+        };
         for record in records {
             batch.add(record, &mut log);
         }

@@ -1,12 +1,12 @@
 //! Patches applied to what is there, and what becomes of those whose object is not.
 
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
-use keyguard_core::document::{Content, Node, Position};
+use keyguard_core::document::{Node, Position};
 
 use super::build::{Builder, Loose, Part};
-use super::edit::{map, text};
+use super::generate::with_unknown_keys;
 use super::patch::Patch;
-use super::resource::{GENERATOR, Resource, kind, mentions, namespace};
+use super::resource::{Resource, kind, mentions, namespace};
 use super::select::{is_for_argocd_cm, named, selects};
 
 impl Builder<'_> {
@@ -143,25 +143,7 @@ impl Builder<'_> {
 
 /// A Secret that is not in the tree: it will be there, with the keys of the patch and others.
 pub(super) fn unknown_secret(patch: &Node, via: &Position) -> Resource {
-    let at = &patch.at;
     let metadata = patch.get("metadata").cloned();
-    let node = map(
-        [
-            ("apiVersion", text("builtin", at)),
-            ("kind", text(GENERATOR, at)),
-            (
-                "metadata",
-                metadata.unwrap_or_else(|| Node::empty_map(at.clone())),
-            ),
-            (
-                "envs",
-                Node {
-                    at: at.clone(),
-                    content: Content::List(vec![text("", at)]),
-                },
-            ),
-        ],
-        at,
-    );
-    Resource::new(node, via.clone())
+    let metadata = metadata.unwrap_or_else(|| Node::empty_map(patch.at.clone()));
+    Resource::new(with_unknown_keys(metadata, &patch.at), via.clone())
 }

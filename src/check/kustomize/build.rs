@@ -14,10 +14,10 @@ use super::generate::{Behavior, Generated, generate};
 use super::merge::merge;
 use super::patch::Patch;
 use super::resource::{GENERATOR, Resource, kind, mentions, objects};
-use super::{Tree, folder, names, replace};
+use super::{Tree, names, replace};
 use crate::check::files::File;
 use crate::report::Unseen;
-use crate::sources::values::{embedded_documents, resolve};
+use crate::sources::values::{embedded_documents, folder, resolve};
 
 /// The most kustomizations of one build: bases may name bases, each several times.
 const MOST_KUSTOMIZATIONS: usize = 1_000;

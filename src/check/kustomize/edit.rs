@@ -1,17 +1,6 @@
 //! Changes of parts of a document.
 
-use keyguard_core::document::{Content, Entry, Node, Position, Scalar, ScalarKind};
-
-/// A text that stands at a place.
-pub(super) fn text(text: impl Into<String>, at: &Position) -> Node {
-    Node {
-        at: at.clone(),
-        content: Content::Scalar(Scalar {
-            kind: ScalarKind::Text,
-            text: text.into().into(),
-        }),
-    }
-}
+use keyguard_core::document::{Content, Entry, Node, Position};
 
 /// A mapping with these members, all at one place.
 pub(super) fn map<const N: usize>(members: [(&str, Node); N], at: &Position) -> Node {

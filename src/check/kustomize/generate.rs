@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use keyguard_core::document::{Content, Entry, Node, Position};
 use keyguard_core::runtime::chart::auth::is_true;
 
-use super::edit::{map, put, text};
+use super::edit::{map, put};
 use super::resource::{GENERATOR, Resource};
 
 /// What a generator makes.
@@ -39,13 +39,13 @@ pub(super) fn generate(
     };
     let at = &generator.at;
     let open = !list(generator, "envs").is_empty() || generator.get("env").is_some();
-    let (version, kind) = match (kind, open) {
-        ("Secret", true) => ("builtin", GENERATOR),
-        _ => ("v1", kind),
+    let kind = match (kind, open) {
+        ("Secret", true) => GENERATOR,
+        _ => kind,
     };
-    let mut metadata = map([("name", text(named("name")?, at))], at);
+    let mut metadata = map([("name", Node::of_text(named("name")?, at))], at);
     if let Some(namespace) = named("namespace") {
-        put(&mut metadata, &["namespace"], text(namespace, at));
+        put(&mut metadata, &["namespace"], Node::of_text(namespace, at));
     }
     let options = [general, generator.get("options")];
     for part in ["labels", "annotations"] {
@@ -58,26 +58,18 @@ pub(super) fn generate(
             put(&mut metadata, &[part, &entry.key], entry.value.clone());
         }
     }
-    let mut node = map(
-        [
-            ("apiVersion", text(version, at)),
-            ("kind", text(kind, at)),
-            ("metadata", metadata),
-        ],
-        at,
-    );
-    match kind {
-        // Only that there are such files counts.
-        GENERATOR => put(
-            &mut node,
-            &["envs"],
-            Node {
-                at: at.clone(),
-                content: Content::List(vec![text("", at)]),
-            },
+    let node = match kind {
+        GENERATOR => with_unknown_keys(metadata, at),
+        kind => map(
+            [
+                ("apiVersion", Node::of_text("v1", at)),
+                ("kind", Node::of_text(kind, at)),
+                ("metadata", metadata),
+                ("data", data(generator, kind == "Secret")),
+            ],
+            at,
         ),
-        kind => put(&mut node, &["data"], data(generator, kind == "Secret")),
-    }
+    };
     let hashless = |options: &&Node| options.get("disableNameSuffixHash").is_some_and(is_true);
     Some(Generated {
         resource: Resource {
@@ -94,6 +86,23 @@ pub(super) fn generate(
     })
 }
 
+/// A Secret of which not all keys are known: the other readers take it for one that is generated from files.
+pub(super) fn with_unknown_keys(metadata: Node, at: &Position) -> Node {
+    let files = Node {
+        at: at.clone(),
+        content: Content::List(vec![Node::of_text("", at)]),
+    };
+    map(
+        [
+            ("apiVersion", Node::of_text("builtin", at)),
+            ("kind", Node::of_text(GENERATOR, at)),
+            ("metadata", metadata),
+            ("envs", files),
+        ],
+        at,
+    )
+}
+
 fn list<'a>(generator: &'a Node, key: &str) -> &'a [Node] {
     generator.get(key).map_or(&[], Node::items)
 }
@@ -102,7 +111,7 @@ fn data(generator: &Node, encoded: bool) -> Node {
     let entry = |key: &str, value: String, at: &Position| Entry {
         key: key.to_owned(),
         at: at.clone(),
-        value: text(value, at),
+        value: Node::of_text(value, at),
     };
     let literals = list(generator, "literals").iter().filter_map(|item| {
         let (key, value) = item.text()?.split_once('=')?;

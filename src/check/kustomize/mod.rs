@@ -28,7 +28,7 @@ pub(crate) use names::Renamed;
 
 use crate::check::files::File;
 use crate::report::Unseen;
-use crate::sources::values::resolve;
+use crate::sources::values::{folder, resolve};
 use build::{Builder, Part};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::{Node, Position};
@@ -215,8 +215,4 @@ fn is_of_kustomize(document: &Node) -> bool {
         None => document.get("kind").is_none() || resource::kind(document) == "Kustomization",
         Some(version) => version.starts_with("kustomize.config.k8s.io/"),
     }
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

@@ -2,11 +2,11 @@
 //!
 //! Source: kustomize `api/internal/accumulator/namereferencetransformer.go`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use keyguard_core::document::{Node, Position};
 
-use super::edit::{each, get_mut, text};
+use super::edit::{each, get_mut};
 use super::resource::{Resource, is_of_kubernetes};
 
 /// What stands for the hash that Kustomize adds to a name.
@@ -76,10 +76,8 @@ pub(super) fn add_hashes(resources: &mut [Resource]) {
         resource.hash.then(|| (name, resource.node.at.clone()))
     });
     // What an outer kustomization refers to by the name that it has in an inner one.
-    let current: HashMap<Key, ()> = resources
-        .iter()
-        .filter_map(|it| Some((key(it, it.name())?, ())))
-        .collect();
+    let current = resources.iter().filter_map(|it| key(it, it.name()));
+    let current: HashSet<Key> = current.collect();
     let mut former: HashMap<Key, Option<String>> = HashMap::new();
     for resource in resources.iter() {
         for (name, _) in &resource.before {
@@ -91,7 +89,7 @@ pub(super) fn add_hashes(resources: &mut [Resource]) {
             }
         }
     }
-    former.retain(|key, _| !current.contains_key(key));
+    former.retain(|key, _| !current.contains(key));
     let former = former
         .into_iter()
         .filter_map(|(key, name)| Some((key, name?)));
@@ -132,7 +130,7 @@ fn follow(resources: &mut [Resource], names: &HashMap<Key, String>) {
             let Some(old) = reference.text() else { return };
             let wanted = (kind.to_owned(), namespace.clone(), old.to_owned());
             if let Some(new) = names.get(&wanted) {
-                *reference = text(new, &reference.at.clone());
+                *reference = Node::of_text(new, &reference.at.clone());
             }
         };
         each(&mut resource.node, &mut |part| {

@@ -4,7 +4,7 @@
 
 use keyguard_core::document::{Content, Node};
 
-use super::edit::{put, text};
+use super::edit::put;
 use super::resource::Resource;
 use super::select::selects;
 
@@ -31,7 +31,7 @@ pub(super) fn replace(resources: &mut [Resource], replacement: &Node) {
             resource.keep_unpatched();
             for field in fields.map_or(&[][..], Node::items) {
                 let value = value.clone().filter(|_| whole);
-                let value = value.unwrap_or_else(|| text("${replacement}", &field.at));
+                let value = value.unwrap_or_else(|| Node::of_text("${replacement}", &field.at));
                 let steps = steps(field.text().unwrap_or_default());
                 write(&mut resource.node, &steps, &value, creates);
             }

@@ -4,7 +4,7 @@ use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::{Content, Entry, Node, Position};
 use keyguard_core::runtime::workload::WorkloadKind;
 
-use super::edit::{put, text};
+use super::edit::put;
 
 /// What generates a Secret of which not all keys are known: what `generators` names, and what stands here for it.
 pub(super) const GENERATOR: &str = "SecretGenerator";
@@ -76,7 +76,11 @@ impl Resource {
     pub(super) fn rename(&mut self, name: &str, at: &Position) {
         self.before
             .push((self.name().to_owned(), self.namespace().map(str::to_owned)));
-        put(&mut self.node, &["metadata", "name"], text(name, at));
+        put(
+            &mut self.node,
+            &["metadata", "name"],
+            Node::of_text(name, at),
+        );
     }
 
     pub(super) fn move_to(&mut self, namespace: &Node) {

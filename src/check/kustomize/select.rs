@@ -2,6 +2,7 @@
 
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::Node;
+use regex::Regex;
 
 use super::resource::{Resource, kind, namespace, version};
 
@@ -101,74 +102,8 @@ fn has_labels(selector: &str, labels: Option<&Node>) -> Option<bool> {
     Some(selector.split(',').all(met))
 }
 
-/// Whether a regular expression matches all of a text; `None` of one that has more than literals, `.`, `*`, `+`, `?` and
-/// `|`.
+/// Whether a regular expression matches all of a text; `None` of one that is none.
 pub(super) fn pattern_matches(pattern: &str, text: &str) -> Option<bool> {
-    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
-    let pattern = pattern.strip_suffix('$').unwrap_or(pattern);
-    let inner = pattern
-        .strip_prefix('(')
-        .and_then(|it| it.strip_suffix(')'));
-    let mut any = false;
-    for alternative in inner.unwrap_or(pattern).split('|') {
-        any |= alternative_matches(alternative, text)?;
-    }
-    Some(any)
-}
-
-/// One step of a pattern: what it takes (`None` is anything), and whether it may take nothing or more than one.
-struct Step {
-    takes: Option<char>,
-    none: bool,
-    more: bool,
-}
-
-fn alternative_matches(pattern: &str, text: &str) -> Option<bool> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        let takes = match character {
-            '*' | '+' | '?' => {
-                let step = steps.last_mut()?;
-                step.none |= character != '+';
-                step.more |= character != '?';
-                continue;
-            }
-            '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
-            '.' => None,
-            '\\' => Some(characters.next().filter(|it| !it.is_alphanumeric())?),
-            character => Some(character),
-        };
-        steps.push(Step {
-            takes,
-            none: false,
-            more: false,
-        });
-    }
-    // The steps that may come next, all at once.
-    let mut open = vec![false; steps.len() + 1];
-    let skip = |open: &mut Vec<bool>| {
-        let mut reached = false;
-        for (index, place) in open.iter_mut().enumerate() {
-            *place |= reached;
-            reached = *place && steps.get(index).is_some_and(|step| step.none);
-        }
-    };
-    open.first_mut().map(|first| *first = true)?;
-    skip(&mut open);
-    for character in text.chars() {
-        let mut next = vec![false; open.len()];
-        for (index, step) in steps.iter().enumerate() {
-            let is_open = open.get(index).copied().unwrap_or(false);
-            if is_open && step.takes.is_none_or(|takes| takes == character) {
-                let after = [Some(index + 1), step.more.then_some(index)];
-                for place in after.into_iter().flatten() {
-                    next.get_mut(place).map(|place| *place = true)?;
-                }
-            }
-        }
-        skip(&mut next);
-        open = next;
-    }
-    open.last().copied()
+    let pattern = Regex::new(&format!("^(?:{pattern})$")).ok()?;
+    Some(pattern.is_match(text))
 }

@@ -147,7 +147,8 @@ fn patterns_match_all_of_a_text_or_are_not_understood() {
         ("a?b+c*", "ac", Some(false)),
         ("a\\.b", "a.b", Some(true)),
         ("a\\.b", "axb", Some(false)),
-        ("a[0-9]", "a1", None),
+        ("a[0-9]", "a1", Some(true)),
+        ("a|b", "ab", Some(false)),
         ("*", "a", None),
     ];
     for (pattern, text, expected) in table {

@@ -1,9 +1,8 @@
 //! `valuesFrom` of a HelmRelease: keys of ConfigMaps and Secrets that are in the tree.
 
-use keyguard_core::document::{Content, Entry, Node, Scalar, ScalarKind};
+use keyguard_core::document::{Entry, Node};
 use keyguard_core::runtime::chart::auth::is_true;
 use keyguard_core::runtime::secret_maker::decode_base64;
-use zeroize::Zeroizing;
 
 use super::embedded;
 use super::kustomize::is_kustomization;
@@ -92,16 +91,12 @@ fn decoded(entry: &Entry) -> Option<Entry> {
     }
     let bytes = decode_base64(&scalar.text)?;
     let text = std::str::from_utf8(&bytes).ok()?;
-    let at = entry.value.at.clone();
-    let content = Content::Scalar(Scalar {
-        kind: ScalarKind::Text,
-        text: Zeroizing::new(text.to_owned()),
-    });
+    let at = &entry.value.at;
     Some(Entry {
         key: entry.key.clone(),
         // All of it has one place, however many lines the base64 has.
         at: at.clone(),
-        value: Node { at, content },
+        value: Node::of_text(text, at),
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) use embedded::documents as embedded_documents;
 pub(crate) use kustomize::is_kustomization;
 pub use release::{Context, Release};
 pub use tree::Files;
-pub(crate) use tree::resolve;
+pub(crate) use tree::{folder, resolve};
 
 /// Every release of the two charts in `files`, and what could not be seen of them.
 ///

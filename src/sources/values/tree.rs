@@ -34,7 +34,7 @@ pub(super) fn is_kind(object: &Node, group: &str, kind: &str) -> bool {
 }
 
 /// The folder of a file; empty for the root.
-pub(super) fn folder(path: &str) -> &str {
+pub(crate) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod charts;
 mod clusters;
 mod ends;
 mod kustomize;

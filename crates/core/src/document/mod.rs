@@ -113,6 +113,17 @@ impl Node {
         }
     }
 
+    /// A text.
+    pub fn of_text(text: impl Into<String>, at: &Position) -> Node {
+        Node {
+            at: at.clone(),
+            content: Content::Scalar(Scalar {
+                kind: ScalarKind::Text,
+                text: text.into().into(),
+            }),
+        }
+    }
+
     /// The entries of a mapping; none of anything else.
     pub fn entries(&self) -> &[Entry] {
         match &self.content {
