@@ -8,6 +8,8 @@ pub mod certificates;
 pub mod check;
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "audit")]
+pub mod collector;
 pub mod commands;
 pub mod config;
 pub mod follow;

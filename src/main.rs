@@ -1,8 +1,6 @@
 //! Dispatch and exit codes.
 
-use std::error::Error;
 use std::io::Write;
-use std::iter::successors;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -96,9 +94,7 @@ fn print(text: &str) -> Result<(), CommandError> {
 }
 
 fn complain_of(error: &CommandError) {
-    let chain = successors(Some::<&dyn Error>(error), |&error| error.source());
-    let chain: Vec<String> = chain.map(ToString::to_string).collect();
-    complain(&format!("keyguard: {}", chain.join(": ")));
+    complain(&format!("keyguard: {}", error.chain()));
 }
 
 #[expect(

@@ -200,9 +200,9 @@ impl<S: Source> Admission<S> {
                 .map(|trail| trail.kept(request, verdict)),
         };
         let record = Record::of(request, verdict, secrets, circumstances);
-        self.log.record(&record);
+        let bytes = self.log.record(&record);
         if let Some(trail) = &self.trail {
-            trail.keep(record);
+            trail.keep(record, bytes);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::tls::life::Validity;
 use crate::tls::serving_certificate::{Pair, ServingCertificate};
 
 /// Looks at the files each `interval`, for ever, and presents another good pair once it is there.
-pub(super) async fn keep(
+pub async fn keep(
     files: CertificateFiles,
     certificate: Arc<ServingCertificate>,
     metrics: Arc<Metrics>,

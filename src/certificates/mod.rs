@@ -4,7 +4,7 @@
 
 pub mod authority;
 pub mod ca_bundle;
-mod files;
+pub mod files;
 pub mod keeper;
 pub mod kept;
 pub mod plan;

@@ -1,14 +1,26 @@
 //! What is typed behind `keyguard audit`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum};
+
+use hyper::Uri;
+
+use crate::telemetry::log::LogFormat;
 
 /// What `keyguard audit` can do.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
+    /// Store the records that replicas send, and answer who asks for them
+    ///
+    /// Serves /records and /log/ over TLS, and /healthz, /readyz and /metrics in plain HTTP. Callers show a
+    /// ServiceAccount token for the audience "keyguard-audit", and RBAC says by the nonResourceURL
+    /// /keyguard/audit what they may: post adds records, get reads.
+    Serve(Box<Collect>),
     /// Find records, newest first
-    Query(Query),
+    Query(Box<Query>),
     /// Prove that no record was changed, removed, inserted or moved
     ///
     /// Reads all of the store and names what does not fit. Ends with 0 when it is intact, with 1 when it was tampered
@@ -20,16 +32,144 @@ pub enum AuditCommand {
     Export(Export),
 }
 
-const QUERY_EXAMPLE: &str = "Example:
-  keyguard audit query --store sqlite:audit.db --decision deny --since 2026-11-01T00:00:00Z";
+const COLLECT_EXAMPLE: &str = "Example:
+  keyguard audit serve --store sqlite:/var/lib/keyguard/audit.db \\
+    --tls-cert tls.crt --tls-key tls.key --key-secret keyguard/keyguard-audit";
+
+/// Arguments of `keyguard audit serve`.
+#[derive(Debug, Args)]
+#[command(after_help = COLLECT_EXAMPLE, group = ArgGroup::new("keys").required(true))]
+pub struct Collect {
+    /// The store: sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
+    pub store: String,
+    /// Where records are taken and asked for, over TLS
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KEYGUARD_LISTEN",
+        default_value = "0.0.0.0:8443"
+    )]
+    pub listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are, in plain HTTP
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KEYGUARD_HEALTH_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub health_listen: SocketAddr,
+    /// The certificate chain, PEM, leaf first; read again when it changes
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_CERT")]
+    pub tls_cert: PathBuf,
+    /// The private key of the certificate, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_KEY")]
+    pub tls_key: PathBuf,
+    /// The Secret with the key that signs the log; made when it is not there and the store has no log
+    #[arg(
+        long,
+        value_name = "NAMESPACE/NAME",
+        env = "KEYGUARD_AUDIT_KEY_SECRET",
+        group = "keys"
+    )]
+    pub key_secret: Option<String>,
+    /// The key that signs the log, PEM (PKCS #8, Ed25519), instead of a Secret
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_AUDIT_KEY", group = "keys")]
+    pub key: Option<PathBuf>,
+    /// What the log calls this cluster
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_AUDIT_CLUSTER",
+        default_value = "cluster"
+    )]
+    pub cluster: String,
+    /// What is kept.
+    #[command(flatten)]
+    pub retention: Retention,
+    /// The audience that tokens of callers must be for
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_AUDIT_AUDIENCE",
+        default_value = "keyguard-audit"
+    )]
+    pub audience: String,
+    /// The cluster that knows callers, instead of the one keyguard runs in
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "KEYGUARD_LOG_FORMAT",
+        default_value = "json"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How much is kept; what is older or more goes in whole weeks.
+#[derive(Debug, Args)]
+pub struct Retention {
+    /// How long records are kept, with its unit, such as 90d; without it for ever
+    #[arg(
+        long = "audit-keep",
+        value_name = "TIME",
+        env = "KEYGUARD_AUDIT_KEEP",
+        value_parser = humantime::parse_duration
+    )]
+    pub keep: Option<Duration>,
+    /// The most MiB of the store, of which this week is never a part that goes
+    #[arg(
+        long = "audit-max-mib",
+        value_name = "NUMBER",
+        env = "KEYGUARD_AUDIT_MAX_MIB",
+        value_parser = clap::value_parser!(u64).range(1..=1 << 30)
+    )]
+    pub max_mib: Option<u64>,
+}
+
+const QUERY_EXAMPLES: &str = "Examples:
+  keyguard audit query --store sqlite:audit.db --decision deny --since 2026-11-01T00:00:00Z
+  keyguard audit query --server https://localhost:8443 --ca ca.crt --token-file token --decision deny";
+
+/// Where records are asked for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct AskedOf {
+    /// The store
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYGUARD_AUDIT_STORE",
+        conflicts_with = "server"
+    )]
+    pub store: Option<String>,
+    /// The collector, instead of a store
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYGUARD_AUDIT_SERVER",
+        requires = "ca",
+        requires = "token_file"
+    )]
+    pub server: Option<Uri>,
+    /// The CA certificates that verify the collector, PEM
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_AUDIT_CA")]
+    pub ca: Option<PathBuf>,
+    /// A file with a ServiceAccount token for the collector, as kubectl create token --audience
+    /// keyguard-audit prints
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_AUDIT_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
 
 /// Arguments of `keyguard audit query`.
 #[derive(Debug, Args)]
-#[command(after_help = QUERY_EXAMPLE)]
+#[command(after_help = QUERY_EXAMPLES)]
 pub struct Query {
-    /// The store
-    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
-    pub store: String,
+    /// Where they are.
+    #[command(flatten)]
+    pub of: AskedOf,
     /// What was decided, such as deny or break-glass
     #[arg(long, value_name = "DECISION")]
     pub decision: Option<String>,

@@ -13,6 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use strum::IntoStaticStr;
 
+#[cfg(feature = "audit")]
+pub use serve::AuditTrail;
 pub use serve::Serve;
 
 /// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.

@@ -4,8 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
+#[cfg(feature = "audit")]
+use hyper::Uri;
 
 use super::ReadFrom;
+#[cfg(feature = "audit")]
+use super::audit::Retention;
 use crate::telemetry::log::LogFormat;
 
 const SERVE_EXAMPLE: &str = "Example, over a folder of manifests:
@@ -101,29 +105,10 @@ pub struct Serve {
     /// What is read.
     #[command(flatten)]
     pub read: ReadFrom,
-    /// Where records are kept: sqlite:FILE; by one replica only. Without it they are in the log alone
+    /// How records are kept.
     #[cfg(feature = "audit")]
-    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
-    pub audit_store: Option<String>,
-    /// The key that signs the log of the audit store, PEM (PKCS #8, Ed25519); made when it is not there. Without it the
-    /// file beside the store
-    #[cfg(feature = "audit")]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "KEYGUARD_AUDIT_KEY",
-        requires = "audit_store"
-    )]
-    pub audit_key: Option<PathBuf>,
-    /// What records call this cluster
-    #[cfg(feature = "audit")]
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "KEYGUARD_AUDIT_CLUSTER",
-        default_value = "cluster"
-    )]
-    pub audit_cluster: String,
+    #[command(flatten)]
+    pub audit: AuditTrail,
     /// How log lines look
     #[arg(
         long,
@@ -132,4 +117,68 @@ pub struct Serve {
         default_value = "json"
     )]
     pub log_format: LogFormat,
+}
+
+/// How `keyguard serve` keeps records: in a store of its own, or by a collector.
+#[cfg(feature = "audit")]
+#[derive(Debug, Args)]
+pub struct AuditTrail {
+    /// Where records are kept: sqlite:FILE; by one replica only. Without it and --audit-server they are in the log alone
+    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
+    pub audit_store: Option<String>,
+    /// The key that signs the log of the audit store, PEM (PKCS #8, Ed25519); made when it is not there and the store has
+    /// no log. Without it the file beside the store
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_AUDIT_KEY",
+        requires = "audit_store"
+    )]
+    pub audit_key: Option<PathBuf>,
+    /// What records call this cluster
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_AUDIT_CLUSTER",
+        default_value = "cluster"
+    )]
+    pub audit_cluster: String,
+    /// How much the audit store keeps.
+    #[command(flatten)]
+    pub retention: Retention,
+    /// The collector that records are sent to, such as https://keyguard-audit.keyguard.svc
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYGUARD_AUDIT_SERVER",
+        conflicts_with = "audit_store",
+        requires_all = ["audit_ca", "audit_token_file", "audit_spool"]
+    )]
+    pub audit_server: Option<Uri>,
+    /// The CA certificates that verify the collector, PEM; read again after each failure
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_AUDIT_CA")]
+    pub audit_ca: Option<PathBuf>,
+    /// The file with the ServiceAccount token that the collector knows this replica by; read for each call
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_AUDIT_TOKEN_FILE")]
+    pub audit_token_file: Option<PathBuf>,
+    /// The folder in which records wait for the collector
+    #[arg(long, value_name = "DIR", env = "KEYGUARD_AUDIT_SPOOL")]
+    pub audit_spool: Option<PathBuf>,
+    /// The most MiB of that folder
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "KEYGUARD_AUDIT_SPOOL_MIB",
+        default_value = "256",
+        value_parser = clap::value_parser!(u64).range(1..=1 << 20)
+    )]
+    pub audit_spool_mib: u64,
+    /// The file with the key that makes fingerprints, the same for all replicas; until it is there, records have none
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEYGUARD_AUDIT_FINGERPRINT_KEY",
+        requires = "audit_server"
+    )]
+    pub audit_fingerprint_key: Option<PathBuf>,
 }

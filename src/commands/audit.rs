@@ -13,8 +13,11 @@ use keyguard_audit::store::{Store, StoreError};
 use keyguard_audit::witness::Witness;
 use zeroize::Zeroizing;
 
-use crate::cli::audit::{AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
-use crate::commands::CommandError;
+use crate::cli::audit::{AskedOf, AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
+use crate::collector::client::{CallError, Client, Target};
+use crate::collector::service::page_path;
+use crate::commands::trail::https;
+use crate::commands::{CommandError, collector};
 use crate::report::records;
 use crate::report::visible::visible;
 use keyguard_core::record::Record;
@@ -29,12 +32,16 @@ const TAMPERED: u8 = 1;
 /// # Errors
 /// When it cannot be done, or it cannot be told whether the store is intact.
 pub fn run(command: &AuditCommand) -> Result<u8, CommandError> {
+    if let AuditCommand::Serve(arguments) = command {
+        return collector::run(arguments).map(|()| GOOD);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CommandError::no("timer"))?;
     runtime.block_on(async {
         match command {
+            AuditCommand::Serve(_) => Ok(GOOD),
             AuditCommand::Query(arguments) => query(arguments).await.map(|()| GOOD),
             AuditCommand::Verify(arguments) => verify(arguments).await,
             AuditCommand::Export(arguments) => export(arguments).await.map(|()| GOOD),
@@ -63,11 +70,7 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
         until: time("--until", arguments.until.as_deref())?,
         after,
     };
-    let store = open(&arguments.store).await?;
-    let page = store
-        .query(&filter, arguments.limit)
-        .await
-        .map_err(failed)?;
+    let page = page(&arguments.of, &filter, arguments.limit).await?;
     let text = match arguments.format {
         RecordFormat::Json => match serde_json::to_string(&page) {
             Ok(json) => format!("{json}\n"),
@@ -79,6 +82,39 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
     stdout()
         .write_all(text.as_bytes())
         .map_err(CommandError::Output)
+}
+
+/// A page of a store, or of a collector.
+async fn page(of: &AskedOf, filter: &Filter, limit: u32) -> Result<Page, CommandError> {
+    let AskedOf {
+        server: Some(server),
+        ca: Some(ca),
+        token_file: Some(token),
+        ..
+    } = of
+    else {
+        let address = of.store.as_deref();
+        let address =
+            address.ok_or_else(|| said("name --store, or --server with --ca and --token-file"))?;
+        return open(address)
+            .await?
+            .query(filter, limit)
+            .await
+            .map_err(failed);
+    };
+    let target = Target {
+        server: https(server)?,
+        ca: ca.clone(),
+        token: token.clone(),
+    };
+    let no_answer = |error: CallError| CommandError::Failed("--server".to_owned(), error.into());
+    let client = Client::new(target).map_err(no_answer)?;
+    let answer = client
+        .get(&page_path(filter, limit))
+        .await
+        .map_err(no_answer)?;
+    serde_json::from_slice(&answer)
+        .map_err(|error| CommandError::Failed("--server: its answer".to_owned(), error.into()))
 }
 
 fn parsed(page: &Page) -> Result<Vec<Record>, CommandError> {

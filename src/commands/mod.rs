@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::iter::successors;
 
 use thiserror::Error;
 
@@ -19,6 +20,8 @@ use crate::tls::client_certificates::ClientCaError;
 #[cfg(feature = "audit")]
 pub mod audit;
 pub mod check;
+#[cfg(feature = "audit")]
+mod collector;
 pub mod demo;
 pub mod scan;
 pub mod self_test;
@@ -73,6 +76,13 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// What went wrong, and each cause of it, in one line.
+    pub fn chain(&self) -> String {
+        let chain = successors(Some::<&dyn Error>(self), |&error| error.source());
+        let chain: Vec<String> = chain.map(ToString::to_string).collect();
+        chain.join(": ").replace('\n', " ")
+    }
+
     /// The system gives none of these.
     fn no(what: &'static str) -> impl Fn(io::Error) -> CommandError + Copy {
         move |error| CommandError::Failed(format!("the system gives no {what}"), error.into())

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,8 +13,7 @@ use crate::commands::CommandError;
 use crate::commands::check::write;
 use crate::commands::serve::source;
 use crate::config::Config;
-use crate::http::limits::ConnectionLimits;
-use crate::http::scan::{ScanHealth, router};
+use crate::http::probes::{self, Probes};
 use crate::http::server::{Bound, Transport};
 use crate::report::exit;
 use crate::scan::Scan;
@@ -28,9 +26,6 @@ use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::scan_metrics::ScanMetrics;
 use keyguard_core::policy::plan::is_object_name;
-
-/// The most connections for health and metrics; probes and a scraper need a handful.
-const CONNECTIONS: usize = 64;
 
 /// Scans, and prints the report or goes on until SIGTERM or SIGINT.
 ///
@@ -85,8 +80,10 @@ async fn again(arguments: &cli::Scan, config: Config, every: Duration) -> Result
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
     let bound = Bound::bind("--listen", arguments.listen).await?;
     let (scan, source) = scan(arguments, config, &metrics).await?;
-    let health = ScanHealth {
-        metrics: Arc::new(ScanMetrics::new()),
+    let told = Arc::new(ScanMetrics::new());
+    let exposition = Arc::clone(&told);
+    let probes = Probes {
+        metrics: Arc::new(move || exposition.encode()),
         unready: Arc::default(),
     };
     let writes = arguments.policy_reports == cli::PolicyReports::Auto;
@@ -98,13 +95,13 @@ async fn again(arguments: &cli::Scan, config: Config, every: Duration) -> Result
     let watch = Watch {
         scan,
         every,
-        metrics: Arc::clone(&health.metrics),
         reports: cluster.filter(|_| writes).map(|cluster| {
             let namespaces = arguments.namespace.clone();
-            Reports::new(cluster, namespaces, Arc::clone(&health.metrics))
+            Reports::new(cluster, namespaces, Arc::clone(&told))
         }),
+        metrics: told,
         election,
-        unready: Arc::clone(&health.unready),
+        unready: Arc::clone(&probes.unready),
     };
     tracing::info!(
         address = %bound.address(),
@@ -113,15 +110,10 @@ async fn again(arguments: &cli::Scan, config: Config, every: Duration) -> Result
         "scanning"
     );
     let stopping = CancellationToken::new();
-    let limits = Arc::new(ArcSwap::from_pointee(ConnectionLimits {
-        max_connections: CONNECTIONS,
-        drain_timeout: Duration::ZERO,
-        ..ConnectionLimits::default()
-    }));
     let health = bound.serve(
         Transport::Plain,
-        router(health),
-        limits,
+        probes::router(probes),
+        probes::limits(),
         CancellationToken::new(),
         stopping.cancelled(),
     );

@@ -87,7 +87,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
             kept.spawn(clients.follow(Arc::clone(&metrics)));
         }
         #[cfg(feature = "audit")]
-        let (trail, keeping) = trail::trail(arguments, &metrics).await?.unzip();
+        let (trail, keeping) = trail::trail(&arguments.audit, &metrics)?.unzip();
         #[cfg(not(feature = "audit"))]
         let trail = None;
         let trail = trail.map(Arc::new);

@@ -1,9 +1,11 @@
 //! A request body as bytes: bounded in length, in time, and in what all bodies take together.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::limits::RequestLimits;
 use super::rejection::Rejection;
@@ -11,13 +13,15 @@ use super::rejection::Rejection;
 /// How much is read of a body that is not wanted, so that a client that sends too much gets to read the answer: closing
 /// a socket with unread bytes resets it. Twice the default limit.
 const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
+/// How long such a body is read.
+const DISCARDED_FOR: Duration = Duration::from_secs(2);
 
 /// Reads the whole of `body` within `limits`, and holds its part of the budget. `budget` has a permit for each byte that
 /// all bodies may take together; bytes are taken as they arrive, so that what is announced and not sent keeps nobody out.
 ///
 /// # Errors
 /// When the body is longer (announced or sent), takes longer, breaks off, or does not fit into the budget.
-pub(super) async fn read<'a>(
+pub(crate) async fn read<'a>(
     mut body: Body,
     limits: &RequestLimits,
     budget: &'a Semaphore,
@@ -53,15 +57,18 @@ pub(super) async fn read<'a>(
     Ok((parts.into_bytes(), held))
 }
 
-/// Reads what is left of `body`, within bounds, and forgets it.
-pub(super) async fn discard(body: &mut Body) {
+/// Reads what is left of `body`, within bounds in length and time, and forgets it.
+pub(crate) async fn discard(body: &mut Body) {
     let mut left = DISCARDED_BYTES;
-    while let Ok(Some(data)) = next(body).await {
-        match left.checked_sub(data.len()) {
-            Some(less) => left = less,
-            None => return,
+    let read = async {
+        while let Ok(Some(data)) = next(body).await {
+            match left.checked_sub(data.len()) {
+                Some(less) => left = less,
+                None => return,
+            }
         }
-    }
+    };
+    let _ = timeout(DISCARDED_FOR, read).await;
 }
 
 fn hold<'a>(
@@ -119,7 +126,6 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::time::Duration;
 
     use axum::Error;
     use futures_util::stream;

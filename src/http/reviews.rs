@@ -13,7 +13,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -168,11 +168,8 @@ impl<R: Reviewer> Serving<R> {
 /// Answers a request whose body nobody reads: HTTP/2 resets its stream, and a client that waits for 100 Continue sends
 /// nothing more; over HTTP/1 what is on its way must be read, or the client gets no answer to see.
 async fn reject(request: Request, rejection: Rejection) -> Response {
-    /// How long such a body is read.
-    const DISCARDED_FOR: std::time::Duration = std::time::Duration::from_secs(2);
     if request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT) {
-        let mut body = request.into_body();
-        let _ = timeout(DISCARDED_FOR, body::discard(&mut body)).await;
+        body::discard(&mut request.into_body()).await;
     }
     rejection.into_response()
 }

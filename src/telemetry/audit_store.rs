@@ -33,14 +33,8 @@ impl Keeper {
         self.tell_checkpoint();
         let mut waiting = Vec::new();
         let mut said = false;
-        while self
-            .handed
-            .queue
-            .recv_many(&mut waiting, MOST_RECORDS)
-            .await
-            > 0
-        {
-            let waits = waiting.len() + self.handed.queue.len();
+        while self.handed.take(&mut waiting, MOST_RECORDS).await > 0 {
+            let waits = waiting.len() + self.handed.waiting();
             let waits = i64::try_from(waits).unwrap_or(i64::MAX);
             self.metrics.audit_records_waiting.set(waits);
             loop {
@@ -61,8 +55,7 @@ impl Keeper {
                     }
                     Err(error) if !said => {
                         tracing::error!(
-                            reason = %error,
-                            cause = cause(&error),
+                            reason = why(&error),
                             "the audit store cannot be written; records wait in memory and it is tried again"
                         );
                         said = true;
@@ -78,17 +71,22 @@ impl Keeper {
     }
 
     fn tell_checkpoint(&self) {
-        let text = self.writer.head().map(|Head { week, size, root }| {
-            let root = STANDARD.encode(root);
-            Arc::new(format!("{week} {size} {root}"))
-        });
-        self.handed.checkpoint.store(text);
+        let text = self.writer.head().map(|head| Arc::new(checkpoint(&head)));
+        self.handed.shared.checkpoint.store(text);
     }
 }
 
-fn cause(error: &StoreError) -> String {
-    let source = error.source();
-    source.map(ToString::to_string).unwrap_or_default()
+/// The last checkpoint as the API server's audit log gets it.
+pub fn checkpoint(Head { week, size, root }: &Head) -> String {
+    format!("{week} {size} {}", STANDARD.encode(root))
+}
+
+/// What went wrong, with its cause.
+pub fn why(error: &StoreError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 /// Milliseconds since 1970.

@@ -105,8 +105,32 @@ labels! {
         AllowQueueFull,
         /// Too many waited.
         RefusalQueueFull,
+        /// The spool had no room, and it was of something that went through.
+        AllowSpoolFull,
+        /// The spool had no room.
+        RefusalSpoolFull,
+        /// A segment of the spool could not be read: counted once, however many records it had.
+        SpoolDamaged,
         /// Another keyguard writes to the store since.
         StoreTaken,
+    }
+
+    /// What became of a batch of records that a replica sent.
+    BatchOutcome {
+        /// It is stored.
+        Stored,
+        /// Nobody knows who sent it.
+        Unknown,
+        /// The sender may not.
+        Forbidden,
+        /// Another one of the same sender is stored just now.
+        Busy,
+        /// It has too many bytes or records.
+        TooLarge,
+        /// It holds something else than records.
+        Invalid,
+        /// The store cannot be written.
+        NotStored,
     }
 
     /// What is looked at while the server runs.

@@ -110,12 +110,19 @@ impl Drop for Log {
 }
 
 impl LogWriter {
-    /// Queues a decision; never waits for the reader of the log.
-    pub fn record(&self, record: &Record) {
+    /// Queues a decision, and returns how many bytes it has as JSON; never waits for the reader of the log.
+    pub fn record(&self, record: &Record) -> usize {
         match serde_json::to_vec(record) {
-            Ok(line) => self.queue(line),
+            Ok(line) => {
+                let bytes = line.len();
+                self.queue(line);
+                bytes
+            }
             // Texts and numbers only: it cannot fail.
-            Err(error) => tracing::error!(%error, "a record cannot be written as JSON"),
+            Err(error) => {
+                tracing::error!(%error, "a record cannot be written as JSON");
+                0
+            }
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub audit_records_written: Counter,
     /// Records that wait for the audit store.
     pub audit_records_waiting: Gauge,
+    /// Bytes of records in the spool.
+    pub audit_spool_bytes: Gauge,
     /// Records that the audit store will never have.
     pub audit_records_lost: LabelledCounter<LostReason>,
     /// TLS handshakes that failed or took too long.
@@ -153,11 +155,17 @@ impl Metrics {
                 "audit_records_waiting",
                 "Records that wait for the audit store",
             ),
+            audit_spool_bytes: registered(
+                all,
+                "audit_spool_bytes",
+                "Bytes of records that wait for the collector, with `--audit-server`",
+            ),
             audit_records_lost: LabelledCounter::register(
                 all,
                 "audit_records_lost",
                 "Records that the audit store will never have: `allow-queue-full` before `refusal-queue-full`, when too \
-                 many wait; `store-taken`, once, when another keyguard writes to it",
+                 many wait; `allow-spool-full` before `refusal-spool-full`, when the spool has no room; `spool-damaged`, \
+                 once for a segment of it; `store-taken`, once, when another keyguard writes to the store",
                 "reason",
             ),
             connections: registered(all, "connections", "Open connections for reviews"),

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "audit")]
 pub mod audit_store;
+#[cfg(feature = "audit")]
+pub mod collector_metrics;
 mod labelled_counter;
 pub mod labels;
 pub mod log;

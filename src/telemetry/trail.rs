@@ -4,12 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::labels::LostReason;
 use super::metrics::Metrics;
@@ -18,20 +18,35 @@ use keyguard_core::policy::verdict::{Decision, Verdict};
 use keyguard_core::record::{Kept, Record};
 use keyguard_core::review::request::Request;
 
-/// The most records that wait for the store: some 20 MB.
-const QUEUE: usize = 20_000;
-/// How many places are kept for refusals, so that allows are lost first.
-const FOR_REFUSALS: usize = QUEUE / 4;
+/// The most bytes of records that wait for the store: some 20,000 records.
+const QUEUE_BYTES: usize = 24 << 20;
+/// Up to where allows wait, so that they are lost first.
+const ALLOWS_BYTES: usize = QUEUE_BYTES / 4 * 3;
+
 /// Hands records to the store; nothing of it waits.
 pub struct Trail {
     cluster: String,
     replica: String,
-    numbers: Numbers,
-    key: FingerprintKey,
-    queue: Sender<Record>,
-    /// The last checkpoint, as the API server's audit log gets it.
-    checkpoint: Arc<ArcSwapOption<String>>,
+    numbers: Option<Numbers>,
+    shared: Arc<Shared>,
+    queue: UnboundedSender<Waiting>,
     metrics: Arc<Metrics>,
+}
+
+/// What both ends of a trail have.
+#[derive(Default)]
+pub struct Shared {
+    /// The key of fingerprints; without one, records have none.
+    pub key: ArcSwapOption<FingerprintKey>,
+    /// The last checkpoint, as the API server's audit log gets it.
+    pub checkpoint: ArcSwapOption<String>,
+    queued_bytes: AtomicUsize,
+}
+
+/// A record that waits, and how long it is as JSON.
+struct Waiting {
+    record: Record,
+    bytes: usize,
 }
 
 /// The running number of decisions, which outlives a program that is killed: what it had not stored is a gap.
@@ -82,34 +97,48 @@ fn write(file: &File, last: &AtomicU64, woken: &mpsc::Receiver<()>) {
 
 /// What a [`Trail`] hands over.
 pub struct Handed {
-    /// The records.
-    pub queue: Receiver<Record>,
-    /// Where the last checkpoint is told.
-    pub checkpoint: Arc<ArcSwapOption<String>>,
+    queue: UnboundedReceiver<Waiting>,
+    /// What both ends have.
+    pub shared: Arc<Shared>,
+}
+
+impl Handed {
+    /// Waits for records, and adds at most `most` to `records`; how many there were, none when nobody hands over any more.
+    pub async fn take(&mut self, records: &mut Vec<Record>, most: usize) -> usize {
+        let mut taken = Vec::new();
+        let count = self.queue.recv_many(&mut taken, most).await;
+        let bytes = taken.iter().map(|waiting| waiting.bytes).sum();
+        self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        records.extend(taken.into_iter().map(|waiting| waiting.record));
+        count
+    }
+
+    /// How many records wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
 }
 
 impl Trail {
-    /// A trail of this replica of a cluster, and the other end of it.
+    /// A trail of this replica of a cluster, and the other end of it; without numbers, records have none.
     pub fn new(
         cluster: String,
         replica: String,
-        numbers: Numbers,
-        key: FingerprintKey,
+        numbers: Option<Numbers>,
         metrics: Arc<Metrics>,
     ) -> (Trail, Handed) {
-        let (sender, queue) = channel(QUEUE);
-        let checkpoint = Arc::new(ArcSwapOption::empty());
+        let (sender, queue) = unbounded_channel();
+        let shared = Arc::<Shared>::default();
         let handed = Handed {
             queue,
-            checkpoint: Arc::clone(&checkpoint),
+            shared: Arc::clone(&shared),
         };
         let trail = Trail {
             cluster,
             replica,
             numbers,
-            key,
+            shared,
             queue: sender,
-            checkpoint,
             metrics,
         };
         (trail, handed)
@@ -117,29 +146,39 @@ impl Trail {
 
     /// What a record gets that is kept.
     pub fn kept(&self, request: &Request, verdict: &Verdict) -> Kept {
-        let fingerprint = self.key.fingerprint(request, verdict);
+        let key = self.shared.key.load();
+        let fingerprint = key.as_ref().map(|key| key.fingerprint(request, verdict));
         Kept {
             cluster: self.cluster.clone(),
             replica: self.replica.clone(),
-            number: self.numbers.next(),
-            fingerprint,
+            number: self.numbers.as_ref().map_or(0, Numbers::next),
+            fingerprint: fingerprint.unwrap_or_default(),
         }
     }
 
     /// The last checkpoint: week, size and root of the log.
     pub fn checkpoint(&self) -> Option<Arc<String>> {
-        self.checkpoint.load_full()
+        self.shared.checkpoint.load_full()
     }
 
-    /// Hands over a record. When too many wait it is lost and counted: allows first, refusals last.
-    pub fn keep(&self, record: Record) {
-        let may_go = matches!(record.decision, Decision::Allow | Decision::Exempt);
-        let is_full = may_go && self.queue.capacity() <= FOR_REFUSALS;
-        if is_full || self.queue.try_send(record).is_err() {
-            self.metrics.audit_records_lost.inc(match may_go {
-                true => LostReason::AllowQueueFull,
-                false => LostReason::RefusalQueueFull,
-            });
+    /// Hands over a record that has so many bytes as JSON. When too many wait it is lost and counted: allows first,
+    /// refusals last.
+    pub fn keep(&self, record: Record, bytes: usize) {
+        let (most, reason) = match may_be_lost_first(&record) {
+            true => (ALLOWS_BYTES, LostReason::AllowQueueFull),
+            false => (QUEUE_BYTES, LostReason::RefusalQueueFull),
+        };
+        let queued = &self.shared.queued_bytes;
+        let before = queued.fetch_add(bytes, Ordering::Relaxed);
+        let waiting = Waiting { record, bytes };
+        if before + bytes > most || self.queue.send(waiting).is_err() {
+            queued.fetch_sub(bytes, Ordering::Relaxed);
+            self.metrics.audit_records_lost.inc(reason);
         }
     }
+}
+
+/// Whether the record is of something that went through as it should.
+pub fn may_be_lost_first(record: &Record) -> bool {
+    matches!(record.decision, Decision::Allow | Decision::Exempt)
 }

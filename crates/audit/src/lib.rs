@@ -21,6 +21,7 @@ pub mod merkle;
 pub mod note;
 pub mod query;
 mod seen;
+mod served;
 pub mod store;
 pub mod tiles;
 pub mod verify;

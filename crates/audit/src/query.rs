@@ -1,13 +1,14 @@
 //! Records by what they are searched for, newest first, a page at a time.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::store::{Store, StoreError};
 
 /// Which records are wanted; what is not said does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Filter {
     /// What was decided, such as `deny`.
     pub decision: Option<String>,
@@ -33,15 +34,16 @@ pub struct Filter {
     pub after: Option<Cursor>,
 }
 
-/// Where a page ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a page ended; as text, what [`Page::next`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Cursor {
     time: i64,
     position: i64,
 }
 
 /// A page of records.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Page {
     /// The records as they are in the log, newest first.
     pub records: Vec<Box<RawValue>>,
@@ -57,6 +59,20 @@ impl Cursor {
             time: time.parse().ok()?,
             position: position.parse().ok()?,
         })
+    }
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Cursor, &'static str> {
+        Cursor::parse(&text).ok_or("after is not what a page gave as next")
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(cursor: Cursor) -> String {
+        cursor.to_string()
     }
 }
 

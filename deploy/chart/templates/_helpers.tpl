@@ -101,6 +101,25 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The collector of records has names and labels of its own, as the scan has. */}}
+{{- define "keyguard.auditName" -}}
+{{- printf "%s-audit" (include "keyguard.fullname" .) -}}
+{{- end -}}
+
+{{- define "keyguard.auditSelectorLabels" -}}
+app.kubernetes.io/name: keyguard-audit
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "keyguard.auditLabels" -}}
+{{ include "keyguard.auditSelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: audit
+app.kubernetes.io/part-of: keyguard
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
 {{/* Rules of a role by which the scan sees the cluster, and writes PolicyReports. */}}
 {{- define "keyguard.rightsToScan" -}}
 - apiGroups: [""]

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod audit;
 mod certificates;
 mod figures;
 mod install;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +34,8 @@ pub(super) struct Pod {
     pub(super) address: SocketAddr,
     health: SocketAddr,
     readiness: String,
-    _workspace: Workspace,
+    spec: Value,
+    workspace: Workspace,
 }
 
 impl Pod {
@@ -42,9 +43,19 @@ impl Pod {
     /// addresses and folders are the test's, and the token of its account is in
     /// a kubeconfig.
     pub(super) fn start(release: &Release<'_>, spec: &Value, further: &[&str]) -> Self {
-        let workspace = Workspace::new();
+        Self::start_named(release, spec, None, Workspace::new(), further)
+    }
+
+    /// The same with the name of the pod, for which it has tokens, and with what another pod left on its volumes.
+    pub(super) fn start_named(
+        release: &Release<'_>,
+        spec: &Value,
+        name: Option<&str>,
+        workspace: Workspace,
+        further: &[&str],
+    ) -> Self {
         let (address, health) = (free_address(), free_address());
-        let mut arguments = arguments(release, spec, &workspace);
+        let mut arguments = arguments(release, spec, name, &workspace);
         for (flag, shipped, here) in [
             ("--listen=", "0.0.0.0:8443", address),
             ("--health-listen=", "0.0.0.0:8080", health),
@@ -60,20 +71,48 @@ impl Pod {
             assert_eq!(container[probe]["httpGet"]["port"], "health");
         }
         let readiness = container["readinessProbe"]["httpGet"]["path"].as_str();
+        // What the kubelet calls a container's host.
+        let host = format!("HOSTNAME={}", name.unwrap_or_default());
+        let line = [host, program().display().to_string()];
+        let line = line.into_iter().chain(arguments);
         Self {
             started: Instant::now(),
-            process: Process::start("keyguard", &program(), arguments, &workspace),
+            process: Process::start("keyguard", Path::new("env"), line, &workspace),
             address,
             health,
             readiness: readiness.expect("a path").to_owned(),
-            _workspace: workspace,
+            spec: spec.clone(),
+            workspace,
         }
+    }
+
+    /// Brings what is in its ConfigMaps and Secrets by now, as the kubelet does.
+    pub(super) fn sync(&self, release: &Release<'_>) {
+        mount(release, &self.spec, None, &self.workspace);
+    }
+
+    /// What is on a volume of it.
+    pub(super) fn path(&self, volume: &str) -> PathBuf {
+        self.workspace.path(volume)
+    }
+
+    /// The value of a metric without labels, or with these.
+    pub(super) fn sample(&self, series: &str) -> Option<f64> {
+        let answer = plain_http::get(self.health, "/metrics").ok()?;
+        let mut lines = answer.body.lines();
+        lines.find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+
+    /// Kills it, as nothing asks a process before; what its volumes hold is for the next.
+    pub(super) fn kill(self) -> Workspace {
+        self.process.signal(Signal::SIGKILL);
+        self.workspace
     }
 
     /// Starts the container of a pod that ends by itself.
     pub(super) fn start_alone(release: &Release<'_>, spec: &Value, further: &[&str]) -> Task {
         let workspace = Workspace::new();
-        let mut arguments = arguments(release, spec, &workspace);
+        let mut arguments = arguments(release, spec, None, &workspace);
         arguments.extend(further.iter().map(|&argument| argument.to_owned()));
         Task {
             process: Process::start("task", &program(), arguments, &workspace),
@@ -134,6 +173,13 @@ impl Pod {
         self.process.signal(Signal::SIGTERM);
     }
 
+    /// Waits for its end, which must be a bad one; what it says.
+    pub(super) fn await_failure(&mut self) -> String {
+        let status = self.process.wait();
+        assert!(!status.success(), "{status}");
+        self.output()
+    }
+
     /// Waits for its end, which must be a good one.
     pub(super) fn await_end(&mut self) {
         let status = self.process.wait();
@@ -162,21 +208,18 @@ impl Task {
 }
 
 /// The container's arguments, with what it mounts laid out here.
-fn arguments(release: &Release<'_>, spec: &Value, workspace: &Workspace) -> Vec<String> {
+fn arguments(
+    release: &Release<'_>,
+    spec: &Value,
+    pod: Option<&str>,
+    workspace: &Workspace,
+) -> Vec<String> {
     let container = &spec["containers"][0];
     assert!(container.get("command").is_none(), "the image has one");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    mount(release, spec, pod, workspace);
     let arguments = container["args"].as_array().expect("arguments");
     let mut arguments: Vec<String> = arguments.iter().map(text).collect();
     for mount in container["volumeMounts"].as_array().into_iter().flatten() {
-        let volumes = spec["volumes"].as_array().expect("volumes");
-        let volume = volumes
-            .iter()
-            .find(|volume| volume["name"] == mount["name"]);
-        let volume = volume.expect("the volume of a mount");
-        for (name, content) in content(release, volume) {
-            workspace.write(format!("{}/{name}", text(&mount["name"])), content);
-        }
         let folder = workspace.path(text(&mount["name"])).display().to_string();
         for argument in &mut arguments {
             *argument = argument.replace(&text(&mount["mountPath"]), &folder);
@@ -190,23 +233,74 @@ fn arguments(release: &Release<'_>, spec: &Value, workspace: &Workspace) -> Vec<
     arguments
 }
 
-/// The files of a volume that is a ConfigMap or a Secret.
-fn content(release: &Release<'_>, volume: &Value) -> Vec<(String, Vec<u8>)> {
-    let name = |name: &Value| name.as_str().map(str::to_owned);
-    let (object, is_secret) = match name(&volume["secret"]["secretName"]) {
-        Some(name) => (release.get("secret", &name), true),
-        None => {
-            let name = name(&volume["configMap"]["name"]).expect("a ConfigMap");
-            (release.get("configmap", &name), false)
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// Lays out what the volumes of a pod hold.
+fn mount(release: &Release<'_>, spec: &Value, pod: Option<&str>, workspace: &Workspace) {
+    let mounts = spec["containers"][0]["volumeMounts"].as_array();
+    for mount in mounts.into_iter().flatten() {
+        let name = text(&mount["name"]);
+        let folder = workspace.path(&name);
+        std::fs::create_dir_all(&folder).expect("make a folder");
+        let mut volumes = spec["volumes"].as_array().into_iter().flatten();
+        // A claim of a StatefulSet is no volume of the pod's own: a folder stands for it, as for an emptyDir.
+        let Some(volume) = volumes.find(|volume| volume["name"] == mount["name"]) else {
+            continue;
+        };
+        for (file, content) in content(release, spec, volume, pod) {
+            workspace.write(format!("{name}/{file}"), content);
         }
+    }
+}
+
+/// The files of a volume.
+fn content(
+    release: &Release<'_>,
+    spec: &Value,
+    volume: &Value,
+    pod: Option<&str>,
+) -> Vec<(String, Vec<u8>)> {
+    if volume.get("emptyDir").is_some() {
+        return Vec::new();
+    }
+    if let Some(sources) = volume["projected"]["sources"].as_array() {
+        let token = |source: &Value| {
+            let wanted = &source["serviceAccountToken"];
+            let token = release.token(
+                &text(&spec["serviceAccountName"]),
+                &text(&wanted["audience"]),
+                pod?,
+            );
+            Some((text(&wanted["path"]), token.into_bytes()))
+        };
+        return sources.iter().filter_map(token).collect();
+    }
+    let (source, kind, named) = match volume.get("secret") {
+        Some(secret) => (secret, "secret", &secret["secretName"]),
+        None => (
+            &volume["configMap"],
+            "configmap",
+            &volume["configMap"]["name"],
+        ),
     };
+    let object = release.get(kind, &text(named));
+    if object.is_null() && source["optional"] == true {
+        return Vec::new();
+    }
     let data = object["data"].as_object().expect("it is there");
+    let wanted = |name: &str| match source["items"].as_array() {
+        Some(items) => items.iter().any(|item| item["key"] == *name),
+        None => true,
+    };
     data.iter()
+        .filter(|(name, _)| wanted(name))
         .map(|(name, content)| {
             let content = content.as_str().expect("a text");
-            let bytes = match is_secret {
-                true => STANDARD.decode(content).expect("it is base64"),
-                false => content.as_bytes().to_vec(),
+            let bytes = match kind {
+                "secret" => STANDARD.decode(content).expect("it is base64"),
+                _ => content.as_bytes().to_vec(),
             };
             (name.clone(), bytes)
         })

@@ -112,6 +112,36 @@ impl<'a> Release<'a> {
         self.connect();
     }
 
+    /// A token of an account for a pod, which is made when it is not there, as the kubelet asks for it.
+    pub(super) fn token(&self, account: &str, audience: &str, pod: &str) -> String {
+        let manifest = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": pod},
+            "spec": {
+                "serviceAccountName": account,
+                "automountServiceAccountToken": false,
+                "containers": [{"name": "keyguard", "image": "keyguard"}],
+            },
+        });
+        let client = self.kubectl().stdin(manifest.to_string());
+        client.run(["apply", "-f", "-"]).expect_ok();
+        let issue = [
+            "create",
+            "token",
+            account,
+            "--bound-object-kind=Pod",
+            &format!("--bound-object-name={pod}"),
+            &format!("--audience={audience}"),
+        ];
+        self.kubectl()
+            .run(issue)
+            .expect_ok()
+            .stdout
+            .trim()
+            .to_owned()
+    }
+
     /// Starts a pod of the Deployment as it stands, which is not called yet.
     pub(super) fn start_pod(&self) -> Pod {
         let deployment = self.get("deployment", "keyguard");
@@ -142,7 +172,7 @@ impl<'a> Release<'a> {
         self.pods.clear();
     }
 
-    fn connect(&self) {
+    pub(super) fn connect(&self) {
         self.balancer
             .set(self.pods.iter().map(|pod| pod.address).collect());
     }

@@ -73,7 +73,33 @@ pub(crate) fn post_review_as(
     let chain = CertificateDer::pem_file_iter(&client.certificate).map_err(io::Error::other)?;
     let chain = chain.collect::<Result<_, _>>().map_err(io::Error::other)?;
     let key = PrivateKeyDer::from_pem_file(&client.key).map_err(io::Error::other)?;
-    exchange_as(Some((chain, key)), address, bundle, &request)
+    let server = (address, ServerName::from(address.ip()));
+    exchange_as(Some((chain, key)), server, bundle, &request)
+}
+
+/// Who is asked, as whom.
+pub(crate) struct Asked<'a> {
+    pub(crate) address: SocketAddr,
+    /// The name that its certificate must be for.
+    pub(crate) name: &'static str,
+    /// The CA certificates that must verify it, PEM.
+    pub(crate) authority: &'a [u8],
+    /// None when it is empty.
+    pub(crate) token: &'a str,
+}
+
+/// Sends a request with a token to anything that answers over TLS.
+///
+/// # Errors
+/// Whatever the connection says.
+pub(crate) fn ask_as(asked: &Asked<'_>, line: &str, body: &str) -> io::Result<Answer> {
+    let authorization = match asked.token {
+        "" => String::new(),
+        token => format!("Authorization: Bearer {token}\r\n"),
+    };
+    let request = request(line, "application/json", &authorization, body);
+    let name = ServerName::try_from(asked.name).map_err(io::Error::other)?;
+    exchange_as(None, (asked.address, name), asked.authority, &request)
 }
 
 /// HTTP/1.0, to which no answer comes in chunks.
@@ -85,12 +111,17 @@ fn request(line: &str, media_type: &str, headers: &str, body: &str) -> String {
 }
 
 fn exchange(address: SocketAddr, bundle: &[u8], request: &str) -> io::Result<Answer> {
-    exchange_as(None, address, bundle, request)
+    exchange_as(
+        None,
+        (address, ServerName::from(address.ip())),
+        bundle,
+        request,
+    )
 }
 
 fn exchange_as(
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
-    address: SocketAddr,
+    (address, name): (SocketAddr, ServerName<'static>),
     bundle: &[u8],
     request: &str,
 ) -> io::Result<Answer> {
@@ -110,17 +141,19 @@ fn exchange_as(
             .map_err(io::Error::other)?,
         None => config.with_no_client_auth(),
     };
-    let name = ServerName::from(address.ip());
     let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     let mut stream = StreamOwned::new(session, stream);
-    stream.write_all(request.as_bytes())?;
+    // Who is answered before all is sent may find the rest unwanted.
+    let sent = stream.write_all(request.as_bytes());
     let mut text = Vec::new();
     match stream.read_to_end(&mut text) {
         // Who closes without a farewell may still have said everything.
-        Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(error),
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof && text.is_empty() => {
+            return Err(sent.err().unwrap_or(error));
+        }
         _ => {}
     }
     let text = String::from_utf8_lossy(&text);

@@ -1,0 +1,15 @@
+//! The collector of records: it stores what replicas send, and answers who asks for it.
+
+pub mod callers;
+pub mod client;
+pub mod keys;
+pub mod sender;
+pub mod service;
+pub mod spool;
+
+/// The audience of the tokens by which the collector knows who calls.
+pub const AUDIENCE: &str = "keyguard-audit";
+/// The path that RBAC knows the collector's records and log by: `get` reads, `post` adds.
+pub const RBAC_PATH: &str = "/keyguard/audit";
+/// The most bytes of records that are sent at once.
+pub const BATCH_BYTES: usize = 1 << 20;

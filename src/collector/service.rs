@@ -1,0 +1,371 @@
+//! What the collector answers over HTTPS: `/records` to senders and readers, and the log under `/log/`.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{Path, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use keyguard_audit::query::{Filter, Page};
+use keyguard_audit::store::{Store, StoreError};
+use keyguard_audit::writer::{MOST_RECORDS, Writer};
+use serde::Serialize;
+use thiserror::Error;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::BATCH_BYTES;
+use super::callers::{Caller, Callers, Denied, Wanted};
+use crate::http::body;
+use crate::http::limits::RequestLimits;
+use crate::http::rejection::Rejection;
+use crate::telemetry::audit_store::{checkpoint, why};
+use crate::telemetry::collector_metrics::CollectorMetrics;
+use crate::telemetry::labels::BatchOutcome;
+use keyguard_core::record::Record;
+
+/// Where records are sent to, and asked for.
+pub const RECORDS_PATH: &str = "/records";
+/// The most bytes of a batch: a sender adds no record to one of [`BATCH_BYTES`], and none is as long as that.
+const MOST_BYTES: usize = 2 * BATCH_BYTES;
+/// How long a batch may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// What a batch may take, and all of them.
+const LIMITS: RequestLimits = RequestLimits {
+    max_body_bytes: MOST_BYTES,
+    max_body_bytes_in_flight: 16 * MOST_BYTES,
+    body_timeout: ARRIVAL,
+    max_requests: usize::MAX,
+};
+/// The most records of a page.
+const MOST_OF_A_PAGE: u32 = 10_000;
+/// How many there are unless it is said.
+const USUAL_LIMIT: u32 = 50;
+/// The parameter that says it.
+const LIMIT: &str = "limit";
+
+/// What answers.
+pub struct Collector {
+    /// Where records are found.
+    store: Store,
+    /// What stores them.
+    writer: Mutex<Writer>,
+    /// Who may call.
+    callers: Callers,
+    /// Why `/readyz` says that it is not ready.
+    pub unready: Arc<ArcSwapOption<String>>,
+    /// Where it is counted.
+    metrics: Arc<CollectorMetrics>,
+    /// The pods of which a batch is being stored.
+    storing: Lock<HashSet<String>>,
+    /// A permit for each byte of all batches.
+    body_bytes: Semaphore,
+}
+
+/// The path and query of a page of records.
+pub fn page_path(filter: &Filter, limit: u32) -> String {
+    let filter = serde_urlencoded::to_string(filter).unwrap_or_default();
+    format!("{RECORDS_PATH}?limit={limit}&{filter}")
+}
+
+/// Reads the query of [`page_path`].
+fn asked(query: &str) -> Result<(Filter, u32), Refusal> {
+    let wrong = |error: serde_urlencoded::de::Error| Refusal::Query(error.to_string());
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).map_err(wrong)?;
+    let (limits, filter): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == LIMIT);
+    let filter = serde_urlencoded::to_string(filter).unwrap_or_default();
+    let filter = serde_urlencoded::from_str(&filter).map_err(wrong)?;
+    let limit = limits
+        .last()
+        .map_or(Ok(USUAL_LIMIT), |(_, limit)| limit.parse());
+    let limit = limit
+        .ok()
+        .filter(|limit| (1..=MOST_OF_A_PAGE).contains(limit));
+    Ok((filter, limit.ok_or(Refusal::Limit)?))
+}
+
+/// Why a call is refused: one line that says what to do.
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(
+        "the token was not made for a pod; send the one that the kubelet mounts by a projected volume"
+    )]
+    NoPod,
+    #[error(
+        "record {line} is of replica {replica:?}, and the token of pod {pod:?}; a replica sends its own alone"
+    )]
+    OtherReplica {
+        line: usize,
+        replica: String,
+        pod: String,
+    },
+    #[error("another batch is stored just now; send one after the other, and this one again")]
+    Busy,
+    #[error("a batch has at most {MOST_BYTES} bytes and {MOST_RECORDS} records; send less at once")]
+    TooLarge,
+    #[error("the batch did not arrive whole within {} s; send it again", ARRIVAL.as_secs())]
+    Incomplete,
+    #[error(
+        "line {0} is no record of this version of keyguard; bring the collector to the version of the replicas, or a later one"
+    )]
+    NoRecord(usize),
+    #[error("limit is from 1 to {MOST_OF_A_PAGE}")]
+    Limit,
+    #[error("the query cannot be read: {0}")]
+    Query(String),
+    #[error("there is nothing at this path; ask for {RECORDS_PATH} or /log/")]
+    Nothing,
+    #[error("the store cannot be used: {}; try again", why(.0))]
+    Store(#[from] StoreError),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Denied(denied) => denied.status(),
+            Refusal::NoPod | Refusal::OtherReplica { .. } => StatusCode::FORBIDDEN,
+            Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Incomplete => StatusCode::REQUEST_TIMEOUT,
+            Refusal::NoRecord(_) | Refusal::Limit | Refusal::Query(_) => StatusCode::BAD_REQUEST,
+            Refusal::Nothing => StatusCode::NOT_FOUND,
+            Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn outcome(&self) -> BatchOutcome {
+        match self.status() {
+            StatusCode::UNAUTHORIZED => BatchOutcome::Unknown,
+            StatusCode::FORBIDDEN => BatchOutcome::Forbidden,
+            StatusCode::TOO_MANY_REQUESTS => BatchOutcome::Busy,
+            StatusCode::PAYLOAD_TOO_LARGE => BatchOutcome::TooLarge,
+            StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT => BatchOutcome::Invalid,
+            _ => BatchOutcome::NotStored,
+        }
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Refusal {
+        match rejection {
+            Rejection::BodyTooLarge(_) => Refusal::TooLarge,
+            Rejection::BodyMemory(_) => Refusal::Busy,
+            _ => Refusal::Incomplete,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status(), format!("{self}\n")).into_response()
+    }
+}
+
+/// What a sender gets for a batch: all of it is on disk.
+#[derive(Serialize)]
+struct Receipt {
+    /// How many of its records are new.
+    new: usize,
+    /// The last checkpoint, as the API server's audit log gets it.
+    checkpoint: Option<String>,
+}
+
+/// Serves records and the log.
+pub fn router(collector: Arc<Collector>) -> Router {
+    Router::new()
+        .route(RECORDS_PATH, get(page).post(receive))
+        .route("/log/", get(weeks))
+        .route("/log/{week}/{*path}", get(log_file))
+        .fallback(async || Refusal::Nothing)
+        .with_state(collector)
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn receive(
+    State(collector): State<Arc<Collector>>,
+    headers: HeaderMap,
+    mut body: Body,
+) -> Result<Json<Receipt>, Refusal> {
+    let received = match collector.callers.admit(token(&headers), Wanted::Post).await {
+        Ok(caller) => collector.receive(caller, body).await,
+        Err(denied) => {
+            body::discard(&mut body).await;
+            Err(denied.into())
+        }
+    };
+    let outcome = received
+        .as_ref()
+        .err()
+        .map_or(BatchOutcome::Stored, Refusal::outcome);
+    collector.metrics.batches.inc(outcome);
+    received.map(Json)
+}
+
+async fn page(
+    State(collector): State<Arc<Collector>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Json<Page>, Refusal> {
+    collector
+        .callers
+        .admit(token(&headers), Wanted::Get)
+        .await?;
+    let (filter, limit) = asked(uri.query().unwrap_or_default())?;
+    Ok(Json(collector.store.query(&filter, limit).await?))
+}
+
+async fn weeks(
+    State(collector): State<Arc<Collector>>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<String>>, Refusal> {
+    collector
+        .callers
+        .admit(token(&headers), Wanted::Get)
+        .await?;
+    let logs = collector.store.logs().await?;
+    Ok(Json(
+        logs.iter().map(|(week, _)| week.to_string()).collect(),
+    ))
+}
+
+async fn log_file(
+    State(collector): State<Arc<Collector>>,
+    headers: HeaderMap,
+    Path((week, path)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    collector
+        .callers
+        .admit(token(&headers), Wanted::Get)
+        .await?;
+    let file = collector.store.log_file(&week, &path).await?;
+    let file = file.ok_or(Refusal::Nothing)?;
+    let media_type = match &*path {
+        "checkpoint" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    };
+    Ok(([(CONTENT_TYPE, media_type)], file).into_response())
+}
+
+/// The turn of a pod, until it is dropped.
+struct Turn<'a> {
+    storing: &'a Lock<HashSet<String>>,
+    pod: &'a str,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
+        storing.remove(self.pod);
+    }
+}
+
+impl Collector {
+    /// One that stores by `writer`, and answers those whom `callers` let in.
+    pub fn new(
+        store: Store,
+        writer: Writer,
+        callers: Callers,
+        metrics: Arc<CollectorMetrics>,
+    ) -> Collector {
+        Collector {
+            store,
+            writer: Mutex::new(writer),
+            callers,
+            unready: Arc::default(),
+            metrics,
+            storing: Lock::default(),
+            body_bytes: Semaphore::new(LIMITS.max_body_bytes_in_flight),
+        }
+    }
+
+    async fn receive(&self, caller: Caller, mut body: Body) -> Result<Receipt, Refusal> {
+        let pod = caller.pod.ok_or(Refusal::NoPod)?;
+        let _turn = self.turn(&pod)?;
+        if body.size_hint().lower() > MOST_BYTES as u64 {
+            // To close a socket with bytes that nobody read would reset it, and the sender would not see why.
+            body::discard(&mut body).await;
+            return Err(Refusal::TooLarge);
+        }
+        let (body, _held) = body::read(body, &LIMITS, &self.body_bytes).await?;
+        let records = records(&body, &pod)?;
+        let mut writer = self.writer.lock().await;
+        let new = match writer.append(&records, now()).await {
+            Ok(new) => new,
+            Err(error) => {
+                self.metrics.writes.set(0);
+                let said = Arc::new(why(&error));
+                if self.unready.swap(Some(Arc::clone(&said))).as_ref() != Some(&said) {
+                    tracing::error!(reason = %said, "the audit store cannot be written; replicas keep their records");
+                }
+                return Err(error.into());
+            }
+        };
+        if self.unready.swap(None).is_some() {
+            tracing::info!("the audit store is written again");
+        }
+        self.metrics.writes.set(1);
+        self.metrics.records.inc_by(u64::try_from(new).unwrap_or(0));
+        let head = writer.head();
+        if let Some(head) = &head {
+            let size = i64::try_from(head.size).unwrap_or(i64::MAX);
+            self.metrics.log_size.set(size);
+        }
+        Ok(Receipt {
+            new,
+            checkpoint: head.map(|head| checkpoint(&head)),
+        })
+    }
+
+    /// One batch of a pod at a time, so that one that floods waits for itself.
+    fn turn<'a>(&'a self, pod: &'a str) -> Result<Turn<'a>, Refusal> {
+        let mut storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
+        match storing.insert(pod.to_owned()) {
+            true => Ok(Turn {
+                storing: &self.storing,
+                pod,
+            }),
+            false => Err(Refusal::Busy),
+        }
+    }
+}
+
+/// The records in JSON lines, all of which must be of this pod.
+fn records(body: &Bytes, pod: &str) -> Result<Vec<Record>, Refusal> {
+    let mut records = Vec::new();
+    let lines = body.split(|byte| *byte == b'\n');
+    for (number, line) in (1..).zip(lines).filter(|(_, line)| !line.is_empty()) {
+        let record: Record = serde_json::from_slice(line).map_err(|_| Refusal::NoRecord(number))?;
+        if record.replica != pod {
+            return Err(Refusal::OtherReplica {
+                line: number,
+                replica: record.replica,
+                pod: pod.to_owned(),
+            });
+        }
+        if records.len() == MOST_RECORDS {
+            return Err(Refusal::TooLarge);
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}

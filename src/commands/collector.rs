@@ -1,0 +1,160 @@
+//! `keyguard audit serve`: the collector of records.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use keyguard_audit::note::SigningKey;
+use keyguard_audit::store::Store;
+use keyguard_audit::writer::Writer;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::certificates::files;
+use crate::certificates::serving::CertificateError;
+use crate::cli::audit::Collect;
+use crate::collector::callers::Callers;
+use crate::collector::keys::KeySecret;
+use crate::collector::service::{self, Collector};
+use crate::commands::CommandError;
+use crate::commands::audit::{failed, no_key, said, unreadable};
+use crate::commands::trail::cluster_name;
+use crate::http::limits::ConnectionLimits;
+use crate::http::probes::{self, Probes};
+use crate::http::server::{Bound, Transport};
+use crate::sources::cluster::Cluster;
+use crate::telemetry::collector_metrics::CollectorMetrics;
+use crate::telemetry::log::Log;
+use crate::telemetry::metrics::Metrics;
+use crate::tls::certificate_files;
+use crate::tls::serving_certificate::ServingCertificate;
+
+/// From one look at the certificate's files to the next.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(10);
+/// The most bytes of an answer of the API server; a TokenReview repeats the token.
+const MOST_BYTES: usize = 1 << 20;
+/// The most connections: of replicas, and of those who read.
+const CONNECTIONS: usize = 256;
+
+/// Collects until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot begin.
+pub(super) fn run(arguments: &Collect) -> Result<(), CommandError> {
+    let metrics = Arc::new(Metrics::new());
+    let log = Log::start(io::stdout(), Arc::clone(&metrics)).map_err(CommandError::no("thread"))?;
+    log.install(arguments.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CommandError::no("timer"))?;
+    runtime.block_on(serve(arguments, metrics))
+}
+
+async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), CommandError> {
+    let handler = CommandError::no("signal handler");
+    let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
+    let cluster_name = cluster_name(&arguments.cluster, "--cluster")?;
+    let (files, pair) = certificate_files::open(&arguments.tls_cert, &arguments.tls_key)
+        .map_err(CertificateError::from)?;
+    let certificate = Arc::new(ServingCertificate::of_files(pair));
+    let tls = certificate
+        .server_config(None)
+        .map_err(CertificateError::Settings)?;
+    let bound = Bound::bind("--listen", arguments.listen).await?;
+    let health = Bound::bind("--health-listen", arguments.health_listen).await?;
+    let kubeconfig = arguments.kubeconfig.as_deref();
+    let cluster = Cluster::open(kubeconfig, MOST_BYTES, Arc::clone(&metrics)).await?;
+    let store = Store::open(&arguments.store).await.map_err(failed)?;
+    let key = signing_key(arguments, &cluster, &store).await?;
+    let id = Uuid::now_v7().to_string();
+    let writer = Writer::new(store.clone(), key, cluster_name, id)
+        .await
+        .map_err(failed)?;
+    let told = Arc::new(CollectorMetrics::new());
+    told.writes.set(1);
+    let callers = Callers::new(cluster, arguments.audience.clone());
+    let collector = Collector::new(store.clone(), writer, callers, Arc::clone(&told));
+    let collector = Arc::new(collector);
+    let unready = Arc::clone(&collector.unready);
+    tracing::info!(
+        address = %bound.address(),
+        health = %health.address(),
+        version = env!("CARGO_PKG_VERSION"),
+        "collecting records"
+    );
+    let follow = files::keep(
+        files,
+        certificate,
+        Arc::clone(&metrics),
+        CERTIFICATE_INTERVAL,
+    );
+    let stopping = CancellationToken::new();
+    let limits = Arc::new(ArcSwap::from_pointee(ConnectionLimits {
+        max_connections: CONNECTIONS,
+        ..ConnectionLimits::default()
+    }));
+    let transport = Transport::Tls {
+        config: tls,
+        metrics,
+    };
+    let serving = bound.serve(
+        transport,
+        service::router(collector),
+        limits,
+        stopping.clone(),
+        stopping.cancelled(),
+    );
+    let probes = Probes {
+        metrics: Arc::new(move || told.encode()),
+        unready,
+    };
+    let probing = health.serve(
+        Transport::Plain,
+        probes::router(probes),
+        probes::limits(),
+        CancellationToken::new(),
+        stopping.cancelled(),
+    );
+    let signals = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = follow => {}
+        }
+        stopping.cancel();
+    };
+    tokio::join!(serving, probing, signals);
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn signing_key(
+    arguments: &Collect,
+    cluster: &Cluster,
+    store: &Store,
+) -> Result<SigningKey, CommandError> {
+    if let Some(path) = &arguments.key {
+        let pem = fs::read_to_string(path).map(Zeroizing::new);
+        let pem = pem.map_err(unreadable(path))?;
+        return SigningKey::parse(&pem).map_err(|error| no_key(path, error));
+    }
+    let secret = arguments.key_secret.as_deref().unwrap_or_default();
+    let wrong = || said("--key-secret is not NAMESPACE/NAME, such as keyguard/keyguard-audit");
+    let (namespace, name) = secret.split_once('/').ok_or_else(wrong)?;
+    let secret = KeySecret {
+        cluster,
+        namespace,
+        name,
+    };
+    let has_log = !store.logs().await.map_err(failed)?.is_empty();
+    let key = secret.log_key(has_log).await;
+    key.map_err(|error| CommandError::Failed("--key-secret".to_owned(), error.into()))
+}
