@@ -12,8 +12,10 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use keyguard_audit::note::{Checkpoint, VerifyingKey};
 use keyguard_audit::query::{Filter, Page};
 use keyguard_audit::store::{Store, StoreError};
+use keyguard_audit::tiles::{CHECKPOINT, KEY_FILE};
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use serde::Serialize;
 use thiserror::Error;
@@ -61,6 +63,8 @@ pub struct Collector {
     pub unready: Arc<ArcSwapOption<String>>,
     /// Where it is counted.
     metrics: Arc<CollectorMetrics>,
+    /// The key of the log.
+    key: VerifyingKey,
     /// The pods of which a batch is being stored.
     storing: Lock<HashSet<String>>,
     /// A permit for each byte of all batches.
@@ -249,10 +253,16 @@ async fn log_file(
         .callers
         .admit(token(&headers), Wanted::Get)
         .await?;
-    let file = collector.store.log_file(&week, &path).await?;
+    let is_key = path == KEY_FILE;
+    let wanted = if is_key { CHECKPOINT } else { &path };
+    let file = collector.store.log_file(&week, wanted).await?;
     let file = file.ok_or(Refusal::Nothing)?;
-    let media_type = match &*path {
-        "checkpoint" => "text/plain; charset=utf-8",
+    let file = match is_key {
+        true => collector.key_of(&file)?.into_bytes(),
+        false => file,
+    };
+    let media_type = match wanted {
+        CHECKPOINT => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     };
     Ok(([(CONTENT_TYPE, media_type)], file).into_response())
@@ -281,6 +291,7 @@ impl Collector {
     ) -> Collector {
         Collector {
             store,
+            key: writer.verifying_key(),
             writer: Mutex::new(writer),
             callers,
             unready: Arc::default(),
@@ -326,6 +337,13 @@ impl Collector {
             new,
             checkpoint: head.map(|head| checkpoint(&head)),
         })
+    }
+
+    /// The public key as others read it, for the log with this checkpoint.
+    fn key_of(&self, checkpoint: &[u8]) -> Result<String, Refusal> {
+        let checkpoint = Checkpoint::parse(&String::from_utf8_lossy(checkpoint));
+        let checkpoint = checkpoint.map_err(StoreError::from)?;
+        Ok(self.key.to_text(&checkpoint.origin))
     }
 
     /// One batch of a pod at a time, so that one that floods waits for itself.

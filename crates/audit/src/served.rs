@@ -6,7 +6,7 @@ use sqlx::Row as _;
 
 use crate::merkle::TILE_WIDTH;
 use crate::store::{Store, StoreError, packed};
-use crate::tiles::{bundle, tile_of};
+use crate::tiles::{CHECKPOINT, bundle, tile_of};
 use crate::week::{Place, Week};
 
 /// What a path of a log asks for.
@@ -28,7 +28,7 @@ enum Asked {
 
 impl Asked {
     fn parse(path: &str) -> Option<Asked> {
-        if path == "checkpoint" {
+        if path == CHECKPOINT {
             return Some(Asked::Checkpoint);
         }
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;

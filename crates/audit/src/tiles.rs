@@ -17,6 +17,8 @@ use crate::week::{Place, Week};
 
 /// The file with the public key, as note verifiers read it.
 pub const KEY_FILE: &str = "key.pub";
+/// The file with the last checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
 
 /// Why a log is not written as files.
 #[derive(Debug, Error)]
@@ -124,7 +126,7 @@ impl Store {
         }
         files.write(KEY_FILE, key.to_text(&checkpoint.origin).as_bytes())?;
         // The checkpoint comes last: by it a reader of the folder knows which files are there.
-        files.write("checkpoint", note.as_bytes())?;
+        files.write(CHECKPOINT, note.as_bytes())?;
         Ok(checkpoint)
     }
 

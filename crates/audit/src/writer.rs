@@ -9,7 +9,7 @@ use keyguard_core::record::Record;
 
 use crate::entry::{Columns, MOST_BYTES, Mark};
 use crate::merkle::{Edge, Hash, Tile, leaf};
-use crate::note::{Checkpoint, SigningKey};
+use crate::note::{Checkpoint, SigningKey, VerifyingKey};
 use crate::store::{Store, StoreError, packed, unpacked};
 use crate::week::{Place, Week};
 
@@ -76,6 +76,11 @@ impl Writer {
         claim.execute(&writer.store.pool).await?;
         writer.log = writer.last_log().await?;
         Ok(writer)
+    }
+
+    /// The key by which its checkpoints are verified.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        self.key.verifying_key()
     }
 
     /// What the log came to, if it has begun.

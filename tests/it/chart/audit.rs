@@ -1,8 +1,10 @@
 //! The audit trail as the chart installs it: two replicas, a collector, and who reads.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,14 +16,18 @@ use super::rendered::{object, render};
 use crate::control_plane::ControlPlane;
 use crate::control_plane::balancer::Balancer;
 use crate::control_plane::kubectl::Finished;
-use crate::control_plane::tls_http::{Asked, ask_as};
+use crate::control_plane::tls_http::{Asked, ask_as, post_review};
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
 use crate::control_plane::workspace::Workspace;
+use crate::scenarios::audit_trail::losing_review;
 
 const ENABLED: &str = "{audit: {enabled: true}, serviceMonitor: {enabled: true}}";
-/// The name by which the test's own pods are reached; the chart's is that of a Service.
-const LOCAL: &str = "--tls-dns-name=localhost";
+/// The names by which the test's own pods are reached; the chart's are those of Services.
+const LOCAL: [&str; 2] = ["--tls-dns-name=localhost", "--tls-dns-name=127.0.0.1"];
+
+/// The store, on the volume of the collector.
+const STORE: &str = "store/audit.db";
 
 /// A release with a collector, behind an address that stays.
 struct Installed<'a> {
@@ -73,7 +79,7 @@ impl<'a> Installed<'a> {
                 .replace("https://keyguard-audit.keyguard.svc:8443", &address)
                 .into();
         }
-        let pod = Pod::start_named(&self.release, &spec, Some(name), Workspace::new(), &[LOCAL]);
+        let pod = Pod::start_named(&self.release, &spec, Some(name), Workspace::new(), &LOCAL);
         self.release.pods.push(pod);
     }
 
@@ -195,9 +201,44 @@ impl<'a> Installed<'a> {
         })
     }
 
-    /// What `keyguard audit verify` says of the store, which must be whole.
-    fn verified(&self) -> String {
-        let pod = self.collector.as_ref().unwrap();
+    /// The file of the store.
+    fn store(&self) -> PathBuf {
+        self.collector.as_ref().unwrap().path(STORE)
+    }
+
+    /// What the checker of another project says of the log, over HTTPS.
+    fn checked_by_fsck(&self) {
+        let address = format!("https://localhost:{}", self.service.address.port());
+        let authority = self.authority();
+        let asked = Asked {
+            address: self.service.address,
+            name: "localhost",
+            authority: authority.as_bytes(),
+            token: &fs::read_to_string(self.file("token")).unwrap(),
+        };
+        let weeks = ask_as(&asked, "GET /log/", "").unwrap().body;
+        let weeks: Vec<String> = serde_json::from_str(&weeks).unwrap();
+        let week = weeks.last().unwrap();
+        let key = ask_as(&asked, &format!("GET /log/{week}/key.pub"), "").unwrap();
+        fs::write(self.file("key.pub"), key.body).unwrap();
+        let output = Command::new("go")
+            .env("SSL_CERT_FILE", self.file("ca.crt"))
+            .args([
+                "run",
+                "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4",
+                "--ui=false",
+            ])
+            .arg(format!("--storage_url={address}/log/{week}"))
+            .arg(format!("--bearer_token={}", asked.token))
+            .arg(format!("--public_key={}", self.file("key.pub").display()))
+            .output()
+            .expect("go is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+
+    /// What `keyguard audit verify` says of the store on a volume, which must be whole.
+    fn verified(&self, store: &Path) -> String {
         let key = self.release.get("secret", "keyguard-audit")["data"]["log.key"].clone();
         let key = {
             use base64::Engine as _;
@@ -207,7 +248,7 @@ impl<'a> Installed<'a> {
                 .unwrap()
         };
         fs::write(self.file("log.key"), key).unwrap();
-        let store = format!("sqlite:{}", pod.path("store/audit.db").display());
+        let store = format!("sqlite:{}", store.display());
         let output = Command::new(env!("CARGO_BIN_EXE_keyguard"))
             .args(["audit", "verify", "--store", &store, "--key"])
             .arg(self.file("log.key"))
@@ -269,11 +310,74 @@ fn two_replicas_send_and_each_record_is_stored_once_also_after_the_collector_was
         .collect();
     assert_eq!(replicas, ["keyguard-one", "keyguard-two"].into());
     assert!(records.iter().all(|record| record["cluster"] == "test"));
-    let said = installed.verified();
+    let said = installed.verified(&installed.store());
     assert!(!said.contains("missing"), "{said}");
+    installed.checked_by_fsck();
     for pod in &installed.release.pods {
         assert!(!pod.output().contains("panic"), "{}", pod.output());
     }
+}
+
+/// How often the collector is killed.
+const KILLS: &str = "KEYGUARD_KILLS";
+
+#[test]
+fn a_collector_killed_again_and_again_under_load_loses_nothing() {
+    let kills = std::env::var(KILLS).map_or(4, |kills| kills.parse().unwrap());
+    let plane = ControlPlane::bare();
+    let mut installed = Installed::new(&plane, &[]);
+    let authority = installed.authority();
+    let pod = installed.release.pods.first().unwrap();
+    let (address, numbered) = (pod.address, AtomicUsize::new(0));
+    let review = losing_review();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let answer = post_review(address, authority.as_bytes(), &review).unwrap();
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                numbered.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for kill in 1..=kills {
+            let stored = || {
+                installed
+                    .collector
+                    .as_ref()
+                    .unwrap()
+                    .sample("keyguard_collector_records_total ")
+            };
+            wait_for("records of this round", || {
+                let stored = stored().unwrap_or_default();
+                (stored > 20.0)
+                    .then_some(())
+                    .ok_or_else(|| format!("{stored}"))
+            });
+            let volumes = installed.kill_collector();
+            let said = installed.verified(&volumes.path(STORE));
+            assert!(!said.contains("missing"), "after {kill} kills: {said}");
+            installed.start_collector(volumes);
+            installed.checked_by_fsck();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    wait_for("everything to be stored", || {
+        let pods = installed.release.pods.iter();
+        let waiting: f64 = pods
+            .map(|pod| pod.sample("keyguard_audit_spool_bytes ").unwrap())
+            .sum();
+        (waiting == 0.0)
+            .then_some(())
+            .ok_or_else(|| format!("{waiting} bytes wait"))
+    });
+    let said = installed.verified(&installed.store());
+    assert!(!said.contains("missing"), "{said}");
+    let count = numbered.into_inner();
+    let entries = said
+        .split_whitespace()
+        .find_map(|word| word.parse::<usize>().ok());
+    assert!(entries >= Some(count), "{count} decisions: {said}");
+    println!("{kills} kills, {count} decisions: {said}");
 }
 
 #[test]
@@ -387,7 +491,7 @@ fn nobody_sends_who_is_no_replica_and_nobody_reads_who_may_not() {
     for token in [&sender, &reader, &unbound] {
         assert!(!output.contains(token.as_str()));
     }
-    installed.verified();
+    installed.verified(&installed.store());
 }
 
 #[test]

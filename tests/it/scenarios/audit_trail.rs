@@ -210,19 +210,24 @@ async fn a_refused_attempt_is_found_proved_and_pinned_by_the_api_server() {
     );
 }
 
-#[test]
-fn a_server_that_is_killed_again_and_again_leaves_a_log_that_is_whole() {
-    let trail = Trail::new();
-    let state = trail.path("state");
-    fs::create_dir(&state).unwrap();
-    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+/// A review of a change that is refused, as the API server sends it.
+pub(crate) fn losing_review() -> String {
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u", "operation": "UPDATE", "name": "argocd-cm", "namespace": "argocd",
         "kind": {"group": "", "version": "v1", "kind": "ConfigMap"}, "userInfo": {"username": "alice"},
         "object": {"metadata": {"name": "argocd-cm", "namespace": "argocd"}, "data": {"accounts.admin": "login"}},
         "oldObject": {"metadata": {"name": "argocd-cm", "namespace": "argocd",
             "labels": {"app.kubernetes.io/part-of": "argocd"}}, "data": {"accounts.admin": "apiKey, login"}},
     }})
-    .to_string();
+    .to_string()
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_leaves_a_log_that_is_whole() {
+    let trail = Trail::new();
+    let state = trail.path("state");
+    fs::create_dir(&state).unwrap();
+    let review = losing_review();
     let mut stored = 0;
     for round in 0..10 {
         let options = Options {
