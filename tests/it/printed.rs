@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use keyguard::config::Config;
+use keyguard::telemetry::collector_metrics::CollectorMetrics;
 use keyguard::telemetry::metrics::Metrics;
 use keyguard::telemetry::scan_metrics::{ScanMetrics, Told};
 use keyguard_core::policy::check_rules::CheckRule;
@@ -102,6 +103,12 @@ fn the_reference_has_every_metric_of_a_scan_with_its_labels() {
         ..Told::default()
     });
     table("docs/scan.md", "metrics", &metric_rows(&metrics.encode()));
+}
+
+#[test]
+fn the_reference_has_every_metric_of_the_collector_with_its_labels() {
+    let rows = metric_rows(&CollectorMetrics::new().encode());
+    table("docs/audit.md", "metrics", &rows);
 }
 
 fn metric_rows(exposition: &str) -> String {
