@@ -13,3 +13,5 @@ pub const AUDIENCE: &str = "keyguard-audit";
 pub const RBAC_PATH: &str = "/keyguard/audit";
 /// The most bytes of records that are sent at once.
 pub const BATCH_BYTES: usize = 1 << 20;
+/// The most records that are sent at once: those of one transaction.
+pub const BATCH_RECORDS: usize = keyguard_audit::writer::MOST_RECORDS;

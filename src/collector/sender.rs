@@ -9,17 +9,15 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::BATCH_BYTES;
 use super::client::{CallError, Client, Target};
 use super::service::RECORDS_PATH;
 use super::spool::{Kept, Spool};
+use super::{BATCH_BYTES, BATCH_RECORDS};
 use crate::telemetry::labels::LostReason;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trail::{Handed, Shared, may_be_lost_first};
 use keyguard_core::record::Record;
 
-/// The most records of a batch.
-pub const BATCH_RECORDS: usize = 1_000;
 /// The first and the longest pause after the collector could not be reached.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// From one try to write to the next, while neither disk nor memory has room.
@@ -132,7 +130,7 @@ impl Sending {
         let (mut client, mut pause, mut said) = (None, PAUSES.0, String::new());
         loop {
             let added = self.spool.added.notified();
-            let Some((number, batch)) = self.first().await else {
+            let Some((number, batch)) = self.oldest().await else {
                 added.await;
                 continue;
             };
@@ -164,12 +162,12 @@ impl Sending {
         }
     }
 
-    /// The oldest batch. One whose file somebody removed or damaged is lost, and the next one comes.
-    async fn first(&self) -> Option<(u64, Vec<u8>)> {
+    /// The oldest batches. One whose file somebody removed or damaged is lost, and the next one comes.
+    async fn oldest(&self) -> Option<(u64, Vec<u8>)> {
         loop {
             let spool = Arc::clone(&self.spool);
-            match spawn_blocking(move || spool.first()).await {
-                Ok(Ok(first)) => return first,
+            match spawn_blocking(move || spool.oldest()).await {
+                Ok(Ok(oldest)) => return oldest,
                 Ok(Err((number, error))) => {
                     tracing::error!(reason = %error, "a segment of the audit spool cannot be read, and is lost");
                     self.metrics
@@ -184,7 +182,7 @@ impl Sending {
 
     async fn forget(&self, number: u64) {
         let spool = Arc::clone(&self.spool);
-        let removed = spawn_blocking(move || spool.remove(number)).await;
+        let removed = spawn_blocking(move || spool.remove_up_to(number)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(reason = %error, "a segment that the collector has cannot be removed; it will be sent again");
         }

@@ -10,12 +10,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::de::IgnoredAny;
 use tokio::sync::Notify;
 
+use super::{BATCH_BYTES, BATCH_RECORDS};
+
 /// How the names of segments end; a number of 20 digits comes before it, by which they sort.
 const ENDING: &str = "records";
 /// How a segment is called until all of it is on disk.
 const PARTIAL: &str = "partial";
 /// The most bytes of segments in memory, while none can be written.
 const MEMORY_BYTES: u64 = 16 << 20;
+
+/// How many records a batch has.
+fn lines(batch: &[u8]) -> usize {
+    batch.iter().filter(|byte| **byte == b'\n').count()
+}
 
 /// A folder of segments, the oldest first. What cannot be written into it waits in memory, within bounds.
 pub struct Spool {
@@ -137,19 +144,43 @@ impl Spool {
         kept
     }
 
-    /// The oldest batch with its number, if there is one. It blocks.
+    /// The oldest batches, as many as may be sent at once, and the number of the last of them; nothing when none waits. It
+    /// blocks.
     ///
     /// # Errors
-    /// The number, when its file cannot be read.
-    pub fn first(&self) -> Result<Option<(u64, Vec<u8>)>, (u64, io::Error)> {
-        let number = match self.segments().waiting.front() {
-            None => return Ok(None),
-            Some(Segment {
-                number,
-                in_memory: Some(batch),
-                ..
-            }) => return Ok(Some((*number, batch.clone()))),
-            Some(segment) => segment.number,
+    /// The number of one, when its file cannot be read.
+    pub fn oldest(&self) -> Result<Option<(u64, Vec<u8>)>, (u64, io::Error)> {
+        let mut oldest: Option<(u64, Vec<u8>)> = None;
+        loop {
+            let after = oldest.as_ref().map(|(last, _)| *last);
+            let Some((number, batch)) = self.next_after(after)? else {
+                return Ok(oldest);
+            };
+            let (_, together) = oldest.get_or_insert((number, Vec::new()));
+            let fits = together.len() + batch.len() <= BATCH_BYTES
+                && lines(together) + lines(&batch) <= BATCH_RECORDS;
+            if !together.is_empty() && !fits {
+                return Ok(oldest);
+            }
+            together.extend(batch);
+            oldest = oldest.map(|(_, together)| (number, together));
+        }
+    }
+
+    fn next_after(&self, number: Option<u64>) -> Result<Option<(u64, Vec<u8>)>, (u64, io::Error)> {
+        let number = {
+            let segments = self.segments();
+            let mut waiting = segments.waiting.iter();
+            let next = waiting.find(|segment| number.is_none_or(|number| segment.number > number));
+            match next {
+                None => return Ok(None),
+                Some(Segment {
+                    number,
+                    in_memory: Some(batch),
+                    ..
+                }) => return Ok(Some((*number, batch.clone()))),
+                Some(segment) => segment.number,
+            }
         };
         let read = fs::read(self.path(number, ENDING)).and_then(|batch| {
             // What a faulty disk made of it would be refused for ever, and keep the others waiting.
@@ -161,22 +192,27 @@ impl Spool {
             .map_err(|error| (number, error))
     }
 
-    /// Forgets the oldest batch, which has this number. It blocks.
+    /// Forgets the batches up to the one with this number. It blocks.
     ///
     /// # Errors
-    /// When its file cannot be removed; it is forgotten all the same.
-    pub fn remove(&self, number: u64) -> io::Result<()> {
-        let mut segments = self.segments();
-        let is_first = segments.waiting.front().map(|first| first.number) == Some(number);
-        let Some(removed) = segments.waiting.pop_front_if(|_| is_first) else {
-            return Ok(());
-        };
-        segments.bytes -= removed.bytes;
-        drop(segments);
-        match removed.in_memory {
-            Some(_) => Ok(()),
-            None => fs::remove_file(self.path(number, ENDING)),
+    /// When a file cannot be removed; it is forgotten all the same.
+    pub fn remove_up_to(&self, number: u64) -> io::Result<()> {
+        let mut removed = Ok(());
+        while let Some(segment) = self.pop_up_to(number) {
+            if segment.in_memory.is_none() {
+                removed = removed.and(fs::remove_file(self.path(segment.number, ENDING)));
+            }
         }
+        removed
+    }
+
+    fn pop_up_to(&self, number: u64) -> Option<Segment> {
+        let mut segments = self.segments();
+        let popped = segments
+            .waiting
+            .pop_front_if(|segment| segment.number <= number)?;
+        segments.bytes -= popped.bytes;
+        Some(popped)
     }
 
     /// A batch is there whole or not at all, after a loss of power too.
@@ -216,9 +252,10 @@ mod tests {
 
     fn all(spool: &Spool) -> Vec<String> {
         let mut all = Vec::new();
-        while let Some((number, batch)) = spool.first().unwrap() {
-            all.push(serde_json::from_slice::<String>(&batch).unwrap());
-            spool.remove(number).unwrap();
+        while let Some((number, batch)) = spool.oldest().unwrap() {
+            let texts = serde_json::Deserializer::from_slice(&batch).into_iter::<String>();
+            all.extend(texts.map(Result::unwrap));
+            spool.remove_up_to(number).unwrap();
         }
         all
     }
@@ -270,10 +307,28 @@ mod tests {
         fs::write(path(0), "\"dama").unwrap();
         fs::remove_file(path(1)).unwrap();
         for expected in [0, 1] {
-            let (number, _) = spool.first().unwrap_err();
+            let (number, _) = spool.oldest().unwrap_err();
             assert_eq!(number, expected);
-            let _ = spool.remove(number);
+            let _ = spool.remove_up_to(number);
         }
         assert_eq!(all(&spool), ["good"]);
+    }
+
+    #[test]
+    fn small_batches_go_together_up_to_a_bound_in_bytes_and_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), 1 << 30).unwrap();
+        let large = "x".repeat(BATCH_BYTES / 3);
+        for _ in 0..4 {
+            spool.push(batch(&large));
+        }
+        spool.push(batch("small").repeat(BATCH_RECORDS - 1));
+        spool.push(batch("small").repeat(2));
+        let mut sent = Vec::new();
+        while let Some((number, together)) = spool.oldest().unwrap() {
+            sent.push((number, lines(&together)));
+            spool.remove_up_to(number).unwrap();
+        }
+        assert_eq!(sent, [(1, 2), (3, 2), (4, 999), (5, 2)]);
     }
 }

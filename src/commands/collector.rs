@@ -22,7 +22,7 @@ use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
 use crate::commands::CommandError;
 use crate::commands::audit::{failed, no_key, said, unreadable};
-use crate::commands::trail::cluster_name;
+use crate::commands::trail::{cluster_name, outlive_limits};
 use crate::http::limits::ConnectionLimits;
 use crate::http::probes::{self, Probes};
 use crate::http::server::{Bound, Transport};
@@ -60,6 +60,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let handler = CommandError::no("signal handler");
     let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
+    outlive_limits();
     let cluster_name = cluster_name(&arguments.cluster, "--cluster")?;
     let (files, pair) = certificate_files::open(&arguments.tls_cert, &arguments.tls_key)
         .map_err(CertificateError::from)?;

@@ -12,6 +12,8 @@ use hyper::Uri;
 use keyguard_audit::note::SigningKey;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
+#[cfg(target_os = "linux")]
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -70,6 +72,7 @@ pub(crate) fn trail(
     metrics: &Arc<Metrics>,
 ) -> Result<Option<(Trail, Keeping)>, CommandError> {
     let cluster = cluster_name(&arguments.audit_cluster, "--audit-cluster")?;
+    outlive_limits();
     let (numbers, to) = match (&arguments.audit_store, &arguments.audit_server) {
         (Some(address), _) => {
             let file = beside(address).ok_or_else(|| {
@@ -119,6 +122,17 @@ pub(crate) fn trail(
         To::Collector(spool, target, key) => to_collector(spool, target, key, handed, metrics),
     };
     Ok(Some((trail, keeping)))
+}
+
+/// A file that reaches the limit of the process is a write that fails, as on a full disk: without a handler it would be the
+/// end of the process.
+pub(super) fn outlive_limits() {
+    #[cfg(target_os = "linux")]
+    {
+        let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        // Nobody waits for it: the handler is enough, and stays.
+        let _ = signal(kind);
+    }
 }
 
 /// Where records go.

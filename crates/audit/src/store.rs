@@ -7,7 +7,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyPool, AssertSqlSafe, Row as _};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _};
 use thiserror::Error;
 
 use crate::merkle::{Hash, Tile};
@@ -114,24 +114,14 @@ impl Store {
             _ => return Err(StoreError::Address),
         };
         let options = AnyConnectOptions::from_str(&address).map_err(|_| StoreError::Address)?;
+        // A pool would try again until its time is over, and then say nothing of why.
+        let mut first = AnyConnection::connect_with(&options).await?;
+        prepare(&mut first, is_file, writes).await?;
+        first.close().await?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(OPEN)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    let busy = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
-                    // Each commit is on disk before it is acknowledged, and readers wait for nobody.
-                    let lasting = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
-                    let lasting = lasting.into_iter().filter(|_| writes);
-                    let settings = lasting.chain([busy.as_str()]);
-                    for setting in settings.filter(|_| is_file) {
-                        sqlx::query(AssertSqlSafe(setting.to_owned()))
-                            .execute(&mut *connection)
-                            .await?;
-                    }
-                    Ok(())
-                })
-            })
+            .after_connect(move |connection, _| Box::pin(prepare(connection, is_file, writes)))
             .connect_with(options)
             .await?;
         Ok((Store { pool }, migrations))
@@ -141,6 +131,24 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Makes a connection to a file what the store needs.
+async fn prepare(
+    connection: &mut AnyConnection,
+    is_file: bool,
+    writes: bool,
+) -> Result<(), sqlx::Error> {
+    let busy = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
+    // Each commit is on disk before it is acknowledged, and readers wait for nobody.
+    let lasting = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
+    let lasting = lasting.into_iter().filter(|_| writes);
+    let settings = lasting.chain([busy.as_str()]);
+    for setting in settings.filter(|_| is_file) {
+        let setting = sqlx::query(AssertSqlSafe(setting.to_owned()));
+        setting.execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// A tile's hashes side by side, as they are stored and served.

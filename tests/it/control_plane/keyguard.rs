@@ -204,6 +204,11 @@ impl Keyguard {
         })
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// The memory that it has now, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         self.process.resident_kib()

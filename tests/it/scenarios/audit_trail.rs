@@ -29,28 +29,38 @@ const LOSS: [&str; 4] = [
 ];
 
 /// A store of a server, and what `keyguard audit` says of it.
-struct Trail(TempDir);
+pub(super) struct Trail(TempDir, &'static str);
 
 /// What a command ended with.
-struct Ended {
-    code: Option<i32>,
-    printed: String,
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) printed: String,
 }
 
 impl Trail {
-    fn new() -> Trail {
-        Trail(tempfile::tempdir().unwrap())
+    pub(super) fn new() -> Trail {
+        Trail::within("")
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// In a folder of the test's that may not be there.
+    pub(super) fn within(folder: &'static str) -> Trail {
+        Trail(tempfile::tempdir().unwrap(), folder)
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(self.1).join(name)
+    }
+
+    /// A path in the test's own folder.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         format!("sqlite:{}", self.path("audit.db").display())
     }
 
-    fn options(&self) -> Options {
+    pub(super) fn options(&self) -> Options {
         let arguments = [
             format!("--audit-store={}", self.address()),
             "--audit-cluster=test".to_owned(),
@@ -61,7 +71,7 @@ impl Trail {
         }
     }
 
-    fn audit(&self, command: &str, arguments: &[&str]) -> Ended {
+    pub(super) fn audit(&self, command: &str, arguments: &[&str]) -> Ended {
         let output = Command::new(env!("CARGO_BIN_EXE_keyguard"))
             .args(["audit", command, "--store", &self.address()])
             .args(arguments)
@@ -74,7 +84,7 @@ impl Trail {
         }
     }
 
-    fn records(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(super) fn records(&self, arguments: &[&str]) -> Vec<Value> {
         let arguments = [arguments, &["--format=json", "--limit=10000"]].concat();
         let ended = self.audit("query", &arguments);
         assert_eq!(ended.code, Some(0), "{}", ended.printed);
@@ -82,7 +92,7 @@ impl Trail {
         page["records"].as_array().unwrap().clone()
     }
 
-    fn verified(&self, arguments: &[&str], code: i32) -> String {
+    pub(super) fn verified(&self, arguments: &[&str], code: i32) -> String {
         let ended = self.audit("verify", arguments);
         assert_eq!(ended.code, Some(code), "{}", ended.printed);
         ended.printed

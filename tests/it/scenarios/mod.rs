@@ -16,6 +16,7 @@ mod answers;
 mod argocd_secret;
 mod argocd_secret_start;
 mod argocd_tokens;
+mod audit_bad_days;
 pub(crate) mod audit_trail;
 mod break_glass;
 mod certificate_files;
