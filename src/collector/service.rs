@@ -26,7 +26,7 @@ use super::callers::{Caller, Callers, Denied, Wanted};
 use crate::http::body;
 use crate::http::limits::RequestLimits;
 use crate::http::rejection::Rejection;
-use crate::telemetry::audit_store::{checkpoint, why};
+use crate::telemetry::audit_store::why;
 use crate::telemetry::collector_metrics::CollectorMetrics;
 use crate::telemetry::labels::BatchOutcome;
 use keyguard_core::record::Record;
@@ -335,7 +335,7 @@ impl Collector {
         }
         Ok(Receipt {
             new,
-            checkpoint: head.map(|head| checkpoint(&head)),
+            checkpoint: head.map(|head| head.to_string()),
         })
     }
 

@@ -20,6 +20,7 @@ use crate::commands::trail::https;
 use crate::commands::{CommandError, collector};
 use crate::report::records;
 use crate::report::visible::visible;
+use crate::telemetry::trail::last_number;
 use keyguard_core::record::Record;
 
 /// It is intact, or what was asked for is printed.
@@ -129,8 +130,12 @@ fn parsed(page: &Page) -> Result<Vec<Record>, CommandError> {
 
 async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
     let key = verifying_key(&arguments.key, &arguments.store)?;
-    let read = |path: &PathBuf| fs::read_to_string(path).map_err(unreadable(path));
-    let older: Result<Vec<String>, _> = arguments.checkpoint.iter().map(read).collect();
+    let read = |path: &PathBuf| {
+        let text = fs::read_to_string(path).map_err(unreadable(path))?;
+        // An editor may have changed the ends of lines, and a signature is over the others.
+        Ok(text.replace("\r\n", "\n"))
+    };
+    let older: Result<Vec<String>, CommandError> = arguments.checkpoint.iter().map(read).collect();
     let mut witness = Witness::default();
     for path in &arguments.audit_log {
         let file = File::open(path).map_err(unreadable(path))?;
@@ -142,6 +147,8 @@ async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
         key: &key,
         older: &older?,
         witness: (!arguments.audit_log.is_empty()).then_some(&witness),
+        last_number: beside(&arguments.store)
+            .and_then(|file| last_number(&file.with_extension("number"))),
     };
     let store = open(&arguments.store).await?;
     let terminal = stderr().is_terminal();

@@ -4,10 +4,8 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use keyguard_audit::store::StoreError;
-use keyguard_audit::writer::{Head, MOST_RECORDS, Writer};
+use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use tokio::time::sleep;
 
 use super::labels::LostReason;
@@ -71,14 +69,9 @@ impl Keeper {
     }
 
     fn tell_checkpoint(&self) {
-        let text = self.writer.head().map(|head| Arc::new(checkpoint(&head)));
+        let text = self.writer.head().map(|head| Arc::new(head.to_string()));
         self.handed.shared.checkpoint.store(text);
     }
-}
-
-/// The last checkpoint as the API server's audit log gets it.
-pub fn checkpoint(Head { week, size, root }: &Head) -> String {
-    format!("{week} {size} {}", STANDARD.encode(root))
 }
 
 /// What went wrong, with its cause.

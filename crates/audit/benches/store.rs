@@ -200,6 +200,7 @@ async fn main() {
         key: &public,
         older: &[],
         witness: None,
+        last_number: None,
     };
     let found = store.verify(&evidence, |_| {}).await.unwrap();
     println!(

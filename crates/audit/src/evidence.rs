@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::findings::Findings;
 use crate::merkle::Hash;
-use crate::note::{Checkpoint, VerifyingKey};
+use crate::note::{Checkpoint, NoteError, VerifyingKey};
 use crate::witness::Witness;
 
 /// What is compared with the store.
@@ -15,16 +15,22 @@ pub struct Evidence<'a> {
     pub older: &'a [String],
     /// Audit logs of the API server.
     pub witness: Option<&'a Witness>,
+    /// The last running number that was given, if the store has one replica and it is known.
+    pub last_number: Option<i64>,
 }
 
+/// Roots that logs must have had, by week and size, each with who says so.
+pub(crate) type Pinned = BTreeMap<String, BTreeMap<u64, Vec<(Hash, String)>>>;
+
 impl Evidence<'_> {
-    /// The roots that the logs must have had, by week and size.
-    pub(crate) fn pinned(
-        &self,
-        findings: &mut Findings,
-    ) -> BTreeMap<String, BTreeMap<u64, Vec<(Hash, String)>>> {
-        let mut pinned: BTreeMap<String, BTreeMap<u64, Vec<(Hash, String)>>> = BTreeMap::new();
-        let mut pin = |week: &str, size: u64, root: Hash, by: String| {
+    /// The roots that the logs must have had.
+    ///
+    /// # Errors
+    /// When a checkpoint that was given is none.
+    pub(crate) fn pinned(&self, findings: &mut Findings) -> Result<Pinned, NoteError> {
+        let mut pinned = Pinned::new();
+        let mut pin = |origin: &str, size: u64, root: Hash, by: String| {
+            let week = origin.rsplit('/').next().unwrap_or_default();
             let sizes = pinned.entry(week.to_owned()).or_default();
             // An empty log fits everything.
             if size > 0 {
@@ -32,37 +38,32 @@ impl Evidence<'_> {
             }
         };
         for note in self.older {
-            let read = Checkpoint::parse(note);
-            match read.and_then(|read| Checkpoint::verify(note, &read.origin, self.key)) {
-                Ok(read) => {
-                    let week = read
-                        .origin
-                        .rsplit('/')
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned();
-                    pin(
-                        &week,
-                        read.size,
-                        read.root,
-                        "the older checkpoint".to_owned(),
-                    );
-                }
-                Err(error) => findings.fault(format!("the older checkpoint: {error}")),
+            let read = Checkpoint::parse(note)?;
+            let by = "the older checkpoint".to_owned();
+            match Checkpoint::verify(note, &read.origin, self.key) {
+                Ok(read) => pin(&read.origin, read.size, read.root, by),
+                Err(error) => findings.fault(format!("{by}: {error}")),
             }
         }
-        if let Some(witness) = self.witness {
-            for ((week, size), roots) in &witness.checkpoints {
-                for (root, event) in roots {
-                    pin(
-                        week,
-                        *size,
-                        *root,
-                        format!("the API server's event {event}"),
-                    );
-                }
+        for ((log, size), roots) in self.witness.iter().flat_map(|witness| &witness.checkpoints) {
+            let Some(origin) = self.origin_of(log) else {
+                continue;
+            };
+            for (root, event) in roots {
+                pin(
+                    origin,
+                    *size,
+                    *root,
+                    format!("the API server's event {event}"),
+                );
             }
         }
-        pinned
+        Ok(pinned)
+    }
+
+    /// The origin of a log by its name, if its key is that of this store.
+    pub(crate) fn origin_of<'b>(&self, log: &'b str) -> Option<&'b str> {
+        let (origin, _) = log.rsplit_once('+')?;
+        (self.key.log_name(origin) == log).then_some(origin)
     }
 }

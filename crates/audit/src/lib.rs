@@ -14,12 +14,15 @@
     )
 )]
 
+mod comparison;
 pub mod entry;
 pub mod evidence;
 pub mod findings;
 pub mod merkle;
 pub mod note;
+mod numbers;
 pub mod query;
+mod schema;
 mod seen;
 mod served;
 pub mod store;

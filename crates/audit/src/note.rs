@@ -92,14 +92,16 @@ impl SigningKey {
 impl VerifyingKey {
     /// The key as tools read it, for the log with this origin.
     pub fn to_text(&self, origin: &str) -> String {
-        let id: String = self
-            .id(origin)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         let mut key = vec![ED25519_TYPE];
         key.extend(&self.0);
-        format!("{origin}+{id}+{}", STANDARD.encode(key))
+        format!("{}+{}", self.log_name(origin), STANDARD.encode(key))
+    }
+
+    /// What tells the log with this origin and key from every other: the origin, and the id of the key as notes have it.
+    pub fn log_name(&self, origin: &str) -> String {
+        let id = self.id(origin);
+        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{origin}+{id}")
     }
 
     /// Reads the text of [`VerifyingKey::to_text`]; which origin stands in it does not matter.

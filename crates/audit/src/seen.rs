@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::comparison::{Hours, RowSum, count};
 use crate::entry::{Columns, Entry, Mark};
+use crate::evidence::Evidence;
 use crate::findings::{Findings, MOST_FAULTS};
-use crate::store::StoreError;
-use crate::week::Week;
-use crate::witness::Witness;
+use crate::numbers::Numbers;
+use crate::store::{StoreError, damage};
+use crate::week::{Place, Week};
+use crate::witness::{Witness, Witnessed};
 
 /// What was seen of all logs.
 #[derive(Default)]
@@ -19,13 +22,14 @@ pub(crate) struct Seen<'a> {
     witnessed: HashSet<String>,
     /// Notes on records that it has not.
     alone: Vec<String>,
-    pub(crate) records: i64,
-    pub(crate) rules: HashMap<String, i64>,
+    /// The rows that rules lead to records by.
+    pub(crate) rules: RowSum,
+    pub(crate) hours: Hours,
     /// Weeks that another log says it continues, each with the checkpoint that it names.
     pub(crate) continued: HashMap<String, String>,
     pub(crate) deleted: HashSet<String>,
-    /// The running numbers of each replica: the first, the last, and how many.
-    numbers: BTreeMap<String, (i64, i64, i64)>,
+    /// The running numbers of each replica.
+    numbers: BTreeMap<String, Numbers>,
 }
 
 impl<'a> Seen<'a> {
@@ -46,29 +50,31 @@ impl<'a> Seen<'a> {
         index: u64,
         findings: &mut Findings,
     ) -> Result<String, StoreError> {
-        let stored: Option<String> = row.try_get("id")?;
+        let stored = match stored_columns(row) {
+            Ok(stored) => stored.map(Some),
+            Err(error) => {
+                damage(error)?;
+                Some(None)
+            }
+        };
         match Entry::parse(body) {
             Ok(Entry::Record(record)) => {
                 let columns = Columns::of(&record);
                 let name = format!("record {}", columns.id);
+                let searched = Columns {
+                    rules: Vec::new(),
+                    ..columns.clone()
+                };
                 match stored {
                     None => findings.fault(format!(
                         "{name} of {week} is not among those that can be searched"
                     )),
-                    Some(_)
-                        if stored_columns(row)?
-                            != (Columns {
-                                rules: Vec::new(),
-                                ..columns.clone()
-                            }) =>
-                    {
-                        findings.fault(format!(
-                            "what {name} of {week} is searched by is not what it says"
-                        ));
-                    }
+                    Some(stored) if stored != Some(searched) => findings.fault(format!(
+                        "what {name} of {week} is searched by is not what it says"
+                    )),
                     Some(_) => {}
                 }
-                self.record(columns);
+                self.record(columns, Place { week, index });
                 Ok(name)
             }
             Ok(Entry::Mark(Mark::Continues {
@@ -83,26 +89,24 @@ impl<'a> Seen<'a> {
                 Ok("the mark of a deletion".to_owned())
             }
             Err(_) => {
-                let name =
-                    stored.map_or_else(|| format!("entry {index}"), |id| format!("record {id}"));
+                let name = match stored.flatten() {
+                    Some(stored) => format!("record {}", stored.id),
+                    None => format!("entry {index}"),
+                };
                 findings.fault(format!("{name} of {week} cannot be read any more"));
                 Ok(name)
             }
         }
     }
 
-    fn record(&mut self, columns: Columns) {
-        self.records += 1;
-        for rule in columns.rules {
-            *self.rules.entry(rule).or_default() += 1;
+    fn record(&mut self, columns: Columns, place: Place) {
+        for rule in &columns.rules {
+            self.rules.add(rule, columns.time, place.position());
         }
+        count(&mut self.hours, &columns);
         if columns.number > 0 {
-            let number = columns.number;
-            let known = self
-                .numbers
-                .entry(columns.replica)
-                .or_insert((number, number, 0));
-            *known = (known.0.min(number), known.1.max(number), known.2 + 1);
+            let known = self.numbers.entry(columns.replica).or_default();
+            known.add(columns.number);
         }
         let Some(witness) = self.witness else {
             return;
@@ -120,31 +124,65 @@ impl<'a> Seen<'a> {
     }
 
     /// What the running numbers and the API server's log say.
-    pub(crate) fn tell(self, findings: &mut Findings) {
-        for (replica, (first, last, count)) in &self.numbers {
-            let lost = last - first + 1 - count;
-            if lost > 0 {
-                let note = format!(
-                    "{lost} decisions of replica {replica:?} are not here: their running numbers are missing between \
-                     {first} and {last}"
-                );
-                findings.notes.push(note);
+    pub(crate) fn tell(self, evidence: &Evidence<'_>, findings: &mut Findings) {
+        for (replica, numbers) in &self.numbers {
+            if let Some((lost, (from, to))) = numbers.missing() {
+                findings.notes.push(format!(
+                    "{lost} decisions of replica {replica:?} are not here: their running numbers are missing, the first from \
+                     {from} to {to}"
+                ));
             }
+            if numbers.repeated > 0 {
+                findings.notes.push(format!(
+                    "{} running numbers of replica {replica:?} come again: the file that keeps the number was lost, or another \
+                     replica has the same name",
+                    numbers.repeated
+                ));
+            }
+        }
+        let last = self.numbers.values().filter_map(Numbers::last).max();
+        if let (Some(given), Some(last)) = (evidence.last_number, last)
+            && given > last
+        {
+            findings.notes.push(format!(
+                "the last decision had the running number {given}, and {last} is the last that is here: what came between was \
+                 lost, or is not written yet"
+            ));
         }
         findings.notes.extend(self.alone);
         let Some(witness) = self.witness else {
             return;
         };
-        let absent = witness
+        let is_own = |witnessed: &Witnessed| {
+            let log = witnessed.log.as_deref();
+            log.is_none_or(|log| evidence.origin_of(log).is_some())
+        };
+        let (own, others): (Vec<_>, Vec<_>) = witness
             .records
             .iter()
-            .filter(|(id, _)| !self.witnessed.contains(*id));
-        let mut absent: Vec<_> = absent.collect();
-        absent.sort();
-        for (id, event) in absent {
+            .partition(|(_, witnessed)| is_own(witnessed));
+        if !others.is_empty() {
+            let note = format!(
+                "{} records of the API server's log are of other stores",
+                others.len()
+            );
+            findings.notes.push(note);
+        }
+        let mut absent: Vec<_> = own
+            .into_iter()
+            .filter(|(id, _)| !self.witnessed.contains(*id))
+            .collect();
+        absent.sort_by_key(|(id, _)| *id);
+        for (id, Witnessed { event, .. }) in absent {
             findings.fault(format!(
-                "record {id} is not here, and the API server's log has it: {event}"
+                "record {id} is not here, and the API server's log has it: {event}; it was removed, or lost when keyguard was \
+                 killed or had no room for it, which its metrics and log would tell"
             ));
+        }
+        if witness.torn > 0 {
+            findings
+                .notes
+                .push("the last line of an audit log is not whole yet, and is left out".to_owned());
         }
         for event in &witness.failed_open {
             findings.notes.push(format!(
@@ -154,10 +192,13 @@ impl<'a> Seen<'a> {
     }
 }
 
-fn stored_columns(row: &AnyRow) -> Result<Columns, StoreError> {
+/// What a record is searched by; nothing when it cannot be searched at all.
+fn stored_columns(row: &AnyRow) -> Result<Option<Columns>, sqlx::Error> {
+    let Some(id) = row.try_get::<Option<String>, _>("id")? else {
+        return Ok(None);
+    };
     let dry_run: i64 = row.try_get("dry_run")?;
-    let id: String = row.try_get("id")?;
-    Ok(Columns {
+    Ok(Some(Columns {
         // What is neither is found by no search, and fits no record.
         id: if (0..=1).contains(&dry_run) {
             id
@@ -175,5 +216,5 @@ fn stored_columns(row: &AnyRow) -> Result<Columns, StoreError> {
         replica: row.try_get("replica")?,
         number: row.try_get("number")?,
         rules: Vec::new(),
-    })
+    }))
 }

@@ -65,6 +65,8 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: AnyPool,
+    /// Whether it is SQLite.
+    pub(crate) is_file: bool,
 }
 
 impl Store {
@@ -101,11 +103,30 @@ impl Store {
         }
     }
 
+    /// An empty store in memory, to compare with.
+    pub(crate) async fn in_memory() -> Result<Store, StoreError> {
+        install_default_drivers();
+        // Each connection would have another.
+        let pool = AnyPoolOptions::new().max_connections(1);
+        let pool = pool.connect("sqlite::memory:").await?;
+        SQLITE.run(&pool).await.map_err(StoreError::Migrate)?;
+        Ok(Store {
+            pool,
+            is_file: true,
+        })
+    }
+
+    /// The statements by which a PostgreSQL store is made.
+    pub(crate) fn postgres_migrations() -> impl Iterator<Item = &'static str> {
+        POSTGRES.iter().map(|migration| migration.sql.as_str())
+    }
+
     async fn connect(address: &str, mode: &str) -> Result<(Store, &'static Migrator), StoreError> {
         install_default_drivers();
         let writes = mode != "ro";
         let (address, migrations, is_file) = match address.split_once(':') {
-            Some(("sqlite", file)) => {
+            // In memory each connection would have a store of its own.
+            Some(("sqlite", file)) if !file.contains(":memory:") && !file.is_empty() => {
                 let file = file.trim_start_matches("//");
                 let file = utf8_percent_encode(file, PATH);
                 (format!("sqlite:{file}?mode={mode}"), &SQLITE, true)
@@ -124,12 +145,25 @@ impl Store {
             .after_connect(move |connection, _| Box::pin(prepare(connection, is_file, writes)))
             .connect_with(options)
             .await?;
-        Ok((Store { pool }, migrations))
+        Ok((Store { pool, is_file }, migrations))
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Takes an error that says that a value has another type than its column: a sign of tampering, which the caller names.
+///
+/// # Errors
+/// Every other one.
+pub(crate) fn damage(error: sqlx::Error) -> Result<(), StoreError> {
+    match error {
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::AnyDriverError(_) => Ok(()),
+        error => Err(error.into()),
     }
 }
 

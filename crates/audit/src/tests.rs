@@ -38,30 +38,47 @@ pub(crate) fn record(number: u64) -> Record {
 }
 
 pub(crate) struct Kept {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub(crate) store: Store,
     pub(crate) writer: Writer,
+    pem: String,
     pub(crate) key: VerifyingKey,
 }
 
 pub(crate) async fn kept(records: u64) -> Kept {
     let folder = tempfile::tempdir().unwrap();
-    let address = format!("sqlite:{}", folder.path().join("audit.db").display());
-    let store = Store::open(&address).await.unwrap();
-    let key = SigningKey::parse(&SigningKey::generate().unwrap()).unwrap();
-    let public = key.verifying_key();
-    let writer = Writer::new(store.clone(), key, "test".to_owned(), "one".to_owned());
-    let mut kept = Kept {
-        _folder: folder,
-        store,
-        writer: writer.await.unwrap(),
-        key: public,
-    };
+    let pem = SigningKey::generate().unwrap().to_string();
+    let mut kept = Kept::within(folder, pem).await;
     kept.append(1..=records, MONDAY).await;
     kept
 }
 
 impl Kept {
+    async fn within(folder: tempfile::TempDir, pem: String) -> Kept {
+        let address = format!("sqlite:{}", folder.path().join("audit.db").display());
+        let store = Store::open(&address).await.unwrap();
+        let key = SigningKey::parse(&pem).unwrap();
+        let public = key.verifying_key();
+        let writer = Writer::new(store.clone(), key, "test".to_owned(), "one".to_owned());
+        Kept {
+            folder,
+            writer: writer.await.unwrap(),
+            store,
+            pem,
+            key: public,
+        }
+    }
+
+    /// Another store with the same content.
+    pub(crate) async fn copy(&self) -> Kept {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        self.execute(&format!("VACUUM INTO '{}'", path.display()))
+            .await;
+        assert_ne!(self.folder.path(), folder.path());
+        Kept::within(folder, self.pem.clone()).await
+    }
+
     /// Another writer, with this key.
     pub(crate) async fn write_with(&mut self, pem: &str, id: &str) {
         let key = SigningKey::parse(pem).unwrap();
@@ -84,6 +101,7 @@ impl Kept {
             key: &self.key,
             older,
             witness,
+            last_number: None,
         };
         self.store.verify(&evidence, |_| {}).await.unwrap()
     }
@@ -211,7 +229,10 @@ async fn a_log_continues_after_a_restart_and_from_week_to_week_and_is_intact() {
     let found = kept.verify(&[], None).await;
     assert_eq!(found.faults, [""; 0]);
     assert_eq!((found.entries, found.logs), (951, 2));
-    assert_eq!(kept.writer.head().unwrap().week, "2026-W49");
+    assert_eq!(
+        kept.writer.head().unwrap().log.split('+').next(),
+        Some("keyguard/test/2026-W49")
+    );
     let head = kept.checkpoint().await;
     let head = Checkpoint::verify(&head, "keyguard/test/2026-W49", &kept.key).unwrap();
     assert_eq!(head.size, 151);

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::merkle::{TILE_WIDTH, Tile};
 use crate::note::{Checkpoint, VerifyingKey};
-use crate::store::{Store, StoreError, packed, unpacked};
+use crate::store::{Store, StoreError, damage, packed, unpacked};
 use crate::week::{Place, Week};
 
 /// The file with the public key, as note verifiers read it.
@@ -75,9 +75,23 @@ impl Store {
         let rows = sqlx::query("SELECT week, note FROM checkpoints ORDER BY week");
         let rows = rows.fetch_all(&self.pool).await?;
         let logs = rows.iter().map(|row| {
-            let week = Week::numbered(row.try_get("week")?);
-            let week = week.ok_or_else(|| StoreError::Damaged("a week has no number".to_owned()));
-            Ok((week?, row.try_get("note")?))
+            let read = row
+                .try_get("week")
+                .and_then(|week| Ok((week, row.try_get("note")?)));
+            let (week, note) = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    damage(error)?;
+                    return Err(StoreError::Damaged(
+                        "a checkpoint has values of other types".to_owned(),
+                    ));
+                }
+            };
+            let week = Week::numbered(week);
+            let week = week.ok_or_else(|| {
+                StoreError::Damaged("a checkpoint is of a week without a name".to_owned())
+            });
+            Ok((week?, note))
         });
         logs.collect()
     }

@@ -10,7 +10,7 @@ use crate::findings::Findings;
 use crate::merkle::{Edge, Hash, TILE_WIDTH, Tile, leaf};
 use crate::note::{Checkpoint, VerifyingKey};
 use crate::seen::Seen;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, damage};
 use crate::tiles::tile_of;
 use crate::week::{Place, Week};
 
@@ -46,12 +46,22 @@ impl Store {
         mut progress: impl FnMut(u64),
     ) -> Result<Findings, StoreError> {
         let mut findings = Findings::default();
-        let logs = self.logs().await?;
+        let mut pinned = evidence.pinned(&mut findings)?;
+        self.compare_schema(&mut findings).await?;
+        let logs = match self.logs().await {
+            Ok(logs) => logs,
+            Err(StoreError::Damaged(what)) => {
+                findings.fault(what);
+                return Ok(findings);
+            }
+            Err(error) => return Err(error),
+        };
         findings.logs = logs.len();
-        let mut pinned = evidence.pinned(&mut findings);
+        let mut sizes = BTreeMap::new();
         let mut seen = Seen::beside(evidence.witness);
         for (week, note) in &logs {
             let checkpoint = self.checkpoint(*week, note, evidence.key, &mut findings);
+            sizes.insert(week.number(), checkpoint.as_ref().map_or(0, |it| it.size));
             let mut reading = Reading {
                 week: *week,
                 checkpoint,
@@ -91,11 +101,13 @@ impl Store {
                 ));
             }
         }
-        self.compare_columns(&seen, &mut findings).await?;
+        self.compare_tiles(&sizes, &mut findings).await?;
+        self.compare_entries(&mut findings).await?;
+        self.compare_with_log(&mut seen, &mut findings).await?;
         if self.logs().await? != logs {
             return Err(StoreError::Growing);
         }
-        seen.tell(&mut findings);
+        seen.tell(evidence, &mut findings);
         Ok(findings)
     }
 
@@ -145,7 +157,9 @@ impl Store {
                 self.missing(reading, next).await?;
                 next += 1;
             }
-            let body: Vec<u8> = row.try_get("body")?;
+            let body: Vec<u8> = row
+                .try_get("body")
+                .or_else(|error| damage(error).map(|()| Vec::new()))?;
             let name = seen.entry(&row, &body, week, index, reading.findings)?;
             self.add(reading, index, leaf(&body), name).await?;
             next = index + 1;
@@ -201,7 +215,10 @@ impl Store {
                 .await?;
             let hashes = match row.map(|row| tile_of(&row)) {
                 Some(Ok(tile)) => tile.hashes,
-                Some(Err(StoreError::Sql(error))) => return Err(error.into()),
+                Some(Err(StoreError::Sql(error))) => {
+                    damage(error)?;
+                    Vec::new()
+                }
                 Some(Err(_)) | None => Vec::new(),
             };
             reading.tiles.insert(level, (index, hashes));
@@ -291,36 +308,6 @@ impl Store {
                 "tile {place} of level {level} of the log of {week} does not fit the entries below it"
             );
             reading.findings.fault(fault);
-        }
-        Ok(())
-    }
-
-    /// Compares what records are searched by with what they say.
-    async fn compare_columns(
-        &self,
-        seen: &Seen<'_>,
-        findings: &mut Findings,
-    ) -> Result<(), StoreError> {
-        let rows = sqlx::query("SELECT rule, COUNT(*) AS count FROM record_rules GROUP BY rule");
-        let mut rules: HashMap<String, i64> = HashMap::new();
-        for row in rows.fetch_all(&self.pool).await? {
-            rules.insert(row.try_get("rule")?, row.try_get("count")?);
-        }
-        if rules != seen.rules {
-            findings.fault(
-                "the rules that records are searched by are not those of the records".to_owned(),
-            );
-        }
-        let row = sqlx::query("SELECT COUNT(*) AS count FROM records")
-            .fetch_one(&self.pool)
-            .await?;
-        let count: i64 = row.try_get("count")?;
-        if count != seen.records {
-            let fault = format!(
-                "{count} records can be searched, and the log has {}",
-                seen.records
-            );
-            findings.fault(fault);
         }
         Ok(())
     }

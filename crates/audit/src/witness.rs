@@ -18,19 +18,34 @@ const FAILED_OPEN: &str = "failed-open.validating.webhook.admission.k8s.io/";
 /// What audit logs of the API server say about keyguard.
 #[derive(Debug, Default)]
 pub struct Witness {
-    /// The ids of the records that were annotated, each with the event that has it.
-    pub(crate) records: HashMap<String, String>,
-    /// The checkpoints that were annotated: by week and size, each root with an event that has it.
+    /// The ids of the records that were annotated.
+    pub(crate) records: HashMap<String, Witnessed>,
+    /// The checkpoints that were annotated: by log and size, each root with an event that has it.
     pub(crate) checkpoints: BTreeMap<(String, u64), Vec<(Hash, String)>>,
     /// The requests that keyguard was never asked about.
     pub(crate) failed_open: Vec<String>,
     /// The times of the first and last event with a record, in milliseconds since 1970.
     pub(crate) span: Option<(i64, i64)>,
+    /// How many logs end with a line that is not whole yet.
+    pub(crate) torn: usize,
+}
+
+/// A record as the API server's log has it.
+#[derive(Debug)]
+pub(crate) struct Witnessed {
+    /// The event.
+    pub(crate) event: String,
+    /// The log that it was to go into, if that had a checkpoint then.
+    pub(crate) log: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    items: Vec<Event>,
     #[serde(default, rename = "auditID")]
     audit_id: String,
     #[serde(default)]
@@ -38,13 +53,13 @@ struct Event {
     #[serde(default)]
     verb: String,
     #[serde(default)]
-    user: User,
+    user: Option<User>,
     #[serde(default)]
     object_ref: Option<ObjectReference>,
     #[serde(default)]
     stage_timestamp: String,
     #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,59 +79,80 @@ struct ObjectReference {
 }
 
 impl Witness {
-    /// Adds the events of a log: JSON lines of `audit.k8s.io/v1`.
+    /// Adds the events of a log: JSON lines of `audit.k8s.io/v1`, each an Event or an EventList.
     ///
     /// # Errors
     /// When it cannot be read, or a line is no event; the error says which.
-    pub fn read(&mut self, log: impl BufRead) -> io::Result<()> {
-        for (number, line) in (1..).zip(log.lines()) {
-            let line = line?;
-            if line.trim().is_empty() {
+    pub fn read(&mut self, mut log: impl BufRead) -> io::Result<()> {
+        let mut line = String::new();
+        for number in 1.. {
+            line.clear();
+            if log.read_line(&mut line)? == 0 {
+                break;
+            }
+            let text = line.trim_start_matches('\u{feff}').trim();
+            if text.is_empty() {
                 continue;
             }
-            let event: Event = serde_json::from_str(&line).map_err(|_| {
-                io::Error::other(format!("line {number} is no event of audit.k8s.io/v1"))
-            })?;
-            if event.stage != "RequestReceived" {
-                self.add(&event);
+            match serde_json::from_str::<Event>(text) {
+                Ok(event) if event.kind == "Event" => self.add(&event),
+                Ok(list) if list.kind == "EventList" => {
+                    list.items.iter().for_each(|event| self.add(event));
+                }
+                // The API server may be writing it.
+                Err(_) if !line.ends_with('\n') && number > 1 => self.torn += 1,
+                _ => {
+                    let wrong = format!("line {number} is no event of audit.k8s.io/v1");
+                    return Err(io::Error::other(wrong));
+                }
             }
         }
         Ok(())
     }
 
     fn add(&mut self, event: &Event) {
-        for (name, value) in &event.annotations {
+        if event.stage == "RequestReceived" {
+            return;
+        }
+        let annotations = event.annotations.iter().flatten();
+        let mut of_keyguard = annotations.clone().filter_map(|(name, value)| {
+            let (_, name) = name.split_once(OURS)?;
+            Some((name, value.as_str()))
+        });
+        for (name, value) in annotations {
             if name.starts_with(FAILED_OPEN) && value.ends_with(".keyguard.dev") {
                 self.failed_open.push(event.shown());
             }
-            match name.split_once(OURS) {
-                Some((_, "record")) => {
-                    self.records.insert(value.clone(), event.shown());
-                    if let Some(time) = milliseconds(&event.stage_timestamp) {
-                        let (first, last) = self.span.unwrap_or((time, time));
-                        self.span = Some((first.min(time), last.max(time)));
-                    }
-                }
-                Some((_, "checkpoint")) => {
-                    if let Some((week, size, root)) = checkpoint(value) {
-                        let roots = self.checkpoints.entry((week, size)).or_default();
-                        if roots.iter().all(|(known, _)| *known != root) {
-                            roots.push((root, event.shown()));
-                        }
-                    }
-                }
-                _ => {}
+        }
+        let pinned = of_keyguard
+            .clone()
+            .find_map(|(name, value)| (name == "checkpoint").then(|| checkpoint(value))?);
+        if let Some((log, size, root)) = &pinned {
+            let roots = self.checkpoints.entry((log.clone(), *size)).or_default();
+            if roots.iter().all(|(known, _)| known != root) {
+                roots.push((*root, event.shown()));
+            }
+        }
+        if let Some((_, id)) = of_keyguard.find(|(name, _)| *name == "record") {
+            let witnessed = Witnessed {
+                event: event.shown(),
+                log: pinned.map(|(log, ..)| log),
+            };
+            self.records.insert(id.to_owned(), witnessed);
+            if let Some(time) = milliseconds(&event.stage_timestamp) {
+                let (first, last) = self.span.unwrap_or((time, time));
+                self.span = Some((first.min(time), last.max(time)));
             }
         }
     }
 }
 
-/// Reads the annotation: week, size and root.
+/// Reads the annotation: log, size and root.
 fn checkpoint(text: &str) -> Option<(String, u64, Hash)> {
     let mut parts = text.split(' ');
-    let (week, size, root) = (parts.next()?, parts.next()?, parts.next()?);
+    let (log, size, root) = (parts.next()?, parts.next()?, parts.next()?);
     let root = STANDARD.decode(root).ok()?.try_into().ok()?;
-    Some((week.to_owned(), size.parse().ok()?, root))
+    Some((log.to_owned(), size.parse().ok()?, root))
 }
 
 impl Event {
@@ -124,9 +160,10 @@ impl Event {
         let object = self.object_ref.as_ref().map_or_else(String::new, |object| {
             format!(" {} {}/{}", object.resource, object.namespace, object.name)
         });
+        let user = self.user.as_ref().map_or("", |user| &user.username);
         format!(
-            "{} {}{object} by {:?} at {}",
-            self.audit_id, self.verb, self.user.username, self.stage_timestamp
+            "{} {}{object} by {user:?} at {}",
+            self.audit_id, self.verb, self.stage_timestamp
         )
     }
 }

@@ -1,12 +1,16 @@
 //! The one that writes: records, tiles, checkpoint and counts in one transaction.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AssertSqlSafe, Connection as _, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
+use crate::comparison::{Hours, count};
 use crate::entry::{Columns, MOST_BYTES, Mark};
 use crate::merkle::{Edge, Hash, Tile, leaf};
 use crate::note::{Checkpoint, SigningKey, VerifyingKey};
@@ -26,6 +30,8 @@ pub struct Writer {
     cluster: String,
     id: String,
     log: Option<Log>,
+    /// Whether a write failed: what became of it says the store alone.
+    is_unsure: bool,
 }
 
 /// The log of a week as it grows.
@@ -35,15 +41,22 @@ struct Log {
     edge: Edge,
 }
 
-/// The last checkpoint, for those who cannot read the store.
+/// The last checkpoint, for those who cannot read the store. As text it is what the API server's audit log gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The week, such as `2026-W48`.
-    pub week: String,
+    /// The log, by [`VerifyingKey::log_name`].
+    pub log: String,
     /// How many entries the log has.
     pub size: u64,
     /// The root of its tree.
     pub root: Hash,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Head { log, size, root } = self;
+        write!(formatter, "{log} {size} {}", STANDARD.encode(root))
+    }
 }
 
 /// The origin of the log of a week: the name that its checkpoints and its key have.
@@ -68,6 +81,7 @@ impl Writer {
             cluster,
             id,
             log: None,
+            is_unsure: false,
         };
         // One who cannot go on with the log must not stop the one that does.
         writer.last_log().await?;
@@ -85,8 +99,9 @@ impl Writer {
 
     /// What the log came to, if it has begun.
     pub fn head(&self) -> Option<Head> {
+        let name = |week| self.verifying_key().log_name(&origin(&self.cluster, week));
         self.log.as_ref().map(|log| Head {
-            week: log.week.to_string(),
+            log: name(log.week),
             size: log.edge.size(),
             root: log.edge.root(),
         })
@@ -138,9 +153,14 @@ impl Writer {
     /// # Errors
     /// When the store does not answer, or another writes to it.
     pub async fn append(&mut self, records: &[Record], now: i64) -> Result<usize, StoreError> {
+        if self.is_unsure {
+            self.log = self.last_log().await?;
+            self.is_unsure = false;
+        }
         let mut connection = self.store.pool.acquire().await?;
         let appended = self.append_by(&mut connection, records, now).await;
         if appended.is_err() {
+            self.is_unsure = true;
             // After a full disk SQLite has ended the transaction by itself, and the connection would take each further one
             // for a part of it that nobody commits.
             let _ = connection.close().await;
@@ -259,8 +279,7 @@ struct Batch {
     known: HashSet<String>,
     rows: Vec<Row>,
     full: Vec<Tile>,
-    /// How often what was decided, by hour, decision and rule.
-    hours: BTreeMap<(i64, String, String), i64>,
+    hours: Hours,
 }
 
 impl Batch {
@@ -276,16 +295,7 @@ impl Batch {
             week: log.week,
             index: log.edge.size(),
         };
-        let hour = columns.time.div_euclid(3_600_000);
-        let no_rule = [String::new()];
-        let rules = match columns.rules.as_slice() {
-            [] => &no_rule[..],
-            rules => rules,
-        };
-        for rule in rules {
-            let key = (hour, columns.decision.clone(), rule.clone());
-            *self.hours.entry(key).or_default() += 1;
-        }
+        count(&mut self.hours, &columns);
         log.edge.add(leaf(&body), |tile| self.full.push(tile));
         self.rows.push(Row {
             position: place.position(),
