@@ -119,7 +119,7 @@ pub struct Retention {
         value_parser = humantime::parse_duration
     )]
     pub keep: Option<Duration>,
-    /// The most MiB of the store, of which this week is never a part that goes
+    /// The most MiB of records, of which the store itself has some twice as many; the oldest weeks go first
     #[arg(
         long = "audit-max-mib",
         value_name = "NUMBER",

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -26,7 +26,7 @@ use super::callers::{Caller, Callers, Denied, Wanted};
 use crate::http::body;
 use crate::http::limits::RequestLimits;
 use crate::http::rejection::Rejection;
-use crate::telemetry::audit_store::why;
+use crate::telemetry::audit_store::{Retaining, now, why};
 use crate::telemetry::collector_metrics::CollectorMetrics;
 use crate::telemetry::labels::BatchOutcome;
 use keyguard_core::record::Record;
@@ -56,7 +56,7 @@ pub struct Collector {
     /// Where records are found.
     store: Store,
     /// What stores them.
-    writer: Mutex<Writer>,
+    writer: Mutex<(Writer, Retaining)>,
     /// Who may call.
     callers: Callers,
     /// Why `/readyz` says that it is not ready.
@@ -286,13 +286,14 @@ impl Collector {
     pub fn new(
         store: Store,
         writer: Writer,
+        retaining: Retaining,
         callers: Callers,
         metrics: Arc<CollectorMetrics>,
     ) -> Collector {
         Collector {
             store,
             key: writer.verifying_key(),
-            writer: Mutex::new(writer),
+            writer: Mutex::new((writer, retaining)),
             callers,
             unready: Arc::default(),
             metrics,
@@ -311,7 +312,8 @@ impl Collector {
         }
         let (body, _held) = body::read(body, &LIMITS, &self.body_bytes).await?;
         let records = records(&body, &pod)?;
-        let mut writer = self.writer.lock().await;
+        let mut locked = self.writer.lock().await;
+        let (writer, retaining) = &mut *locked;
         let new = match writer.append(&records, now()).await {
             Ok(new) => new,
             Err(error) => {
@@ -328,6 +330,7 @@ impl Collector {
         }
         self.metrics.writes.set(1);
         self.metrics.records.inc_by(u64::try_from(new).unwrap_or(0));
+        retaining.apply(writer).await;
         let head = writer.head();
         if let Some(head) = &head {
             let size = i64::try_from(head.size).unwrap_or(i64::MAX);
@@ -378,12 +381,4 @@ fn records(body: &Bytes, pod: &str) -> Result<Vec<Record>, Refusal> {
         records.push(record);
     }
     Ok(records)
-}
-
-/// Milliseconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }

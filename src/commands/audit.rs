@@ -9,10 +9,12 @@ use keyguard_audit::entry::milliseconds;
 use keyguard_audit::evidence::Evidence;
 use keyguard_audit::note::{NoteError, SigningKey, VerifyingKey};
 use keyguard_audit::query::{Cursor, Filter, Page};
+use keyguard_audit::retention::Retention;
 use keyguard_audit::store::{Store, StoreError};
 use keyguard_audit::witness::Witness;
 use zeroize::Zeroizing;
 
+use crate::cli::audit as cli;
 use crate::cli::audit::{AskedOf, AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
 use crate::collector::client::{CallError, Client, Target};
 use crate::collector::service::page_path;
@@ -228,6 +230,16 @@ fn time(flag: &str, text: Option<&str>) -> Result<Option<i64>, CommandError> {
         None => Err(CommandError::Said(format!(
             "{flag}: a time is written as 2026-11-27T12:00:00Z, or as how long ago it was, such as 7d"
         ))),
+    }
+}
+
+/// How much is kept, as it was typed.
+pub(super) fn retention(typed: &cli::Retention) -> Retention {
+    Retention {
+        milliseconds: typed
+            .keep
+            .map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)),
+        bytes: typed.max_mib.map(|mib| mib << 20),
     }
 }
 

@@ -21,12 +21,13 @@ use crate::collector::callers::Callers;
 use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
 use crate::commands::CommandError;
-use crate::commands::audit::{failed, no_key, said, unreadable};
+use crate::commands::audit::{failed, no_key, retention, said, unreadable};
 use crate::commands::trail::{cluster_name, outlive_limits};
 use crate::http::limits::ConnectionLimits;
 use crate::http::probes::{self, Probes};
 use crate::http::server::{Bound, Transport};
 use crate::sources::cluster::Cluster;
+use crate::telemetry::audit_store::Retaining;
 use crate::telemetry::collector_metrics::CollectorMetrics;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
@@ -80,8 +81,9 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         .map_err(failed)?;
     let told = Arc::new(CollectorMetrics::new());
     told.writes.set(1);
+    let retaining = Retaining::new(retention(&arguments.retention));
     let callers = Callers::new(cluster, arguments.audience.clone());
-    let collector = Collector::new(store.clone(), writer, callers, Arc::clone(&told));
+    let collector = Collector::new(store.clone(), writer, retaining, callers, Arc::clone(&told));
     let collector = Arc::new(collector);
     let unready = Arc::clone(&collector.unready);
     tracing::info!(

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use keyguard_audit::note::SigningKey;
+use keyguard_audit::retention::Retention;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
 #[cfg(target_os = "linux")]
@@ -25,8 +26,8 @@ use crate::collector::keys::fingerprint_key;
 use crate::collector::sender::{Sending, Spooling};
 use crate::collector::spool::Spool;
 use crate::commands::CommandError;
-use crate::commands::audit::{beside, failed, no_key, said, unreadable};
-use crate::telemetry::audit_store::Keeper;
+use crate::commands::audit::{beside, failed, no_key, retention, said, unreadable};
+use crate::telemetry::audit_store::{Keeper, Retaining};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trail::{Handed, Numbers, Shared, Trail};
 use keyguard_core::fingerprint::FingerprintKey;
@@ -83,6 +84,7 @@ pub(crate) fn trail(
                 address: address.clone(),
                 key: key.unwrap_or_else(|| file.with_extension("key")),
                 cluster: cluster.clone(),
+                keep: retention(&arguments.retention),
             };
             (file.with_extension("number"), To::Store(opening))
         }
@@ -225,6 +227,7 @@ struct Opening {
     /// The file with the key that signs.
     key: PathBuf,
     cluster: String,
+    keep: Retention,
 }
 
 impl Opening {
@@ -253,6 +256,7 @@ impl Opening {
         let keeper = Keeper {
             handed,
             writer,
+            retaining: Retaining::new(self.keep),
             metrics,
         };
         keeper.run().await;

@@ -4,14 +4,17 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use keyguard_audit::retention::Retention;
 use keyguard_audit::store::StoreError;
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::labels::LostReason;
 use super::metrics::Metrics;
 use super::trail::Handed;
 
+/// From one deletion of what is too old or too much to the next.
+const RETAINED: Duration = Duration::from_secs(3600);
 /// From one try to write to the next, while the store cannot be written.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -21,8 +24,45 @@ pub struct Keeper {
     pub handed: Handed,
     /// Where it goes.
     pub writer: Writer,
+    /// How much of it stays.
+    pub retaining: Retaining,
     /// Where it is counted.
     pub metrics: Arc<Metrics>,
+}
+
+/// Deletes what is too old or too much, from time to time.
+pub struct Retaining {
+    keep: Retention,
+    last: Option<Instant>,
+}
+
+impl Retaining {
+    /// Lets so much stay.
+    pub fn new(keep: Retention) -> Retaining {
+        Retaining { keep, last: None }
+    }
+
+    /// Deletes, unless it has lately.
+    pub async fn apply(&mut self, writer: &mut Writer) {
+        let is_lately = self.last.is_some_and(|last| last.elapsed() < RETAINED);
+        if self.keep == Retention::default() || is_lately {
+            return;
+        }
+        self.last = Some(Instant::now());
+        match writer.retain(self.keep, now()).await {
+            Ok(weeks) if weeks.is_empty() => {}
+            Ok(weeks) => tracing::info!(
+                ?weeks,
+                "the audit store has deleted what is too old or too much"
+            ),
+            Err(error) => {
+                tracing::warn!(
+                    reason = why(&error),
+                    "the audit store cannot delete what is too old or too much"
+                );
+            }
+        }
+    }
 }
 
 impl Keeper {
@@ -64,6 +104,7 @@ impl Keeper {
             }
             waiting.clear();
             self.metrics.audit_records_waiting.set(0);
+            self.retaining.apply(&mut self.writer).await;
             self.tell_checkpoint();
         }
     }
@@ -83,7 +124,7 @@ pub fn why(error: &StoreError) -> String {
 }
 
 /// Milliseconds since 1970.
-fn now() -> i64 {
+pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

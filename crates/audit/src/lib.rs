@@ -22,6 +22,8 @@ pub mod merkle;
 pub mod note;
 mod numbers;
 pub mod query;
+pub mod retention;
+mod rows;
 mod schema;
 mod seen;
 mod served;

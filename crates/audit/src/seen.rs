@@ -27,7 +27,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) hours: Hours,
     /// Weeks that another log says it continues, each with the checkpoint that it names.
     pub(crate) continued: HashMap<String, String>,
-    pub(crate) deleted: HashSet<String>,
+    /// The last week that an entry says was deleted: those before it were deleted before.
+    pub(crate) deleted: Option<Week>,
     /// The running numbers of each replica.
     numbers: BTreeMap<String, Numbers>,
 }
@@ -85,7 +86,8 @@ impl<'a> Seen<'a> {
                 Ok(format!("the mark that continues {week}"))
             }
             Ok(Entry::Mark(Mark::Deleted { weeks, .. })) => {
-                self.deleted.extend(weeks);
+                let last = weeks.iter().filter_map(|week| Week::named(week)).max();
+                self.deleted = self.deleted.max(last);
                 Ok("the mark of a deletion".to_owned())
             }
             Err(_) => {
@@ -123,6 +125,12 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// Whether the log of a week was deleted, as an entry says.
+    pub(crate) fn is_deleted(&self, week: &str) -> bool {
+        self.deleted
+            .is_some_and(|last| Week::named(week).is_some_and(|week| week <= last))
+    }
+
     /// What the running numbers and the API server's log say.
     pub(crate) fn tell(self, evidence: &Evidence<'_>, findings: &mut Findings) {
         for (replica, numbers) in &self.numbers {
@@ -149,6 +157,11 @@ impl<'a> Seen<'a> {
                  lost, or is not written yet"
             ));
         }
+        if let Some(last) = self.deleted {
+            findings.notes.push(format!(
+                "the logs up to {last} were deleted, as an entry says"
+            ));
+        }
         findings.notes.extend(self.alone);
         let Some(witness) = self.witness else {
             return;
@@ -168,10 +181,19 @@ impl<'a> Seen<'a> {
             );
             findings.notes.push(note);
         }
-        let mut absent: Vec<_> = own
+        let absent = own
             .into_iter()
-            .filter(|(id, _)| !self.witnessed.contains(*id))
-            .collect();
+            .filter(|(id, _)| !self.witnessed.contains(*id));
+        let kept_from = self.deleted.map_or(i64::MIN, Week::end);
+        let (mut absent, too_old): (Vec<_>, Vec<_>) =
+            absent.partition(|(_, witnessed)| witnessed.time.is_none_or(|time| time >= kept_from));
+        if !too_old.is_empty() {
+            let note = format!(
+                "{} records of the API server's log are older than what is kept",
+                too_old.len()
+            );
+            findings.notes.push(note);
+        }
         absent.sort_by_key(|(id, _)| *id);
         for (id, Witnessed { event, .. }) in absent {
             findings.fault(format!(

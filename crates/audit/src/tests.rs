@@ -8,6 +8,7 @@ use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::note::{Checkpoint, SigningKey, VerifyingKey};
 use crate::query::{Cursor, Filter};
+use crate::retention::Retention;
 use crate::store::Store;
 use crate::witness::Witness;
 use crate::writer::Writer;
@@ -236,6 +237,83 @@ async fn a_log_continues_after_a_restart_and_from_week_to_week_and_is_intact() {
     let head = kept.checkpoint().await;
     let head = Checkpoint::verify(&head, "keyguard/test/2026-W49", &kept.key).unwrap();
     assert_eq!(head.size, 151);
+}
+
+#[tokio::test]
+async fn whole_weeks_go_when_they_are_too_old_or_too_much_and_the_rest_is_intact() {
+    let mut kept = kept(300).await;
+    let older = kept.checkpoint().await;
+    for week in 1..5 {
+        let first = 300 + u64::try_from(week).unwrap() * 50;
+        kept.append(first..first + 50, MONDAY + week * WEEK).await;
+    }
+    let now = MONDAY + 4 * WEEK;
+    let age = |weeks| Retention {
+        milliseconds: Some(weeks * WEEK),
+        bytes: None,
+    };
+    assert_eq!(
+        kept.writer.retain(Retention::default(), now).await.unwrap(),
+        [""; 0]
+    );
+    assert_eq!(kept.writer.retain(age(4), now).await.unwrap(), [""; 0]);
+    // Its last moment was three weeks and a moment ago.
+    assert_eq!(kept.writer.retain(age(3), now).await.unwrap(), ["2026-W48"]);
+    let found = kept.verify(&[older], None).await;
+    assert_eq!(
+        found.faults, [""; 0],
+        "an older checkpoint of a log that was deleted is no fault"
+    );
+    assert!(
+        found
+            .notes
+            .contains(&"the logs up to 2026-W48 were deleted, as an entry says".to_owned()),
+        "{found}"
+    );
+    // Records of four weeks with a mark each, and the mark of the deletion.
+    assert_eq!((found.logs, found.entries), (4, 205));
+    let all = kept
+        .store
+        .query(&Filter::default(), 10_000)
+        .await
+        .unwrap()
+        .records;
+    assert_eq!(all.len(), 200);
+
+    let two_weeks = Retention {
+        milliseconds: None,
+        bytes: Some(2 * 50 * 600),
+    };
+    assert_eq!(
+        kept.writer.retain(two_weeks, now).await.unwrap(),
+        ["2026-W49", "2026-W50"]
+    );
+    let none = Retention {
+        milliseconds: Some(0),
+        bytes: Some(0),
+    };
+    assert_eq!(
+        kept.writer.retain(none, now).await.unwrap(),
+        ["2026-W51"],
+        "the week that grows stays"
+    );
+    kept.append(1_000..1_010, now).await;
+    assert_eq!(kept.faults().await, [""; 0]);
+    // What nobody says was deleted is missed.
+    let mut other = kept_of_two_weeks().await;
+    other
+        .execute("DELETE FROM checkpoints WHERE week = (SELECT MIN(week) FROM checkpoints)")
+        .await;
+    let expected = "the log of 2026-W48 is missing, and no entry says that it was deleted";
+    assert!(other.faults().await.contains(&expected.to_owned()));
+    other.append(900..901, MONDAY + WEEK).await;
+    assert!(other.faults().await.contains(&expected.to_owned()));
+}
+
+async fn kept_of_two_weeks() -> Kept {
+    let mut kept = kept(50).await;
+    kept.append(51..60, MONDAY + WEEK).await;
+    kept
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl Store {
         }
         let kept: HashSet<String> = logs.iter().map(|(week, _)| week.to_string()).collect();
         for (week, sizes) in pinned {
-            if !seen.deleted.contains(&week) {
+            if !seen.is_deleted(&week) {
                 let by = sizes.into_values().flatten().next();
                 let by = by.map(|(_, by)| by).unwrap_or_default();
                 findings.fault(format!(
@@ -86,7 +86,7 @@ impl Store {
             }
         }
         for week in seen.continued.keys().filter(|week| !kept.contains(*week)) {
-            if !seen.deleted.contains(week) {
+            if !seen.is_deleted(week) {
                 findings.fault(format!(
                     "the log of {week} is missing, and no entry says that it was deleted"
                 ));

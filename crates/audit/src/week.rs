@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use time::{Duration, OffsetDateTime};
+use time::{Date, Duration, OffsetDateTime, Weekday};
 
 /// A week, counted from that of 1 January 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,9 +43,25 @@ impl Week {
             .map(Week)
     }
 
-    /// The week before.
-    pub fn before(self) -> Week {
-        Week(self.0.saturating_sub(1))
+    /// The week with a name such as `2026-W48`.
+    pub fn named(name: &str) -> Option<Week> {
+        let (year, week) = name.split_once("-W")?;
+        let monday =
+            Date::from_iso_week_date(year.parse().ok()?, week.parse().ok()?, Weekday::Monday);
+        let week = Week::of(
+            monday
+                .ok()?
+                .midnight()
+                .assume_utc()
+                .unix_timestamp()
+                .checked_mul(1000)?,
+        );
+        (week.to_string() == name).then_some(week)
+    }
+
+    /// When it ends, in milliseconds since 1970.
+    pub fn end(self) -> i64 {
+        ((i64::from(self.0) + 1) * 7 - DAYS_BEFORE) * MILLISECONDS_OF_A_DAY
     }
 }
 
@@ -92,6 +108,15 @@ mod tests {
                 expected,
                 "{milliseconds}"
             );
+        }
+        for (milliseconds, name) in table {
+            let week = Week::of(milliseconds);
+            assert_eq!(Week::named(name), Some(week));
+            assert_eq!(Week::of(week.end()).number(), week.number() + 1);
+            assert_eq!(Week::of(week.end() - 1), week);
+        }
+        for name in ["", "2026-W54", "2026-W8", "+2026-W48", "2026-48"] {
+            assert_eq!(Week::named(name), None, "{name}");
         }
         let week = Week::of(1_795_737_600_000);
         let place = Place {

@@ -37,6 +37,8 @@ pub(crate) struct Witnessed {
     pub(crate) event: String,
     /// The log that it was to go into, if that had a checkpoint then.
     pub(crate) log: Option<String>,
+    /// When it was answered, in milliseconds since 1970.
+    pub(crate) time: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -134,12 +136,14 @@ impl Witness {
             }
         }
         if let Some((_, id)) = of_keyguard.find(|(name, _)| *name == "record") {
+            let time = milliseconds(&event.stage_timestamp);
             let witnessed = Witnessed {
                 event: event.shown(),
                 log: pinned.map(|(log, ..)| log),
+                time,
             };
             self.records.insert(id.to_owned(), witnessed);
-            if let Some(time) = milliseconds(&event.stage_timestamp) {
+            if let Some(time) = time {
                 let (first, last) = self.span.unwrap_or((time, time));
                 self.span = Some((first.min(time), last.max(time)));
             }

@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AssertSqlSafe, Connection as _, Row as _, Transaction};
+use sqlx::{Any, Connection as _, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
@@ -14,31 +14,39 @@ use crate::comparison::{Hours, count};
 use crate::entry::{Columns, MOST_BYTES, Mark};
 use crate::merkle::{Edge, Hash, Tile, leaf};
 use crate::note::{Checkpoint, SigningKey, VerifyingKey};
+use crate::rows::{Row, add_hours, insert, known, put};
 use crate::store::{Store, StoreError, packed, unpacked};
 use crate::week::{Place, Week};
 
 /// The most records of one transaction.
 pub const MOST_RECORDS: usize = 1_000;
 
-/// How many rows a statement adds.
-const ROWS: usize = 100;
-
 /// Writes to a store. There is one at a time: it stops when another has begun.
 pub struct Writer {
-    store: Store,
+    pub(crate) store: Store,
     key: SigningKey,
     cluster: String,
     id: String,
-    log: Option<Log>,
+    pub(crate) log: Option<Log>,
     /// Whether a write failed: what became of it says the store alone.
     is_unsure: bool,
 }
 
 /// The log of a week as it grows.
 #[derive(Clone)]
-struct Log {
-    week: Week,
-    edge: Edge,
+pub(crate) struct Log {
+    pub(crate) week: Week,
+    pub(crate) edge: Edge,
+}
+
+impl Log {
+    /// Where the next entry goes.
+    pub(crate) fn end(&self) -> Place {
+        Place {
+            week: self.week,
+            index: self.edge.size(),
+        }
+    }
 }
 
 /// The last checkpoint, for those who cannot read the store. As text it is what the API server's audit log gets.
@@ -153,19 +161,33 @@ impl Writer {
     /// # Errors
     /// When the store does not answer, or another writes to it.
     pub async fn append(&mut self, records: &[Record], now: i64) -> Result<usize, StoreError> {
+        let mut connection = self.connection().await?;
+        let appended = self.append_by(&mut connection, records, now).await;
+        self.done(connection, appended).await
+    }
+
+    /// A connection for one write, before which it is known what the log came to.
+    pub(crate) async fn connection(&mut self) -> Result<PoolConnection<Any>, StoreError> {
         if self.is_unsure {
             self.log = self.last_log().await?;
             self.is_unsure = false;
         }
-        let mut connection = self.store.pool.acquire().await?;
-        let appended = self.append_by(&mut connection, records, now).await;
-        if appended.is_err() {
+        Ok(self.store.pool.acquire().await?)
+    }
+
+    /// Gives it back, unless the write failed.
+    pub(crate) async fn done<T>(
+        &mut self,
+        connection: PoolConnection<Any>,
+        written: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if written.is_err() {
             self.is_unsure = true;
             // After a full disk SQLite has ended the transaction by itself, and the connection would take each further one
             // for a part of it that nobody commits.
             let _ = connection.close().await;
         }
-        appended
+        written
     }
 
     async fn append_by(
@@ -174,13 +196,7 @@ impl Writer {
         records: &[Record],
         now: i64,
     ) -> Result<usize, StoreError> {
-        let mut transaction = connection.begin().await?;
-        let mine = "UPDATE writer SET id = $1 WHERE id = $1";
-        let mine = sqlx::query(mine).bind(&self.id).execute(&mut *transaction);
-        if mine.await?.rows_affected() == 0 {
-            return Err(StoreError::TakenOver);
-        }
-        let mut log = self.log_of_now(now, &mut transaction).await?;
+        let (mut transaction, mut log) = self.begin(connection, now).await?;
         let mut batch = Batch {
             known: known(records, &mut transaction).await?,
             ..Batch::default()
@@ -189,13 +205,38 @@ impl Writer {
             batch.add(record, &mut log);
         }
         let new = batch.rows.len();
-        let Batch {
-            rows, full, hours, ..
-        } = batch;
-        put(&rows, &mut transaction).await?;
+        put(&batch.rows, &mut transaction).await?;
         if log.edge.size() == 0 {
             return Ok(0);
         }
+        add_hours(batch.hours, 1, &mut transaction).await?;
+        self.commit(transaction, log, &batch.full).await?;
+        Ok(new)
+    }
+
+    /// A transaction of the one that writes, and the log that grows now.
+    pub(crate) async fn begin<'a>(
+        &self,
+        connection: &'a mut PoolConnection<Any>,
+        now: i64,
+    ) -> Result<(Transaction<'a, Any>, Log), StoreError> {
+        let mut transaction = connection.begin().await?;
+        let mine = "UPDATE writer SET id = $1 WHERE id = $1";
+        let mine = sqlx::query(mine).bind(&self.id).execute(&mut *transaction);
+        if mine.await?.rows_affected() == 0 {
+            return Err(StoreError::TakenOver);
+        }
+        let log = self.log_of_now(now, &mut transaction).await?;
+        Ok((transaction, log))
+    }
+
+    /// Ends it with the tiles at the edge of the log, those that became full, and a checkpoint.
+    pub(crate) async fn commit(
+        &mut self,
+        mut transaction: Transaction<'_, Any>,
+        log: Log,
+        full: &[Tile],
+    ) -> Result<(), StoreError> {
         let partial: Vec<Tile> = log.edge.tiles().collect();
         for tile in full.iter().chain(&partial) {
             let put = "INSERT INTO tiles (week, level, place, hashes) VALUES ($1, $2, $3, $4) \
@@ -216,20 +257,9 @@ impl Writer {
             .bind(note)
             .execute(&mut *transaction)
             .await?;
-        for ((hour, decision, rule), count) in hours {
-            let add = "INSERT INTO hours (hour, decision, rule, count) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT (hour, decision, rule) DO UPDATE SET count = hours.count + excluded.count";
-            sqlx::query(add)
-                .bind(hour)
-                .bind(decision)
-                .bind(rule)
-                .bind(count)
-                .execute(&mut *transaction)
-                .await?;
-        }
         transaction.commit().await?;
         self.log = Some(log);
-        Ok(new)
+        Ok(())
     }
 
     /// The log that grows now: that of this week, but never one of a week that has passed.
@@ -253,7 +283,7 @@ impl Writer {
                 checkpoint: self.sign(last),
             };
             let body = serde_json::to_vec(&mark).unwrap_or_default();
-            insert(transaction, &log, &body).await?;
+            insert(transaction, log.end().position(), &body).await?;
             log.edge.add(leaf(&body), |_| {});
         }
         Ok(log)
@@ -263,13 +293,6 @@ impl Writer {
         let origin = origin(&self.cluster, log.week);
         self.key.sign(&origin, log.edge.size(), &log.edge.root())
     }
-}
-
-/// A record on its way into the store.
-struct Row {
-    position: i64,
-    columns: Columns,
-    body: Vec<u8>,
 }
 
 /// What a transaction adds.
@@ -291,10 +314,7 @@ impl Batch {
             return;
         }
         let columns = Columns::of(record);
-        let place = Place {
-            week: log.week,
-            index: log.edge.size(),
-        };
+        let place = log.end();
         count(&mut self.hours, &columns);
         log.edge.add(leaf(&body), |tile| self.full.push(tile));
         self.rows.push(Row {
@@ -303,96 +323,4 @@ impl Batch {
             body,
         });
     }
-}
-
-/// Which of the records are there already.
-async fn known(
-    records: &[Record],
-    transaction: &mut Transaction<'_, Any>,
-) -> Result<HashSet<String>, StoreError> {
-    let mut known = HashSet::new();
-    for records in records.chunks(ROWS) {
-        let places: Vec<String> = (1..=records.len()).map(|it| format!("${it}")).collect();
-        let sql = format!("SELECT id FROM records WHERE id IN ({})", places.join(", "));
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for record in records {
-            query = query.bind(&record.id);
-        }
-        for row in query.fetch_all(&mut **transaction).await? {
-            known.insert(row.try_get("id")?);
-        }
-    }
-    Ok(known)
-}
-
-/// `INSERT INTO … VALUES ($1, $2), ($3, $4), …`: a statement for each row takes several times as long.
-fn insert_rows(table: &str, columns: usize, rows: usize) -> AssertSqlSafe<String> {
-    let rows: Vec<String> = (0..rows)
-        .map(|row| {
-            let first = row * columns + 1;
-            let places = (first..first + columns).map(|it| format!("${it}"));
-            format!("({})", places.collect::<Vec<_>>().join(", "))
-        })
-        .collect();
-    AssertSqlSafe(format!("INSERT INTO {table} VALUES {}", rows.join(", ")))
-}
-
-async fn put(rows: &[Row], transaction: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
-    for rows in rows.chunks(ROWS) {
-        let mut entries = sqlx::query(insert_rows("entries (position, body)", 2, rows.len()));
-        let table = "records (position, id, time, decision, user_name, tool, namespace, object, fingerprint, dry_run, \
-                     replica, number)";
-        let mut records = sqlx::query(insert_rows(table, 12, rows.len()));
-        for row in rows {
-            let columns = &row.columns;
-            entries = entries.bind(row.position).bind(&row.body);
-            records = records
-                .bind(row.position)
-                .bind(&columns.id)
-                .bind(columns.time)
-                .bind(&columns.decision)
-                .bind(&columns.user)
-                .bind(&columns.tool)
-                .bind(&columns.namespace)
-                .bind(&columns.object)
-                .bind(&columns.fingerprint)
-                .bind(i64::from(columns.dry_run))
-                .bind(&columns.replica)
-                .bind(columns.number);
-        }
-        entries.execute(&mut **transaction).await?;
-        records.execute(&mut **transaction).await?;
-    }
-    let rules = rows.iter().flat_map(|row| {
-        let rules = row.columns.rules.iter();
-        rules.map(|rule| (rule, row.columns.time, row.position))
-    });
-    let rules: Vec<_> = rules.collect();
-    for rules in rules.chunks(ROWS) {
-        let sql = insert_rows("record_rules (rule, time, position)", 3, rules.len());
-        let mut query = sqlx::query(sql);
-        for (rule, time, position) in rules {
-            query = query.bind(*rule).bind(*time).bind(*position);
-        }
-        query.execute(&mut **transaction).await?;
-    }
-    Ok(())
-}
-
-/// Puts an entry at the end of a log.
-async fn insert(
-    transaction: &mut Transaction<'_, Any>,
-    log: &Log,
-    body: &[u8],
-) -> Result<(), StoreError> {
-    let place = Place {
-        week: log.week,
-        index: log.edge.size(),
-    };
-    sqlx::query("INSERT INTO entries (position, body) VALUES ($1, $2)")
-        .bind(place.position())
-        .bind(body.to_vec())
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
 }

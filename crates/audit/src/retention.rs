@@ -1,0 +1,141 @@
+//! Deleting what is too old or too much, in whole weeks.
+
+use futures_util::TryStreamExt as _;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+
+use crate::comparison::{Hours, count};
+use crate::entry::{Columns, Entry, Mark, rfc3339};
+use crate::merkle::{Tile, leaf};
+use crate::rows::{add_hours, insert};
+use crate::store::StoreError;
+use crate::week::{Place, Week};
+use crate::writer::Writer;
+
+/// How much is kept. The week that grows is never deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// For how long, in milliseconds: a week goes once all of it is older.
+    pub milliseconds: Option<i64>,
+    /// The most bytes of entries; the oldest weeks go first.
+    pub bytes: Option<u64>,
+}
+
+impl Writer {
+    /// Deletes the logs of weeks that are too old or too much, with all that is kept of them, and writes an entry that says
+    /// so; all of it, or nothing. Returns the weeks. `now` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// When the store does not answer, or another writes to it.
+    pub async fn retain(&mut self, keep: Retention, now: i64) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.connection().await?;
+        let retained = self.retain_by(&mut connection, keep, now).await;
+        self.done(connection, retained).await
+    }
+
+    async fn retain_by(
+        &mut self,
+        connection: &mut PoolConnection<Any>,
+        keep: Retention,
+        now: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let weeks = self.too_much(keep, now).await?;
+        if weeks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut hours = Vec::new();
+        for week in &weeks {
+            hours.push(self.hours_of(*week).await?);
+        }
+        let names: Vec<String> = weeks.iter().map(Week::to_string).collect();
+        let (mut transaction, mut log) = self.begin(connection, now).await?;
+        for (week, hours) in weeks.iter().zip(hours) {
+            delete(*week, &mut transaction).await?;
+            add_hours(hours, -1, &mut transaction).await?;
+        }
+        sqlx::query("DELETE FROM hours WHERE count = 0")
+            .execute(&mut *transaction)
+            .await?;
+        let mark = Mark::Deleted {
+            weeks: names.clone(),
+            time: rfc3339(now),
+        };
+        let body = serde_json::to_vec(&mark).unwrap_or_default();
+        insert(&mut transaction, log.end().position(), &body).await?;
+        let mut full: Vec<Tile> = Vec::new();
+        log.edge.add(leaf(&body), |tile| full.push(tile));
+        self.commit(transaction, log, &full).await?;
+        Ok(names)
+    }
+
+    /// The weeks to delete, the oldest first: always all up to one, so that those that stay follow each other.
+    async fn too_much(&self, keep: Retention, now: i64) -> Result<Vec<Week>, StoreError> {
+        let logs = self.store.logs().await?;
+        let mut sizes = Vec::new();
+        for (week, _) in &logs {
+            let [from, to] = positions(*week);
+            let size = "SELECT CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) AS size FROM entries \
+                        WHERE position >= $1 AND position < $2";
+            let row = sqlx::query(size)
+                .bind(from)
+                .bind(to)
+                .fetch_one(&self.store.pool)
+                .await?;
+            sizes.push(u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0));
+        }
+        let mut left: u64 = sizes.iter().sum();
+        let mut deleted = Vec::new();
+        let last = logs.len().saturating_sub(1);
+        for ((week, _), size) in logs.iter().zip(sizes).take(last) {
+            let is_old = keep
+                .milliseconds
+                .is_some_and(|keep| week.end().saturating_add(keep) <= now);
+            let is_too_much = keep.bytes.is_some_and(|most| left > most);
+            if !is_old && !is_too_much {
+                break;
+            }
+            left -= size;
+            deleted.push(*week);
+        }
+        Ok(deleted)
+    }
+
+    /// What the records of a week count for.
+    async fn hours_of(&self, week: Week) -> Result<Hours, StoreError> {
+        let [from, to] = positions(week);
+        let bodies = "SELECT body FROM entries WHERE position >= $1 AND position < $2";
+        let mut rows = sqlx::query(bodies)
+            .bind(from)
+            .bind(to)
+            .fetch(&self.store.pool);
+        let mut hours = Hours::new();
+        while let Some(row) = rows.try_next().await? {
+            let body: Vec<u8> = row.try_get("body")?;
+            if let Ok(Entry::Record(record)) = Entry::parse(&body) {
+                count(&mut hours, &Columns::of(&record));
+            }
+        }
+        Ok(hours)
+    }
+}
+
+/// The first position of a week, and the one behind its last.
+fn positions(week: Week) -> [i64; 2] {
+    let start = Place { week, index: 0 }.position();
+    [start, start + (1 << 32)]
+}
+
+async fn delete(week: Week, transaction: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
+    let [from, to] = positions(week);
+    for table in ["record_rules", "records", "entries"] {
+        let rows = format!("DELETE FROM {table} WHERE position >= $1 AND position < $2");
+        let rows = sqlx::query(AssertSqlSafe(rows)).bind(from).bind(to);
+        rows.execute(&mut **transaction).await?;
+    }
+    for table in ["tiles", "checkpoints"] {
+        let rows = format!("DELETE FROM {table} WHERE week = $1");
+        let rows = sqlx::query(AssertSqlSafe(rows)).bind(week.number());
+        rows.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
