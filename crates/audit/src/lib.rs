@@ -34,7 +34,11 @@ pub mod week;
 pub mod witness;
 pub mod writer;
 
+#[cfg(all(test, feature = "postgresql-tests"))]
+mod postgresql_tests;
 #[cfg(test)]
 mod tampering_tests;
+#[cfg(test)]
+mod test_store;
 #[cfg(test)]
 mod tests;

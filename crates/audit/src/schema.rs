@@ -11,7 +11,8 @@ use crate::store::{Store, StoreError};
 const OF_SQLITE: &str = "SELECT type || ' ' || name AS name, COALESCE(sql, '') AS made FROM sqlite_master \
                          WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations'";
 /// The same of PostgreSQL. A trigger or rule that is none of its own says what it does.
-const OF_POSTGRES: &str = "SELECT 'index ' || indexname AS name, '' AS made FROM pg_indexes \
+const OF_POSTGRES: &str = "SELECT 'index ' || indexname || CASE WHEN indexdef LIKE '% WHERE %' THEN ' of a part' ELSE '' END AS name, \
+     '' AS made FROM pg_indexes \
      WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations' \
      UNION SELECT 'table ' || tablename, '' FROM pg_tables \
      WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations' \

@@ -1,125 +1,12 @@
 //! The store as a whole: what is written is found, verified, and any change of it is named.
 
 use keyguard_core::record::Record;
-use serde_json::json;
-use sqlx::AssertSqlSafe;
 
-use crate::evidence::Evidence;
-use crate::findings::Findings;
-use crate::note::{Checkpoint, SigningKey, VerifyingKey};
+use crate::note::{Checkpoint, SigningKey};
 use crate::query::{Cursor, Filter};
 use crate::retention::Retention;
-use crate::store::Store;
-use crate::witness::Witness;
+use crate::test_store::{Kept, MONDAY, WEEK, database, kept, record};
 use crate::writer::Writer;
-
-pub(crate) const MONDAY: i64 = 1_795_392_000_000; // 23 November 2026
-pub(crate) const WEEK: i64 = 7 * 86_400_000;
-
-pub(crate) fn record(number: u64) -> Record {
-    let decision = if number.is_multiple_of(3) {
-        "deny"
-    } else {
-        "allow"
-    };
-    let rules = if number.is_multiple_of(3) {
-        json!(["accounts/api-key-removed"])
-    } else {
-        json!([])
-    };
-    let time = crate::entry::rfc3339(MONDAY + i64::try_from(number).unwrap() * 1000);
-    let record = json!({
-        "id": format!("0199{number:08x}-0000-7000-8000-{number:012x}"), "time": time, "uid": "u",
-        "cluster": "test", "replica": "keyguard-0", "number": number, "fingerprint": format!("f{}", number % 5),
-        "decision": decision, "rules": rules, "webhook": "argocd-cm", "operation": "UPDATE", "dryRun": number.is_multiple_of(2),
-        "object": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "argocd", "name": "argocd-cm"},
-        "user": {"name": format!("user{}", number % 7)}, "tool": {"fieldManager": "kubectl"}, "durationSeconds": 0.001,
-    });
-    serde_json::from_value(record).unwrap()
-}
-
-pub(crate) struct Kept {
-    folder: tempfile::TempDir,
-    pub(crate) store: Store,
-    pub(crate) writer: Writer,
-    pem: String,
-    pub(crate) key: VerifyingKey,
-}
-
-pub(crate) async fn kept(records: u64) -> Kept {
-    let folder = tempfile::tempdir().unwrap();
-    let pem = SigningKey::generate().unwrap().to_string();
-    let mut kept = Kept::within(folder, pem).await;
-    kept.append(1..=records, MONDAY).await;
-    kept
-}
-
-impl Kept {
-    async fn within(folder: tempfile::TempDir, pem: String) -> Kept {
-        let address = format!("sqlite:{}", folder.path().join("audit.db").display());
-        let store = Store::open(&address).await.unwrap();
-        let key = SigningKey::parse(&pem).unwrap();
-        let public = key.verifying_key();
-        let writer = Writer::new(store.clone(), key, "test".to_owned(), "one".to_owned());
-        Kept {
-            folder,
-            writer: writer.await.unwrap(),
-            store,
-            pem,
-            key: public,
-        }
-    }
-
-    /// Another store with the same content.
-    pub(crate) async fn copy(&self) -> Kept {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.db");
-        self.execute(&format!("VACUUM INTO '{}'", path.display()))
-            .await;
-        assert_ne!(self.folder.path(), folder.path());
-        Kept::within(folder, self.pem.clone()).await
-    }
-
-    /// Another writer, with this key.
-    pub(crate) async fn write_with(&mut self, pem: &str, id: &str) {
-        let key = SigningKey::parse(pem).unwrap();
-        self.key = key.verifying_key();
-        let writer = Writer::new(self.store.clone(), key, "test".to_owned(), id.to_owned());
-        self.writer = writer.await.unwrap();
-    }
-
-    pub(crate) async fn append(&mut self, numbers: impl Iterator<Item = u64>, now: i64) -> usize {
-        let records: Vec<Record> = numbers.map(record).collect();
-        let mut new = 0;
-        for records in records.chunks(100) {
-            new += self.writer.append(records, now).await.unwrap();
-        }
-        new
-    }
-
-    pub(crate) async fn verify(&self, older: &[String], witness: Option<&Witness>) -> Findings {
-        let evidence = Evidence {
-            key: &self.key,
-            older,
-            witness,
-            last_number: None,
-        };
-        self.store.verify(&evidence, |_| {}).await.unwrap()
-    }
-
-    pub(crate) async fn faults(&self) -> Vec<String> {
-        self.verify(&[], None).await.faults
-    }
-
-    pub(crate) async fn execute(&self, sql: &str) {
-        let sql = AssertSqlSafe(sql.to_owned());
-        sqlx::query(sql).execute(&self.store.pool).await.unwrap();
-    }
-
-    pub(crate) async fn checkpoint(&self) -> String {
-        self.store.logs().await.unwrap().pop().unwrap().1
-    }
-}
 
 #[tokio::test]
 async fn what_is_written_is_found_by_each_filter_a_page_at_a_time() {
@@ -318,9 +205,7 @@ async fn kept_of_two_weeks() -> Kept {
 
 #[tokio::test]
 async fn of_two_writers_the_one_that_began_first_stops() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = format!("sqlite:{}", folder.path().join("audit.db").display());
-    let store = Store::open(&address).await.unwrap();
+    let (_place, store) = database::fresh().await;
     let pem = SigningKey::generate().unwrap();
     let writer = async |id: &str| {
         let key = SigningKey::parse(&pem).unwrap();
@@ -340,6 +225,7 @@ async fn of_two_writers_the_one_that_began_first_stops() {
     second.append(&[record(4)], MONDAY).await.unwrap();
 }
 
+#[cfg(not(feature = "postgresql-tests"))]
 #[tokio::test]
 async fn after_a_transaction_that_sqlite_ended_itself_what_is_said_to_be_written_is_there() {
     let mut kept = kept(100).await;
