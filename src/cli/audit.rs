@@ -109,7 +109,7 @@ pub struct Collect {
 }
 
 /// How much is kept; what is older or more goes in whole weeks.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Retention {
     /// How long records are kept, with its unit, such as 90d; without it for ever
     #[arg(

@@ -121,7 +121,7 @@ pub struct Serve {
 
 /// How `keyguard serve` keeps records: in a store of its own, or by a collector.
 #[cfg(feature = "audit")]
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct AuditTrail {
     /// Where records are kept: sqlite:FILE; by one replica only. Without it and --audit-server they are in the log alone
     #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]

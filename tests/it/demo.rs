@@ -21,4 +21,26 @@ fn the_demonstration_ends_well_when_every_verdict_is_the_expected_one() {
     for file in ["ca.crt", "tls.crt", "tls.key", "manifests/good.json"] {
         assert!(folder.path().join(file).exists(), "{file}");
     }
+
+    // Each is on record, and the commands that it prints say so.
+    let store = format!("sqlite:{}", folder.path().join("audit.db").display());
+    assert!(
+        told.contains(&format!("keyguard audit verify --store {store}")),
+        "{told}"
+    );
+    let audit = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyguard"));
+        let output = command
+            .arg("audit")
+            .args(arguments)
+            .args(["--store", &store])
+            .output();
+        String::from_utf8_lossy(&output.expect("it runs").stdout).into_owned()
+    };
+    let refused = audit(&["query", "--decision", "deny"]);
+    assert!(refused.contains("accounts/api-key-removed"), "{refused}");
+    assert!(
+        audit(&["verify"]).contains("intact    17 entries"),
+        "{refused}"
+    );
 }
