@@ -146,10 +146,14 @@ pub fn read(
     }
     let is_file = |path: &&PathBuf| !folders.contains(path);
     found.extend(selected.iter().filter(is_file).cloned());
-    for path in found {
-        let is_selected = path.ancestors().any(|folder| selected.contains(folder));
-        let is_named = selected.contains(&path);
-        tree.add_file(&path, is_selected, is_named)?;
+    let is_asked_about = |path: &Path| path.ancestors().any(|folder| selected.contains(folder));
+    for path in &found {
+        let is_named = selected.contains(path);
+        // What is found by a link as well is told of once, by its own name.
+        let real = fs::canonicalize(path).ok().filter(|real| real != path);
+        let is_again = real.is_some_and(|real| found.contains(&real) && is_asked_about(&real));
+        let is_selected = is_named || (is_asked_about(path) && !is_again);
+        tree.add_file(path, is_selected, is_named)?;
     }
     if paths.iter().any(|path| path == Path::new("-")) {
         let text = read_all(io::stdin().lock());

@@ -1,6 +1,5 @@
 //! The container of a pod, started as the kubelet would, with what it mounts.
 
-use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -13,18 +12,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::release::Release;
+use crate::control_plane::keyguard::program;
 use crate::control_plane::plain_http::{self, Answer};
 use crate::control_plane::process::{Process, free_address};
 use crate::control_plane::wait::{DEADLINE, wait_for};
 use crate::control_plane::workspace::Workspace;
-
-/// The program of an image, when it is named; else the one of this build.
-fn program() -> PathBuf {
-    env::var_os("KEYGUARD_PROGRAM").map_or_else(
-        || PathBuf::from(env!("CARGO_BIN_EXE_keyguard")),
-        PathBuf::from,
-    )
-}
 
 /// A pod that serves; killed when dropped.
 pub(super) struct Pod {

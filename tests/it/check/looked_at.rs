@@ -52,6 +52,37 @@ fn links_are_followed_and_a_circle_of_them_ends() {
 }
 
 #[test]
+fn what_has_a_name_of_its_own_and_a_link_is_told_of_once() {
+    let tree = Tree::of(&[("real/w.yaml", &deployment("w", "s"))]);
+    symlink("real", tree.path().join("linked")).unwrap();
+    symlink("real/w.yaml", tree.path().join("again.yaml")).unwrap();
+    let expected = format!("{MISSING} real/w.yaml");
+    assert_eq!(found(&tree, &["."]), [expected]);
+    let by_its_link = format!("{MISSING} again.yaml");
+    assert_eq!(found(&tree, &["again.yaml", "--root", "."]), [by_its_link]);
+}
+
+#[test]
+fn names_that_other_tools_fill_in_are_unseen() {
+    for name in [
+        "$SECRET",
+        "${SECRET}",
+        "$(SECRET)",
+        "#{Secret}#",
+        "__SECRET__",
+    ] {
+        let tree = Tree::of(&[("w.yaml", &deployment("w", &format!("'{name}'")))]);
+        let report = tree.report(&["w.yaml"]);
+        assert_eq!(
+            report["unseen"].as_array().unwrap().len(),
+            1,
+            "{name}: {report}"
+        );
+        assert_eq!(report["findings"], serde_json::json!([]), "{name}");
+    }
+}
+
+#[test]
 fn what_is_to_be_checked_and_cannot_be_read_is_unseen() {
     let tree = Tree::of(&[("a/x.txt", ""), ("b/y.yaml", "a: 1"), ("c/x.yaml", "a: 1")]);
     let empty = tree.report(&["a", "--root", "."]);

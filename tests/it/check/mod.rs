@@ -14,6 +14,7 @@ mod ends;
 mod kustomize;
 mod looked_at;
 mod makers;
+mod pipelines;
 mod places;
 mod values;
 

@@ -20,7 +20,13 @@ use super::process::{Process, free_address, start_on_free_ports};
 use super::wait::wait_for;
 use super::workspace::Workspace;
 
-const KEYGUARD: &str = env!("CARGO_BIN_EXE_keyguard");
+/// `KEYGUARD_PROGRAM`, for figures and for the program of an image, or the one of this build.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("KEYGUARD_PROGRAM").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_keyguard")),
+        PathBuf::from,
+    )
+}
 
 /// What its certificate is valid for: a `url` on loopback, and the Service of
 /// `deploy/manifests`.
@@ -90,8 +96,7 @@ impl Keyguard {
                 format!("--health-listen={health}"),
             ];
             let arguments = arguments.iter().chain(&listen);
-            let mut process =
-                Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace);
+            let mut process = Process::start("keyguard", &program(), arguments, &workspace);
             process.ready(|| {
                 plain_http::get(health, "/readyz").is_ok_and(|answer| answer.status == 200)
             })?;
@@ -112,7 +117,7 @@ impl Keyguard {
     pub(crate) fn attempt(arguments: &[String]) -> Attempt {
         let workspace = Workspace::new();
         let arguments = ["serve".to_owned()].into_iter().chain(arguments.to_vec());
-        let mut process = Process::start("keyguard", Path::new(KEYGUARD), arguments, &workspace);
+        let mut process = Process::start("keyguard", &program(), arguments, &workspace);
         Attempt {
             status: process.wait(),
             stdout: process.stdout(),
@@ -227,7 +232,7 @@ impl Keyguard {
     /// What `keyguard webhook-config` prints for this keyguard, reached as
     /// `target` says: `--url=…` or `--service=…`.
     pub(crate) fn webhook_config(&self, target: &str) -> String {
-        let output = Command::new(KEYGUARD)
+        let output = Command::new(program())
             .args(["webhook-config", target, "--ca-bundle"])
             .arg(self.authority())
             .args(config_arguments(self.config.as_ref()))

@@ -1,10 +1,11 @@
 //! The real `keyguard scan --every`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
+use super::keyguard::program;
 use super::plain_http;
 use super::process::{Process, free_address, start_on_free_ports};
 use super::wait::wait_for;
@@ -15,13 +16,6 @@ pub(crate) struct Scanner {
     process: Process,
     address: SocketAddr,
     _workspace: Workspace,
-}
-
-/// `KEYGUARD_PROGRAM`, for figures, or the one of this build.
-fn program() -> PathBuf {
-    let named = std::env::var_os("KEYGUARD_PROGRAM");
-    let program = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_keyguard").into());
-    PathBuf::from(program)
 }
 
 impl Scanner {

@@ -1,10 +1,13 @@
 //! Lets the API server call a keyguard.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::ControlPlane;
 use super::keyguard::Keyguard;
 use super::namespaces::GUARD_LABEL;
+use super::process::free_address;
 use super::wait::wait_for;
 
 /// A ValidatingWebhookConfiguration that is in effect; deleted when dropped.
@@ -73,6 +76,40 @@ impl Keyguard {
             plane,
             name: applied.stdout,
         }
+    }
+
+    /// Lets the API server call another webhook, with the same certificate, for this namespace. Returns once it is in effect:
+    /// what it answers need not show that, so another one beside it, whom nobody answers, does.
+    pub(crate) fn install_another<'a>(
+        &self,
+        plane: &'a ControlPlane,
+        address: SocketAddr,
+        namespace: &str,
+    ) -> Installation<'a> {
+        const NOBODY: &str = "nobody.keyguard.dev";
+        let printed = self.webhook_config(&format!("--url=https://{address}/validate"));
+        let probe = plane.fresh_namespace("probe");
+        let named = |name: &str| condition("kubernetes.io/metadata.name", &[name]);
+        let mut configuration = select(parse(plane, &printed), &probe, &named(namespace));
+        let webhooks = configuration["webhooks"].as_array_mut();
+        webhooks.expect("it has webhooks").push(json!({
+            "name": NOBODY,
+            "clientConfig": {"url": format!("https://{}/", free_address())},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}],
+            "failurePolicy": "Fail",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "namespaceSelector": {"matchExpressions": [named(&probe)]},
+        }));
+        let create = plane.kubectl().stdin(configuration.to_string());
+        create.run(["create", "-f", "-"]).expect_ok();
+        wait_for("the other webhook to be in effect", || {
+            let create = ["create", "configmap", "probe", "--dry-run=server"];
+            let answer = plane.kubectl().namespace(&probe).run(create);
+            let is_called = answer.stderr.contains(NOBODY);
+            is_called.then_some(()).ok_or(answer.stdout)
+        });
+        Installation { plane, name: probe }
     }
 
     fn install_in<'a>(

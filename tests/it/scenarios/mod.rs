@@ -12,6 +12,7 @@
 mod accounts;
 mod accounts_in_use;
 mod accounts_removal;
+mod added_time;
 mod answers;
 mod argocd_secret;
 mod argocd_secret_start;

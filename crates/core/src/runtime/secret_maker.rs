@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::document::{Entry, Node};
-use crate::runtime::chart::auth::is_filled_in;
+use crate::runtime::chart::auth::is_variable;
 
 /// A Secret that will be there, and of which no value can be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,7 +234,9 @@ pub fn written(secret: &Node) -> Vec<(&Entry, Written)> {
             || text.starts_with("ref+")
             || text.contains("<path:")
             || (vault_path && text.contains('<') && text.contains('>'))
-            || is_filled_in(text)
+            || text.contains("{{")
+            || text.contains("${")
+            || is_variable(text.trim())
     };
     let data = entries("data").map(|entry| {
         let written = match text_of(entry) {

@@ -3,7 +3,7 @@
 use super::{CheckFinding, CheckRule, CheckSeverity, Subject, finding};
 use crate::document::unquoted::{Unquoted, unquoted};
 use crate::document::{Entry, ScalarKind};
-use crate::runtime::chart::auth::{Auth, plain_key};
+use crate::runtime::chart::auth::{Auth, is_variable, plain_key};
 use crate::runtime::chart::overrides::OVERRIDES;
 use crate::runtime::chart::version::{EXTERNAL, INTEGRATIONS, NEVER};
 use crate::runtime::value::Role;
@@ -83,7 +83,7 @@ fn in_git(entry: &Entry, path: &str, role: Role) -> Option<CheckFinding> {
 }
 
 /// Whether a tool replaces the text before the chart is rendered, or after: SOPS, Argo CD's Vault plugin, vals,
-/// Bank-Vaults, Flux and templates.
+/// Bank-Vaults, envsubst, Flux, templates, and what replaces tokens in pipelines.
 fn is_filled_in_later(text: &str) -> bool {
     let text = text.trim();
     let within = |open: &str, close: &str| text.starts_with(open) && text.ends_with(close);
@@ -93,9 +93,7 @@ fn is_filled_in_later(text: &str) -> bool {
         || text.starts_with(">>vault:")
         || text.contains("{{")
         || within("<", ">")
-        || within("${", "}")
-        || within("$(", ")")
-        || text.starts_with("$ARGOCD_")
+        || is_variable(text)
 }
 
 /// What is not the same text any more once the chart has written it without quotes.

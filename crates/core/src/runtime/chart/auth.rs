@@ -197,9 +197,52 @@ pub fn is_template(node: &Node) -> bool {
         .is_some_and(|scalar| is_filled_in(&scalar.text))
 }
 
-/// Whether a template or a variable stands in a text, so that it is another one before it is applied.
+/// Whether a template or a variable stands in a text, so that it is another one before it is applied: `{{ name }}`, `${NAME}`
+/// and `$NAME` of envsubst and Flux, `$(NAME)` of Kustomize, `#{NAME}#` and `__NAME__` of tools that replace tokens in pipelines. For texts that
+/// cannot have these as they are, such as names; not for credentials.
 pub fn is_filled_in(text: &str) -> bool {
-    text.contains("{{") || text.contains("${")
+    let starts_name =
+        |rest: &str| rest.starts_with(|it: char| it.is_ascii_alphabetic() || "_{(".contains(it));
+    text.contains("{{")
+        || text.contains("#{")
+        || text.split('$').skip(1).any(starts_name)
+        || has_between_underscores(text)
+}
+
+/// Whether a text is a variable of such a tool and nothing else: a credential may have `$a` in its middle.
+pub fn is_variable(text: &str) -> bool {
+    let within = |open: &str, close: &str| {
+        let inner = text
+            .strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close));
+        inner.is_some_and(|inner| !inner.is_empty())
+    };
+    within("${", "}")
+        || within("$(", ")")
+        || within("#{", "}#")
+        || text.strip_prefix('$').is_some_and(is_capitals)
+        || (within("__", "__") && has_between_underscores(text))
+}
+
+/// Whether a text is a name as people give them to variables of an environment.
+fn is_capitals(text: &str) -> bool {
+    let begins = text.starts_with(|it: char| it.is_ascii_uppercase() || it == '_');
+    begins
+        && text
+            .bytes()
+            .all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_')
+}
+
+/// Whether capitals stand between two underscores on each side.
+fn has_between_underscores(text: &str) -> bool {
+    let mut parts = text.split("__").skip(1).peekable();
+    while let Some(part) = parts.next() {
+        // What follows the last pair has none behind it.
+        if parts.peek().is_some() && is_capitals(part) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether `optional: true` stands in a reference.
@@ -223,5 +266,45 @@ pub fn is_true(node: &Node) -> bool {
             ),
             ScalarKind::Text => !scalar.text.is_empty(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tool_fills_in_is_known_and_no_name_is_taken_for_it() {
+        for text in [
+            "{{ .Values.name }}",
+            "${SECRET}",
+            "$SECRET",
+            "$(SECRET)",
+            "argocd-$ENVIRONMENT-token",
+            "#{SecretName}#",
+            "__SECRET_NAME__",
+            "argocd-__STAGE__",
+        ] {
+            assert!(is_filled_in(text), "{text}");
+        }
+        for text in ["$TOKEN", "${token}", "$(TOKEN)", "#{Token}#", "__TOKEN__"] {
+            assert!(is_variable(text), "{text}");
+        }
+        for text in ["", "pa$word", "$pass", "a${TOKEN}", "__init__", "#{", "$"] {
+            assert!(!is_variable(text), "{text}");
+        }
+        for text in [
+            "",
+            "argocd-token",
+            "my__key__part",
+            "__init__",
+            "A__B",
+            "apiKey, login",
+            "#1",
+            "5$",
+            "1.2.3",
+        ] {
+            assert!(!is_filled_in(text), "{text}");
+        }
     }
 }
