@@ -2,23 +2,21 @@
 
 use std::fs::{self, File};
 use std::io::{BufReader, IsTerminal as _, Write as _, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use keyguard_audit::entry::milliseconds;
 use keyguard_audit::evidence::Evidence;
-use keyguard_audit::note::{NoteError, SigningKey, VerifyingKey};
+use keyguard_audit::note::{SigningKey, VerifyingKey};
 use keyguard_audit::query::{Cursor, Filter, Page};
-use keyguard_audit::retention::Retention;
-use keyguard_audit::store::{Store, StoreError};
+use keyguard_audit::store::Store;
 use keyguard_audit::witness::Witness;
 use zeroize::Zeroizing;
 
-use crate::cli::audit as cli;
 use crate::cli::audit::{AskedOf, AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
 use crate::collector::client::{CallError, Client, Target};
 use crate::collector::service::page_path;
-use crate::commands::trail::https;
+use crate::commands::audited::{beside, failed, https, no_key, said, unreadable};
 use crate::commands::{CommandError, collector};
 use crate::report::records;
 use crate::report::visible::visible;
@@ -195,12 +193,6 @@ async fn open(address: &str) -> Result<Store, CommandError> {
     Store::open_to_read(address).await.map_err(failed)
 }
 
-/// The file of an SQLite store.
-pub(super) fn beside(address: &str) -> Option<PathBuf> {
-    let file = address.strip_prefix("sqlite:")?;
-    Some(PathBuf::from(file.trim_start_matches("//")))
-}
-
 fn verifying_key(key: &Key, address: &str) -> Result<VerifyingKey, CommandError> {
     let beside = || beside(address).map(|file| file.with_extension("key"));
     let path = key.key.clone().or_else(beside);
@@ -231,31 +223,4 @@ fn time(flag: &str, text: Option<&str>) -> Result<Option<i64>, CommandError> {
             "{flag}: a time is written as 2026-11-27T12:00:00Z, or as how long ago it was, such as 7d"
         ))),
     }
-}
-
-/// How much is kept, as it was typed.
-pub(super) fn retention(typed: &cli::Retention) -> Retention {
-    Retention {
-        milliseconds: typed
-            .keep
-            .map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)),
-        bytes: typed.max_mib.map(|mib| mib << 20),
-    }
-}
-
-pub(super) fn said(what: &str) -> CommandError {
-    CommandError::Said(what.to_owned())
-}
-
-pub(super) fn failed(error: StoreError) -> CommandError {
-    CommandError::Failed("--audit-store or --store".to_owned(), error.into())
-}
-
-pub(super) fn no_key(path: &Path, error: NoteError) -> CommandError {
-    CommandError::Failed(format!("{}", path.display()), error.into())
-}
-
-pub(super) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> CommandError + use<> {
-    let what = format!("{} cannot be used", path.display());
-    move |error| CommandError::Failed(what, error.into())
 }

@@ -21,8 +21,9 @@ use crate::collector::callers::Callers;
 use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
 use crate::commands::CommandError;
-use crate::commands::audit::{failed, no_key, retention, said, unreadable};
-use crate::commands::trail::{cluster_name, outlive_limits};
+use crate::commands::audited::{
+    cluster_name, failed, no_key, outlive_limits, retention, said, unreadable,
+};
 use crate::http::limits::ConnectionLimits;
 use crate::http::probes::{self, Probes};
 use crate::http::server::{Bound, Transport};

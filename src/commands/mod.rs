@@ -19,6 +19,8 @@ use crate::tls::client_certificates::ClientCaError;
 
 #[cfg(feature = "audit")]
 pub mod audit;
+#[cfg(feature = "audit")]
+mod audited;
 pub mod check;
 #[cfg(feature = "audit")]
 mod collector;

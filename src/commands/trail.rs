@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Uri;
 use keyguard_audit::note::SigningKey;
 use keyguard_audit::retention::Retention;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
-#[cfg(target_os = "linux")]
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -26,7 +23,9 @@ use crate::collector::keys::fingerprint_key;
 use crate::collector::sender::{Sending, Spooling};
 use crate::collector::spool::Spool;
 use crate::commands::CommandError;
-use crate::commands::audit::{beside, failed, no_key, retention, said, unreadable};
+use crate::commands::audited::{
+    beside, cluster_name, failed, https, no_key, outlive_limits, retention, said, unreadable,
+};
 use crate::telemetry::audit_store::{Keeper, Retaining};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trail::{Handed, Numbers, Shared, Trail};
@@ -126,42 +125,10 @@ pub(crate) fn trail(
     Ok(Some((trail, keeping)))
 }
 
-/// A file that reaches the limit of the process is a write that fails, as on a full disk: without a handler it would be the
-/// end of the process.
-pub(super) fn outlive_limits() {
-    #[cfg(target_os = "linux")]
-    {
-        let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-        // Nobody waits for it: the handler is enough, and stays.
-        let _ = signal(kind);
-    }
-}
-
 /// Where records go.
 enum To {
     Store(Opening),
     Collector(Arc<Spool>, Target, Option<PathBuf>),
-}
-
-/// A name of a cluster, as an origin of a log can have it.
-pub(super) fn cluster_name(name: &str, flag: &str) -> Result<String, CommandError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    match name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
-        true => Err(said(&format!(
-            "{flag}: at most 63 letters, digits, -, . and _"
-        ))),
-        false => Ok(name.to_owned()),
-    }
-}
-
-/// An address of a collector.
-pub(super) fn https(server: &Uri) -> Result<Uri, CommandError> {
-    match (server.scheme_str(), server.host()) {
-        (Some("https"), Some(_)) => Ok(server.clone()),
-        _ => Err(said(
-            "the address of the collector begins with https:// and names a host",
-        )),
-    }
 }
 
 /// The running number; without its file, records have none, and gaps do not show.

@@ -1,15 +1,11 @@
 //! Objects of the cluster as they are, one page after the other: no more than a page is in memory at once.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::sources::any_source::AnySource;
-use crate::sources::cluster::Cluster;
-use crate::sources::patience::{once, patiently};
 use crate::sources::workload_list::is_url_safe;
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::policy::accounts_change::{PART_OF_LABEL, PART_OF_VALUE};
@@ -19,10 +15,7 @@ use keyguard_core::runtime::workload::WorkloadKind;
 
 /// Objects of one answer.
 pub const PAGE: usize = 500;
-/// The most bytes of one answer; when there are more, fewer objects are asked for.
-const PAGE_BYTES: usize = 16 << 20;
-/// How long the API server may take for a page.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// What can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
@@ -73,7 +66,7 @@ impl Listed {
         }
     }
 
-    fn path(self, namespace: Option<&str>, limit: usize, next: &str) -> String {
+    pub(super) fn path(self, namespace: Option<&str>, limit: usize, next: &str) -> String {
         let (group, version, _, resource) = self.names();
         let root = match group {
             "" => format!("/api/{version}"),
@@ -90,7 +83,7 @@ impl Listed {
 }
 
 /// One answer of the API server. Workloads may have secrets in plain text.
-pub struct Page(Zeroizing<Vec<u8>>);
+pub struct Page(pub(super) Zeroizing<Vec<u8>>);
 
 /// An object of a page.
 pub struct Item<'a> {
@@ -136,7 +129,8 @@ impl Page {
             .collect()
     }
 
-    fn next(&self) -> Result<Option<String>, Unread> {
+    /// What to ask for the next page with.
+    pub(super) fn next(&self) -> Result<Option<String>, Unread> {
         let next = self.list()?.metadata.and_then(|metadata| metadata.next);
         match next.filter(|next| !next.is_empty()) {
             Some(next) if !is_url_safe(&next) => Err(Unread::Garbled),
@@ -148,75 +142,6 @@ impl Page {
         let list: Object<List<'_>> =
             serde_json::from_slice(&self.0).map_err(|_| Unread::Garbled)?;
         Ok(list.0)
-    }
-}
-
-/// Goes through one list, page by page.
-pub struct Pages<'a> {
-    source: &'a AnySource,
-    listed: Listed,
-    namespace: Option<&'a str>,
-    limit: usize,
-    /// What to ask for the next page with; `None` when there is no further one.
-    next: Option<String>,
-    /// How many answers were asked for.
-    pub requests: usize,
-    /// Whether to ask again when the API server does not answer.
-    pub insists: bool,
-}
-
-impl<'a> Pages<'a> {
-    /// Of one namespace, or of all. The caller has checked that `namespace` is an object name.
-    pub fn new(source: &'a AnySource, listed: Listed, namespace: Option<&'a str>) -> Pages<'a> {
-        Pages {
-            source,
-            listed,
-            namespace,
-            limit: PAGE,
-            next: Some(String::new()),
-            requests: 0,
-            insists: true,
-        }
-    }
-
-    /// The next page; `None` behind the last one. A kind that the cluster does not have has no objects.
-    ///
-    /// # Errors
-    /// When it cannot be read. HTTP 410 says that the list has to be begun again: it took too long.
-    pub async fn next(&mut self) -> Result<Option<Page>, Unread> {
-        let Some(next) = self.next.take() else {
-            return Ok(None);
-        };
-        let cluster = match self.source {
-            AnySource::Cluster(cluster) => cluster.reading_up_to(PAGE_BYTES),
-            AnySource::Manifests(manifests) => {
-                let page = manifests.page(self.listed, self.namespace).await;
-                return page.map(Some);
-            }
-        };
-        let Some(page) = self.read(&cluster, &next).await? else {
-            return Ok(None);
-        };
-        self.next = page.next()?;
-        Ok(Some(page))
-    }
-
-    async fn read(&mut self, cluster: &Cluster, next: &str) -> Result<Option<Page>, Unread> {
-        let mut read = async || {
-            loop {
-                let path = self.listed.path(self.namespace, self.limit, next);
-                self.requests += 1;
-                match cluster.get(&path).await {
-                    Err(Unread::TooLarge) if self.limit > 1 => self.limit = (self.limit / 4).max(1),
-                    answer => return answer,
-                }
-            }
-        };
-        let page = match self.insists {
-            true => patiently(PAGE_TIMEOUT, read).await,
-            false => once(PAGE_TIMEOUT, &mut read).await,
-        };
-        Ok(page?.map(Page))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod listing;
 pub mod manifest;
 pub mod manifests;
 pub mod object;
+pub mod pages;
 pub(crate) mod patience;
 pub mod source;
 pub mod values;

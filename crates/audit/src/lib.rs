@@ -15,6 +15,7 @@
 )]
 
 mod comparison;
+mod counts;
 pub mod entry;
 pub mod evidence;
 pub mod findings;

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
-use crate::comparison::{Hours, count};
+use crate::counts::{Hours, count};
 use crate::entry::{Columns, Entry, Mark, rfc3339};
 use crate::merkle::{Tile, leaf};
 use crate::rows::{add_hours, insert};

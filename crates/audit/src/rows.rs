@@ -6,7 +6,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
-use crate::comparison::Hours;
+use crate::counts::Hours;
 use crate::entry::Columns;
 use crate::store::StoreError;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use crate::comparison::{Hours, RowSum, count};
+use crate::counts::{Hours, RowSum, count};
 use crate::entry::{Columns, Entry, Mark};
 use crate::evidence::Evidence;
 use crate::findings::{Findings, MOST_FAULTS};

@@ -10,7 +10,7 @@ use sqlx::{Any, Connection as _, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
-use crate::comparison::{Hours, count};
+use crate::counts::{Hours, count};
 use crate::entry::{Columns, MOST_BYTES, Mark};
 use crate::merkle::{Edge, Hash, Tile, leaf};
 use crate::note::{Checkpoint, SigningKey, VerifyingKey};

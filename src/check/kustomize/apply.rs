@@ -3,7 +3,7 @@
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::{Node, Position};
 
-use super::build::{Builder, Loose, Part};
+use super::builder::{Builder, Loose, Part};
 use super::generate::with_unknown_keys;
 use super::patch::Patch;
 use super::resource::{Resource, kind, mentions, namespace};

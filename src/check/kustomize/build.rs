@@ -2,19 +2,19 @@
 //!
 //! Source: kustomize `api/internal/target/kusttarget.go`, `accumulateTarget` and the order of its transformers.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use keyguard_core::document::{Content, Node, Position};
 use keyguard_core::runtime::chart::auth::is_true;
 
 use super::apply::unknown_secret;
+use super::builder::{Builder, Part};
 use super::edit::{get_mut, put};
 use super::generate::{Behavior, Generated, generate};
 use super::merge::merge;
 use super::patch::Patch;
 use super::resource::{GENERATOR, Resource, kind, mentions, objects};
-use super::{Tree, names, replace};
+use super::{names, replace};
 use crate::check::files::File;
 use crate::report::Unseen;
 use crate::sources::values::{embedded_documents, folder, resolve};
@@ -22,53 +22,7 @@ use crate::sources::values::{embedded_documents, folder, resolve};
 /// The most kustomizations of one build: bases may name bases, each several times.
 const MOST_KUSTOMIZATIONS: usize = 1_000;
 
-/// What has come of some kustomizations.
-#[derive(Default)]
-pub(super) struct Part {
-    pub(super) resources: Vec<Resource>,
-    pub(super) loose: Option<Loose>,
-    pub(super) charts: Vec<(Arc<str>, Node)>,
-}
-
-/// Patches of an argocd-cm that is not in the tree.
-pub(super) struct Loose {
-    pub(super) namespace: Option<String>,
-    pub(super) at: Position,
-    pub(super) via: Position,
-    pub(super) patches: Vec<Patch>,
-}
-
-/// Builds one kustomization that no other one names.
-pub(super) struct Builder<'a> {
-    pub(super) tree: &'a Tree<'a>,
-    outermost: &'a File,
-    open: Vec<&'a str>,
-    count: usize,
-    /// Where the outermost kustomization names what is being built.
-    pub(super) via: Position,
-    pub(super) taken: HashSet<Arc<str>>,
-    pub(super) unseen: Vec<Unseen>,
-}
-
 impl<'a> Builder<'a> {
-    pub(super) fn new(tree: &'a Tree<'a>, outermost: &'a File) -> Builder<'a> {
-        Builder {
-            tree,
-            outermost,
-            open: Vec::new(),
-            count: 0,
-            via: Position {
-                file: Arc::clone(&outermost.path),
-                line: 1,
-                column: 1,
-                end_line: 1,
-                end_column: 1,
-            },
-            taken: HashSet::new(),
-            unseen: Vec::new(),
-        }
-    }
-
     /// Adds what a kustomization makes to `outer`. A component changes what is there.
     pub(super) fn kustomization(&mut self, file: &'a File, outer: &mut Part) {
         let Some(document) = file.documents.first() else {

@@ -9,6 +9,7 @@
 
 mod apply;
 mod build;
+mod builder;
 mod edit;
 mod generate;
 mod json;
@@ -29,7 +30,7 @@ pub(crate) use names::Renamed;
 use crate::check::files::File;
 use crate::report::Unseen;
 use crate::sources::values::{folder, resolve};
-use build::{Builder, Part};
+use builder::{Builder, Part};
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::document::{Node, Position};
 use keyguard_core::runtime::mode;

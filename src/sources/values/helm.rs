@@ -10,8 +10,8 @@ use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use super::layers::Layers;
+use super::marks::has_layers;
 use super::release::{Context, Release, chart_named};
-use super::standalone;
 use super::tree::{Files, first, folder, name, resolve};
 
 /// The releases of every chart in the tree that is not `named` by one already.
@@ -30,7 +30,7 @@ pub(super) fn releases(files: &Files, context: &Context, named: &BTreeSet<String
                 }
             });
             // What others lay over it may have what it lacks.
-            let is_a_base = context.value_files.is_empty() && standalone::has_layers(files, folder);
+            let is_a_base = context.value_files.is_empty() && has_layers(files, folder);
             if parts.contains(folder) || is_a_base {
                 releases.iter_mut().for_each(|it| it.is_complete = false);
             }

@@ -11,6 +11,7 @@ mod flux_values_from;
 mod helm;
 mod kustomize;
 mod layers;
+mod marks;
 mod parameters;
 mod release;
 mod standalone;

@@ -5,7 +5,8 @@ use keyguard_core::policy::chart_values;
 use keyguard_core::policy::check_finding::{CheckFinding, CheckSeverity};
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
-use keyguard_core::runtime::chart::references::{ChartReference, references};
+use keyguard_core::runtime::chart::references::ChartReference;
+use keyguard_core::runtime::chart::rendering::references;
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use crate::report::Unseen;

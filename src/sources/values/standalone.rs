@@ -8,15 +8,9 @@ use keyguard_core::runtime::chart::argocd_cm::ArgocdChart;
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use super::helm;
+use super::marks::{is_marked, is_object, layers};
 use super::release::{Context, Release};
-use super::tree::{Files, first, folder, resolve};
-
-/// What only values of the Runtime's chart have under `global`.
-const MARKS: [&[&str]; 3] = [
-    &["global", "external-argo-cd"],
-    &["global", "integrations", "argo-cd"],
-    &["global", "external-arg-cd"],
-];
+use super::tree::{Files, first, folder};
 
 /// A release for each file that is not `named` and has the chart's settings at its top or one level below. One in the
 /// folder of a chart is laid over that chart's own values, as `helm -f` would. Those of `context` are one release.
@@ -82,34 +76,4 @@ fn beside_chart(files: &Files, path: &str) -> Option<Vec<Release>> {
         releases.iter_mut().for_each(|it| it.is_complete = false);
     }
     Some(releases)
-}
-
-/// Whether there are files of values that may be laid over the values of the chart in `folder`.
-pub(super) fn has_layers(files: &Files, folder: &str) -> bool {
-    layers(files, folder).next().is_some()
-}
-
-fn layers<'a>(files: &'a Files, chart: &'a str) -> impl Iterator<Item = &'a str> {
-    let own = resolve(chart, "values.yaml");
-    let in_reach = move |path: &str| folder(path) == chart || folder(folder(path)) == chart;
-    let start = chart.to_owned();
-    let files = files
-        .range(start..)
-        .take_while(move |(path, _)| path.starts_with(chart));
-    files.filter_map(move |(path, documents)| {
-        let document = documents.first()?;
-        let is_layer = in_reach(path) && Some(path) != own.as_ref() && !is_object(document);
-        let mut nested = document.entries().iter().map(|entry| &entry.value);
-        (is_layer && (is_marked(document) || nested.any(is_marked))).then_some(path.as_str())
-    })
-}
-
-fn is_object(document: &Node) -> bool {
-    document.get("apiVersion").is_some() && document.get("kind").is_some()
-}
-
-fn is_marked(values: &Node) -> bool {
-    MARKS
-        .iter()
-        .any(|path| values.path(path).is_some_and(|it| !it.is_null()))
 }

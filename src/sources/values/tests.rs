@@ -4,7 +4,7 @@ use keyguard_core::document::Node;
 use keyguard_core::policy::check_finding::CheckFinding;
 use keyguard_core::policy::check_rules::CheckRule;
 use keyguard_core::runtime::chart::argocd_cm::{ArgocdChart, argocd_cm};
-use keyguard_core::runtime::chart::references::references;
+use keyguard_core::runtime::chart::rendering::references;
 use keyguard_core::runtime::chart::version::ChartVersion;
 
 use super::{Context, Files, Release, releases};

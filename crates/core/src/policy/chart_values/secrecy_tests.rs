@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{beside_dependency, judge};
 use crate::document::testing::node;
-use crate::runtime::chart::references::references;
+use crate::runtime::chart::rendering::references;
 use crate::runtime::chart::version::ChartVersion;
 
 fn paths() -> Vec<&'static str> {

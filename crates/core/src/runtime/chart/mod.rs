@@ -7,7 +7,7 @@ pub mod argocd_cm;
 pub mod auth;
 pub mod overrides;
 pub mod references;
-mod rendering;
+pub mod rendering;
 pub mod version;
 mod version_range;
 

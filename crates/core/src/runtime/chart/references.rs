@@ -1,9 +1,8 @@
 //! The credentials that the chart's workloads will refer to when it is rendered with some values.
 
-use super::auth::{Auth, is_true};
+use super::auth::is_true;
 use super::overrides::Component;
-use super::rendering::Rendering;
-use super::version::{ChartVersion, Generation};
+use super::version::Generation;
 use crate::document::{Node, Position};
 use crate::runtime::name::Name;
 use crate::runtime::value::Role;
@@ -51,32 +50,4 @@ pub fn is_external(values: &Node) -> bool {
     values
         .path(&["argo-cd", "enabled"])
         .is_some_and(|enabled| !is_true(enabled))
-}
-
-/// Every reference that the chart renders. Where the version may be of several generations, those count whose settings
-/// are written, or else the newest.
-pub fn references(values: &Node, version: &ChartVersion) -> Vec<ChartReference> {
-    answering(values, version)
-        .into_iter()
-        .flat_map(|generation| Rendering::of(values, generation).references())
-        .collect()
-}
-
-/// The generations that [`references`] and the account are told for.
-pub fn answering(values: &Node, version: &ChartVersion) -> Vec<Generation> {
-    let mut generations = version.generations();
-    let written = |generation: &Generation| {
-        let path = generation.auth_path();
-        path.is_some_and(|path| Auth::at(values, path).is_some())
-    };
-    // Two generations that read the same path: the newer one tells enough.
-    if generations.contains(&Generation::External) {
-        generations.retain(|generation| *generation != Generation::ReferenceFirst);
-    }
-    if generations.iter().any(written) {
-        generations.retain(written);
-    } else {
-        generations.drain(..generations.len().saturating_sub(1));
-    }
-    generations
 }

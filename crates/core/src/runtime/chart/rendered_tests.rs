@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::account::{AccountInUse, account};
-use super::references::{ChartReference, SecretMaker, references};
+use super::references::{ChartReference, SecretMaker};
+use super::rendering::references;
 use super::version::{ChartVersion, Generation};
 use crate::document::testing::node;
 

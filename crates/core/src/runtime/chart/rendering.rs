@@ -5,7 +5,7 @@ use super::auth::{
 };
 use super::overrides::{Component, override_of};
 use super::references::{ChartReference, SecretMaker, is_external};
-use super::version::Generation;
+use super::version::{ChartVersion, Generation};
 use crate::document::{Node, Position};
 use crate::runtime::credential::{PASSWORD, TOKEN, TOKEN_SECRET_KEY, TOKEN_SECRET_NAME};
 use crate::runtime::mode::{self, Mode};
@@ -296,4 +296,32 @@ fn maker(mode: Mode, secret: &SecretKey) -> SecretMaker {
         mode::Maker::ArgoCd => SecretMaker::ArgoCd,
         mode::Maker::Person | mode::Maker::Unknown => SecretMaker::Person,
     }
+}
+
+/// Every reference that the chart renders. Where the version may be of several generations, those count whose settings
+/// are written, or else the newest.
+pub fn references(values: &Node, version: &ChartVersion) -> Vec<ChartReference> {
+    answering(values, version)
+        .into_iter()
+        .flat_map(|generation| Rendering::of(values, generation).references())
+        .collect()
+}
+
+/// The generations that [`references`] and the account are told for.
+pub fn answering(values: &Node, version: &ChartVersion) -> Vec<Generation> {
+    let mut generations = version.generations();
+    let written = |generation: &Generation| {
+        let path = generation.auth_path();
+        path.is_some_and(|path| Auth::at(values, path).is_some())
+    };
+    // Two generations that read the same path: the newer one tells enough.
+    if generations.contains(&Generation::External) {
+        generations.retain(|generation| *generation != Generation::ReferenceFirst);
+    }
+    if generations.iter().any(written) {
+        generations.retain(written);
+    } else {
+        generations.drain(..generations.len().saturating_sub(1));
+    }
+    generations
 }
