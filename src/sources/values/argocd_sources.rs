@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use globset::GlobBuilder;
 
 use keyguard_core::document::Node;
-use keyguard_core::runtime::chart::auth::{is_template, is_true};
+use keyguard_core::runtime::chart::auth::{is_filled_in, is_template, is_true};
 
 use super::layers::Layers;
 use super::release::Context;
@@ -86,7 +86,7 @@ impl<'a> Sources<'a> {
         let may_be_absent = helm.get("ignoreMissingValueFiles").is_some_and(is_true);
         let entries = helm.get("valueFiles").map_or(&[][..], Node::items).iter();
         let resolved: Vec<(&Node, Result<Option<String>, Elsewhere>)> = entries
-            .filter_map(|file| Some((file, self.resolved(file, file.text()?, folder))))
+            .filter_map(|file| Some((file, self.resolved(file.text()?, folder))))
             .collect();
         let plain = |path: &String| !is_pattern(path);
         let named: BTreeSet<String> = resolved
@@ -125,14 +125,11 @@ impl<'a> Sources<'a> {
     }
 
     /// The path of a values file or a pattern in this checkout; `None` when it leads out of it.
-    fn resolved(
-        &self,
-        file: &Node,
-        path: &str,
-        folder: Option<&str>,
-    ) -> Result<Option<String>, Elsewhere> {
+    fn resolved(&self, path: &str, folder: Option<&str>) -> Result<Option<String>, Elsewhere> {
         let elsewhere = |what: &str, why: &str| Err(Elsewhere(what.to_owned(), why.to_owned()));
-        if is_template(file) {
+        // Here $NAME is a source of the application.
+        let inside = path.strip_prefix('$').unwrap_or(path);
+        if is_filled_in(inside) || inside.starts_with(['{', '(']) {
             return elsewhere("a values file", "its path is filled in by a template");
         }
         let what = format!("the values file {path}");
