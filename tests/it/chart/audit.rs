@@ -524,6 +524,32 @@ fn the_key_is_made_once_and_a_log_without_it_is_not_gone_on_with() {
 }
 
 #[test]
+fn of_two_collectors_on_one_store_the_later_one_writes_and_the_other_says_so() {
+    let plane = ControlPlane::bare();
+    let mut installed = Installed::new(&plane, &[]);
+    installed.refused();
+    installed.await_refusals(1);
+    let first = installed.collector.take().unwrap();
+    let store = first.path(STORE).display().to_string();
+    let set = installed.release.get("statefulset", "keyguard-audit");
+    let mut spec = set["spec"]["template"]["spec"].clone();
+    for argument in spec["containers"][0]["args"].as_array_mut().unwrap() {
+        let text = argument.as_str().unwrap();
+        *argument = text.replace("/var/lib/keyguard/audit.db", &store).into();
+    }
+    let name = Some("keyguard-audit-0");
+    let mut second = Pod::start_named(&installed.release, &spec, name, Workspace::new(), &[]);
+    second.await_ready();
+    // The replica still sends to the first; only once it is refused there does it connect anew.
+    installed.service.set(vec![second.address]);
+    installed.refused();
+    installed.await_refusals(2);
+    let said = first.await_unready("another keyguard writes to this store");
+    assert!(said.body.contains("only one may"), "{}", said.body);
+    installed.verified(Path::new(&store));
+}
+
+#[test]
 fn what_the_chart_brings_for_it() {
     for object in render("{}") {
         let name = object["metadata"]["name"].as_str().unwrap();
@@ -547,6 +573,11 @@ fn what_the_chart_brings_for_it() {
             assert_eq!(secret["optional"], true, "{volume}");
         }
     }
+    let environment = &deployment["spec"]["template"]["spec"]["containers"][0]["env"][0];
+    assert_eq!(
+        environment["valueFrom"]["fieldRef"]["fieldPath"],
+        "metadata.name"
+    );
     let role = object(&objects, "Role", "keyguard-audit");
     let expected = json!([
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["keyguard-audit"], "verbs": ["get"]},
