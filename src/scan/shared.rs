@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     /// Argo CD's own Secrets, which every credential is verified with. They are kept until the scan ends.
     argocd: AsyncMutex<BTreeMap<(String, &'static str), Kept>>,
     config_maps: Mutex<VecDeque<(String, String, Option<ConfigMap>)>>,
+    /// Held while one is read: the workloads of a namespace ask for the same one at once.
+    reading_config_map: AsyncMutex<()>,
     expiries: Mutex<BTreeMap<(String, String), i64>>,
 }
 
@@ -58,6 +60,7 @@ impl Shared {
             requests: AtomicUsize::new(0),
             argocd: AsyncMutex::default(),
             config_maps: Mutex::default(),
+            reading_config_map: AsyncMutex::default(),
             expiries: Mutex::default(),
         }
     }
@@ -179,6 +182,10 @@ impl Source for Shared {
     }
 
     async fn config_map(&self, namespace: &str, name: &str) -> ConfigMapRead {
+        if let Some(known) = self.known_config_map(namespace, name) {
+            return known.map_or(Read::Missing, Read::Found);
+        }
+        let _reading = self.reading_config_map.lock().await;
         if let Some(known) = self.known_config_map(namespace, name) {
             return known.map_or(Read::Missing, Read::Found);
         }
