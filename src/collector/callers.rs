@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -21,6 +22,8 @@ use keyguard_core::policy::facts::Unread;
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// The most answers that are remembered.
 const MOST_REMEMBERED: usize = 1_000;
+/// The most calls of the API server at once.
+const MOST_ASKED: usize = 8;
 /// How long the API server may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -95,6 +98,8 @@ type Known = HashMap<([u8; 32], Wanted), (Caller, Instant)>;
 pub struct Callers {
     cluster: Cluster,
     audience: String,
+    /// So that who calls with tokens that are none costs the API server no more than this at once.
+    asking: Semaphore,
     known: Mutex<Known>,
 }
 
@@ -154,6 +159,7 @@ impl Callers {
         Callers {
             cluster,
             audience,
+            asking: Semaphore::new(MOST_ASKED),
             known: Mutex::default(),
         }
     }
@@ -172,7 +178,11 @@ impl Callers {
         {
             return Ok(caller.clone());
         }
-        let asked = timeout(DEADLINE, self.ask(token, wanted)).await;
+        let ask = async {
+            let _turn = self.asking.acquire().await;
+            self.ask(token, wanted).await
+        };
+        let asked = timeout(DEADLINE, ask).await;
         let caller = asked.unwrap_or(Err(Denied::Unread(Unread::Timeout)))?;
         let mut known = self.lock();
         if known.len() >= MOST_REMEMBERED {

@@ -35,6 +35,8 @@ pub mod week;
 pub mod witness;
 pub mod writer;
 
+#[cfg(test)]
+mod bad_days_tests;
 #[cfg(all(test, feature = "postgresql-tests"))]
 mod postgresql_tests;
 #[cfg(test)]

@@ -37,14 +37,17 @@ impl Store {
             findings.fault(format!("the {name} of this schema is missing, or another"));
         }
         if self.is_file {
-            let rows = sqlx::query("PRAGMA integrity_check")
-                .fetch_all(&self.pool)
-                .await?;
-            for row in rows {
-                let said: String = row.try_get(0)?;
-                if said != "ok" {
-                    findings.fault(format!("SQLite finds the file damaged: {said}"));
+            let check = sqlx::query("PRAGMA integrity_check");
+            let damaged = match check.fetch_all(&self.pool).await {
+                Ok(rows) => {
+                    let said = rows.iter().map(|row| row.try_get::<String, _>(0));
+                    said.collect::<Result<Vec<_>, _>>()?
                 }
+                Err(sqlx::Error::Database(error)) => vec![error.to_string()],
+                Err(error) => return Err(error.into()),
+            };
+            for said in damaged.into_iter().filter(|said| said != "ok") {
+                findings.fault(format!("SQLite finds the file damaged: {said}"));
             }
         }
         Ok(())

@@ -71,6 +71,17 @@ impl Kept {
         self.place.0.clone()
     }
 
+    /// Its address.
+    pub(crate) fn address(&self) -> String {
+        database::address_of(&self.place)
+    }
+
+    /// Its file.
+    #[cfg(not(feature = "postgresql-tests"))]
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.place.path().join("audit.db")
+    }
+
     /// Another store with the same content.
     pub(crate) async fn copy(&self) -> Kept {
         let copied = database::copy(&self.place, &self.store).await;
@@ -129,8 +140,12 @@ pub(crate) mod database {
     /// An empty store.
     pub(crate) async fn fresh() -> (Place, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let address = format!("sqlite:{}", folder.path().join("audit.db").display());
-        (folder, Store::open(&address).await.unwrap())
+        let store = Store::open(&address_of(&folder)).await.unwrap();
+        (folder, store)
+    }
+
+    pub(crate) fn address_of(place: &Place) -> String {
+        format!("sqlite:{}", place.path().join("audit.db").display())
     }
 
     /// A store with the same content.
@@ -190,6 +205,10 @@ pub(crate) mod database {
         admin.close().await;
         let store = Store::open(&within(&schema)).await.unwrap();
         (Place(schema), store)
+    }
+
+    pub(crate) fn address_of(place: &Place) -> String {
+        within(&place.0)
     }
 
     /// The address of a schema.

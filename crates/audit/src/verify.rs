@@ -43,24 +43,39 @@ impl Store {
     pub async fn verify(
         &self,
         evidence: &Evidence<'_>,
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(u64),
     ) -> Result<Findings, StoreError> {
         let mut findings = Findings::default();
-        let mut pinned = evidence.pinned(&mut findings)?;
-        self.compare_schema(&mut findings).await?;
-        let logs = match self.logs().await {
-            Ok(logs) => logs,
+        let verified = self.verify_all(evidence, progress, &mut findings).await;
+        match verified {
+            Ok(()) => Ok(findings),
+            // What was found stands, also when the rest cannot be read.
             Err(StoreError::Damaged(what)) => {
                 findings.fault(what);
-                return Ok(findings);
+                Ok(findings)
             }
-            Err(error) => return Err(error),
-        };
+            Err(StoreError::Sql(error)) if !findings.faults.is_empty() => {
+                findings.fault(format!("the rest cannot be read: {error}"));
+                Ok(findings)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn verify_all(
+        &self,
+        evidence: &Evidence<'_>,
+        mut progress: impl FnMut(u64),
+        findings: &mut Findings,
+    ) -> Result<(), StoreError> {
+        let mut pinned = evidence.pinned(findings)?;
+        self.compare_schema(findings).await?;
+        let logs = self.logs().await?;
         findings.logs = logs.len();
         let mut sizes = BTreeMap::new();
         let mut seen = Seen::beside(evidence.witness);
         for (week, note) in &logs {
-            let checkpoint = self.checkpoint(*week, note, evidence.key, &mut findings);
+            let checkpoint = self.checkpoint(*week, note, evidence.key, findings);
             sizes.insert(week.number(), checkpoint.as_ref().map_or(0, |it| it.size));
             let mut reading = Reading {
                 week: *week,
@@ -69,7 +84,7 @@ impl Store {
                 mismatches: Vec::new(),
                 pinned: pinned.remove(&week.to_string()).unwrap_or_default(),
                 tiles: HashMap::new(),
-                findings: &mut findings,
+                findings: &mut *findings,
             };
             self.read_log(&mut reading, &mut seen, &mut progress)
                 .await?;
@@ -101,14 +116,14 @@ impl Store {
                 ));
             }
         }
-        self.compare_tiles(&sizes, &mut findings).await?;
-        self.compare_entries(&mut findings).await?;
-        self.compare_with_log(&mut seen, &mut findings).await?;
+        self.compare_tiles(&sizes, findings).await?;
+        self.compare_entries(findings).await?;
+        self.compare_with_log(&mut seen, findings).await?;
         if self.logs().await? != logs {
             return Err(StoreError::Growing);
         }
-        seen.tell(evidence, &mut findings);
-        Ok(findings)
+        seen.tell(evidence, findings);
+        Ok(())
     }
 
     fn checkpoint(

@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod audit_installed;
 mod certificates;
 mod figures;
 mod install;
