@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use crate::admission::lookups::{Admission, Outcome, unix_now};
 use crate::admission::verification::Reads;
+use crate::http::rejection::Rejection;
 use crate::http::reviews::{Answer, ReviewMode, Reviewer};
 use crate::sources::source::{SecretRead, Source};
 use keyguard_core::argocd::settings::{ADMIN_PASSWORD, SECRET_NAME};
 use keyguard_core::policy::cut::cut;
 use keyguard_core::policy::facts::{CredentialFact, CredentialKey, Facts, ModeFact, Unread};
 use keyguard_core::policy::plan::Lookups;
-use keyguard_core::record::{Circumstances, Record};
+use keyguard_core::policy::verdict::Decision;
+use keyguard_core::record::{Circumstances, Kept, Record};
 use keyguard_core::review::reply::{self, OnRecord};
 use keyguard_core::review::request::Request;
 use keyguard_core::runtime::mode::{self, Maker};
@@ -190,16 +192,13 @@ impl<S: Source> Admission<S> {
             self.metrics
                 .decided(webhook, operation, verdict.decision, Some(*rule));
         }
-        let circumstances = Circumstances {
-            id,
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            duration_seconds: duration.as_secs_f64(),
-            kept: self
-                .trail
-                .as_ref()
-                .map(|trail| trail.kept(request, verdict)),
-        };
-        let record = Record::of(request, verdict, secrets, circumstances);
+        let trail = self.trail.as_ref();
+        let kept = trail.map(|trail| trail.kept(request, verdict));
+        let circumstances = circumstances(id, duration, kept);
+        self.put_on_record(Record::of(request, verdict, secrets, circumstances));
+    }
+
+    fn put_on_record(&self, record: Record) {
         let bytes = self.log.record(&record);
         if let Some(trail) = &self.trail {
             trail.keep(record, bytes);
@@ -231,6 +230,26 @@ impl<S: Source> Reviewer for Admission<S> {
         let reply = reply::encode(&outcome.request, &outcome.verdict, on_record);
         self.record(&outcome, id, started.elapsed());
         Answer::Review(reply.into())
+    }
+
+    fn rejected(&self, rejection: &Rejection, took: Duration) {
+        let decision = match rejection.is_shed() {
+            true => Decision::Shed,
+            false => Decision::Failed,
+        };
+        let kept = self.trail.as_ref().map(|trail| trail.numbered());
+        let circumstances = circumstances(Uuid::now_v7().to_string(), took, kept);
+        let why = rejection.to_string();
+        self.put_on_record(Record::of_rejection(decision, &why, circumstances));
+    }
+}
+
+fn circumstances(id: String, took: Duration, kept: Option<Kept>) -> Circumstances {
+    Circumstances {
+        id,
+        time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        duration_seconds: took.as_secs_f64(),
+        kept,
     }
 }
 

@@ -49,6 +49,11 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Whether it came at a time when too much was in progress, whatever it was.
+    pub fn is_shed(&self) -> bool {
+        matches!(self, Rejection::Overload(_) | Rejection::BodyMemory(_))
+    }
+
     /// The label in metrics, and the HTTP status.
     pub fn reason(&self) -> (RejectionReason, StatusCode) {
         use RejectionReason as Reason;

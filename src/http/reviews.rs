@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -38,6 +39,9 @@ pub trait Reviewer: Send + Sync + 'static {
         mode: ReviewMode,
         answer_by: Option<Instant>,
     ) -> impl Future<Output = Answer> + Send;
+
+    /// Notes a review that was asked for and is not answered.
+    fn rejected(&self, rejection: &Rejection, took: Duration);
 }
 
 /// How the API server was told to ask.
@@ -134,6 +138,7 @@ impl<R: Reviewer> Reviews<R> {
         if !is_json(request.headers()) {
             return reject(request, Rejection::MediaType).await;
         }
+        let begun = Instant::now();
         // The caller's clock runs already, and its body may be long on the way.
         let answer_by = timeout_hint::in_query(request.uri().query())
             .and_then(|timeout| Instant::now().checked_add(timeout));
@@ -141,7 +146,10 @@ impl<R: Reviewer> Reviews<R> {
         let _in_flight = self.metrics.request_begins();
         match serving.review(request.into_body(), mode, answer_by).await {
             Ok(review) => ([(CONTENT_TYPE, "application/json")], review).into_response(),
-            Err(rejection) => rejection.into_response(),
+            Err(rejection) => {
+                serving.reviewer.rejected(&rejection, begun.elapsed());
+                rejection.into_response()
+            }
         }
     }
 }

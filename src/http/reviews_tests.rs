@@ -23,6 +23,8 @@ impl Reviewer for Echo {
             _ => Answer::Review(format!("{} {left:.1?}", String::from_utf8_lossy(&body)).into()),
         }
     }
+
+    fn rejected(&self, _: &Rejection, _: Duration) {}
 }
 
 struct Gated {
@@ -120,6 +122,8 @@ async fn a_request_ends_with_what_was_in_force_when_it_began() {
         async fn review(&self, body: Bytes, _: ReviewMode, _: Option<Instant>) -> Answer {
             Answer::Review([body.as_ref(), self.0.as_bytes()].concat().into())
         }
+
+        fn rejected(&self, _: &Rejection, _: Duration) {}
     }
     let named = |name, max_body_bytes| {
         let limits = RequestLimits {

@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use crate::report::visible::visible;
+use keyguard_core::policy::subject::Operation;
 use keyguard_core::record::Record;
 
 /// The columns of a record.
@@ -27,10 +28,13 @@ fn columns(record: &Record) -> [String; 11] {
     [
         record.time.clone(),
         record.decision.name().to_owned(),
-        record.operation.name().to_owned(),
+        record.operation.map_or("", Operation::name).to_owned(),
         dry_run.to_owned(),
         record.object.namespace.clone(),
-        format!("{}/{}", record.object.kind, record.object.name),
+        match record.object.kind.as_str() {
+            "" => String::new(),
+            kind => format!("{kind}/{}", record.object.name),
+        },
         record.user.name.clone(),
         record.tool.name().to_owned(),
         rules.join(" "),

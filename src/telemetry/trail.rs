@@ -155,10 +155,18 @@ impl Trail {
         let key = self.shared.key.load();
         let fingerprint = key.as_ref().map(|key| key.fingerprint(request, verdict));
         Kept {
+            fingerprint: fingerprint.unwrap_or_default(),
+            ..self.numbered()
+        }
+    }
+
+    /// The same for a request of which nothing is known.
+    pub fn numbered(&self) -> Kept {
+        Kept {
             cluster: self.cluster.clone(),
             replica: self.replica.clone(),
             number: self.numbers.as_ref().map_or(0, Numbers::next),
-            fingerprint: fingerprint.unwrap_or_default(),
+            fingerprint: String::new(),
         }
     }
 
@@ -184,7 +192,10 @@ impl Trail {
     }
 }
 
-/// Whether the record is of something that went through as it should.
+/// Whether the record is of something that went through as it should, or of what nothing is known of.
 pub fn may_be_lost_first(record: &Record) -> bool {
-    matches!(record.decision, Decision::Allow | Decision::Exempt)
+    matches!(
+        record.decision,
+        Decision::Allow | Decision::Exempt | Decision::Shed | Decision::Failed
+    )
 }

@@ -48,7 +48,8 @@ pub struct Record {
     /// Why nothing was judged, if nothing was
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passage: Option<Passage>,
-    /// The entry of the configuration that exempts the request, or the rules that were lifted with the reasons given
+    /// The entry of the configuration that exempts the request, or the rules that were lifted with the reasons given, or why
+    /// there was no review
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The rules that found something
@@ -62,8 +63,9 @@ pub struct Record {
     pub findings_left_out: usize,
     /// Which webhook was called
     pub webhook: Webhook,
-    /// What was to be done
-    pub operation: Operation,
+    /// What was to be done, when that is known
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
     /// Whether nothing was to be stored
     pub dry_run: bool,
     /// What it was to be done to
@@ -185,7 +187,7 @@ impl Record {
             findings,
             findings_left_out,
             webhook: request.webhook,
-            operation: case.operation,
+            operation: Some(case.operation),
             dry_run: case.dry_run,
             object: RecordedObject {
                 api_version: name(&request.api_version),
@@ -201,6 +203,48 @@ impl Record {
             },
             tool: request.tool.cut(NAME_BYTES),
             secrets: secrets.map(|name| name.shown().to_string()).collect(),
+            duration_seconds: circumstances.duration_seconds,
+        }
+    }
+}
+
+impl Record {
+    /// Puts a request on record that got no review; nothing is known of it but why.
+    pub fn of_rejection(decision: Decision, why: &str, circumstances: Circumstances) -> Record {
+        let name = |text: &str| cut(text, NAME_BYTES).into_owned();
+        let kept = circumstances.kept.as_ref();
+        let of_kept = |part: fn(&Kept) -> &str| kept.map(|kept| name(part(kept)));
+        Record {
+            id: circumstances.id,
+            time: circumstances.time,
+            cluster: of_kept(|kept| &kept.cluster).unwrap_or_default(),
+            replica: of_kept(|kept| &kept.replica).unwrap_or_default(),
+            number: kept.map_or(0, |kept| kept.number),
+            fingerprint: String::new(),
+            uid: String::new(),
+            decision,
+            passage: None,
+            reason: cut(why, FINDINGS_BYTES).into_owned(),
+            rules: Vec::new(),
+            findings: Vec::new(),
+            findings_left_out: 0,
+            webhook: Webhook::None,
+            operation: None,
+            dry_run: false,
+            object: RecordedObject {
+                api_version: String::new(),
+                kind: String::new(),
+                namespace: String::new(),
+                name: String::new(),
+            },
+            user: RecordedUser {
+                name: String::new(),
+                groups: Vec::new(),
+                credential_id: None,
+                pod: None,
+            },
+            tool: Tool::default(),
+            secrets: Vec::new(),
             duration_seconds: circumstances.duration_seconds,
         }
     }

@@ -2,13 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Bytes;
 use keyguard::http::limits::{ConnectionLimits, RequestLimits};
+use keyguard::http::rejection::Rejection;
 use keyguard::http::reviews::{Answer, ReviewMode, Reviewer, Serving, router};
 use keyguard::http::server::{Bound, Drained, Transport};
 use keyguard::telemetry::metrics::Metrics;
@@ -45,6 +46,8 @@ pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 pub(super) struct Scripted {
     pub(super) waiting: Arc<Semaphore>,
     pub(super) released: Arc<Semaphore>,
+    /// What got no review.
+    pub(super) rejected: Arc<Mutex<Vec<Rejection>>>,
 }
 
 impl Reviewer for Scripted {
@@ -64,6 +67,10 @@ impl Reviewer for Scripted {
             }
             None => Answer::Review(body),
         }
+    }
+
+    fn rejected(&self, rejection: &Rejection, _: Duration) {
+        self.rejected.lock().unwrap().push(rejection.clone());
     }
 }
 
@@ -110,6 +117,7 @@ impl Server {
         let reviewer = Scripted {
             waiting: Arc::new(Semaphore::new(0)),
             released: Arc::new(Semaphore::new(0)),
+            rejected: Arc::default(),
         };
         let metrics = Arc::new(Metrics::new());
         let draining = CancellationToken::new();

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, Version};
 use futures_util::stream;
 use keyguard::http::limits::RequestLimits;
+use keyguard::http::rejection::Rejection;
 
 use super::client::{Client, Protocol, exchange};
 use super::harness::{NEVER, SOON, Server, Setup};
@@ -248,6 +249,8 @@ async fn more_requests_than_allowed_at_once_are_shed_and_their_connection_stays(
     server
         .shows("keyguard_requests_rejected_total{reason=\"overload\"} 6")
         .await;
+    let told = server.reviewer.rejected.lock().unwrap().clone();
+    assert_eq!(told, vec![Rejection::Overload(1); 6]);
 }
 
 #[tokio::test]

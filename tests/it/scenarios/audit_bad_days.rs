@@ -163,3 +163,35 @@ fn names_with_control_characters_are_stored_as_they_came_and_shown_as_what_they_
     assert_eq!(trail.records(&["--user", name]).len(), 1);
     trail.verified(&[], 0);
 }
+
+#[test]
+fn what_gets_no_review_is_on_record_with_why_and_nothing_of_what_was_sent() {
+    let trail = Trail::new();
+    let keyguard = started(&trail);
+    let authority = fs::read(keyguard.authority()).unwrap();
+    let deep = format!("{}\"a secret\"", "[".repeat(200));
+    for (body, status, why) in [
+        (
+            "{\"a secret\": 1}",
+            400,
+            "is not an admission.k8s.io/v1 AdmissionReview",
+        ),
+        (&*deep, 400, "nested"),
+    ] {
+        let answer = post_review(keyguard.address, &authority, body).unwrap();
+        assert_eq!(answer.status, status, "{}", answer.body);
+        let record = keyguard.log_line("a review that failed", |line| {
+            line["decision"] == "failed" && line["reason"].to_string().contains(why)
+        });
+        assert!(!record.to_string().contains("a secret"), "{record}");
+    }
+    let records = await_records(&trail, 2);
+    assert!(
+        records.iter().all(|record| record["decision"] == "failed"),
+        "{records:?}"
+    );
+    assert_eq!(trail.records(&["--decision", "failed"]).len(), 2);
+    let table = trail.audit("query", &[]).printed;
+    assert!(table.contains("failed"), "{table}");
+    assert!(trail.verified(&[], 0).contains("intact    2 entries"));
+}

@@ -119,6 +119,10 @@ pub enum Decision {
     BreakGlass,
     /// Refused.
     Deny,
+    /// Not looked at, as too much was in progress; the API server takes it for a failed call.
+    Shed,
+    /// Not understood or not whole; the API server takes it for a failed call.
+    Failed,
 }
 
 impl Decision {
