@@ -11,6 +11,7 @@
 
 mod audit;
 mod audit_installed;
+mod audit_senders;
 mod certificates;
 mod figures;
 mod install;
