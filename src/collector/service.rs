@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::BATCH_BYTES;
-use super::callers::{Caller, Callers, Denied, Wanted};
+use super::callers::{Callers, Denied, Wanted};
 use crate::http::body;
 use crate::http::limits::RequestLimits;
 use crate::http::rejection::Rejection;
@@ -202,13 +202,11 @@ async fn receive(
     headers: HeaderMap,
     mut body: Body,
 ) -> Result<Json<Receipt>, Refusal> {
-    let received = match collector.callers.admit(token(&headers), Wanted::Post).await {
-        Ok(caller) => collector.receive(caller, body).await,
-        Err(denied) => {
-            body::discard(&mut body).await;
-            Err(denied.into())
-        }
-    };
+    let received = collector.receive(token(&headers), &mut body).await;
+    if received.is_err() {
+        // To close a socket with bytes that nobody read would reset it, and the sender would not see why.
+        body::discard(&mut body).await;
+    }
     let outcome = received
         .as_ref()
         .err()
@@ -302,14 +300,15 @@ impl Collector {
         }
     }
 
-    async fn receive(&self, caller: Caller, mut body: Body) -> Result<Receipt, Refusal> {
+    /// Stores what is sent. When it is refused unread, `body` still has it.
+    async fn receive(&self, token: Option<&str>, body: &mut Body) -> Result<Receipt, Refusal> {
+        let caller = self.callers.admit(token, Wanted::Post).await?;
         let pod = caller.pod.ok_or(Refusal::NoPod)?;
         let _turn = self.turn(&pod)?;
         if body.size_hint().lower() > MOST_BYTES as u64 {
-            // To close a socket with bytes that nobody read would reset it, and the sender would not see why.
-            body::discard(&mut body).await;
             return Err(Refusal::TooLarge);
         }
+        let body = std::mem::take(body);
         let (body, _held) = body::read(body, &LIMITS, &self.body_bytes).await?;
         let records = records(&body, &pod)?;
         let mut locked = self.writer.lock().await;
