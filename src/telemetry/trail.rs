@@ -7,9 +7,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
 
 use super::labels::LostReason;
 use super::metrics::Metrics;
@@ -22,6 +24,10 @@ use keyguard_core::review::request::Request;
 const QUEUE_BYTES: usize = 24 << 20;
 /// Up to where allows wait, so that they are lost first.
 const ALLOWS_BYTES: usize = QUEUE_BYTES / 4 * 3;
+
+/// How long records may gather before they are written: to wait for the disk for each would slow whoever shares it, etcd
+/// perhaps.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Hands records to the store; nothing of it waits.
 pub struct Trail {
@@ -109,10 +115,19 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// Waits for records, and adds at most `most` to `records`; how many there were, none when nobody hands over any more.
+    /// Waits for records and a moment for more, and adds at most `most` to `records`; how many there were, none when nobody
+    /// hands over any more.
     pub async fn take(&mut self, records: &mut Vec<Record>, most: usize) -> usize {
         let mut taken = Vec::new();
-        let count = self.queue.recv_many(&mut taken, most).await;
+        if self.queue.recv_many(&mut taken, most).await > 0 && taken.len() < most {
+            sleep(GATHER).await;
+        }
+        while taken.len() < most
+            && let Ok(waiting) = self.queue.try_recv()
+        {
+            taken.push(waiting);
+        }
+        let count = taken.len();
         let bytes = taken.iter().map(|waiting| waiting.bytes).sum();
         self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         records.extend(taken.into_iter().map(|waiting| waiting.record));
