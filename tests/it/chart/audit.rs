@@ -44,9 +44,7 @@ fn two_replicas_send_and_each_record_is_stored_once_also_after_the_collector_was
     installed.release.connect();
     first.await_end();
     let volumes = installed.kill_collector();
-    for _ in 0..20 {
-        installed.refused();
-    }
+    let refused = 4 + installed.refused_while_away();
     wait_for("records that wait", || {
         let waiting = |pod: &Pod| {
             pod.sample("keyguard_audit_spool_bytes ")
@@ -58,9 +56,9 @@ fn two_replicas_send_and_each_record_is_stored_once_also_after_the_collector_was
             .ok_or_else(|| format!("{waiting} bytes"))
     });
     installed.start_collector(volumes);
-    let records = installed.await_refusals(24);
+    let records = installed.await_refusals(refused);
     let ids: BTreeSet<_> = records.iter().map(|it| it["id"].to_string()).collect();
-    assert_eq!(ids.len(), 24);
+    assert_eq!(ids.len(), refused);
     let replicas: BTreeSet<_> = records
         .iter()
         .map(|it| it["replica"].as_str().unwrap())

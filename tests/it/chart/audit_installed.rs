@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,7 +13,7 @@ use super::pod::Pod;
 use super::release::Release;
 use crate::control_plane::ControlPlane;
 use crate::control_plane::balancer::Balancer;
-use crate::control_plane::kubectl::Finished;
+use crate::control_plane::kubectl::{Client, Finished};
 use crate::control_plane::tls_http::{Asked, ask_as};
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
@@ -24,6 +25,9 @@ pub(super) const LOCAL: [&str; 2] = ["--tls-dns-name=localhost", "--tls-dns-name
 pub(super) const REPLICAS: [&str; 2] = ["keyguard-one", "keyguard-two"];
 /// The store, on the volume of the collector.
 pub(super) const STORE: &str = "store/audit.db";
+
+/// For how many seconds the collector, or its database, is away at least.
+const AWAY: &str = "KEYGUARD_AWAY";
 
 /// A release with a collector, behind an address that stays.
 pub(super) struct Installed<'a> {
@@ -37,6 +41,15 @@ pub(super) struct Installed<'a> {
 
 impl<'a> Installed<'a> {
     pub(super) fn new(plane: &'a ControlPlane, values: &[&str]) -> Installed<'a> {
+        Self::with(plane, values, |_| ())
+    }
+
+    /// The same, with what must be there before the pods start.
+    pub(super) fn with(
+        plane: &'a ControlPlane,
+        values: &[&str],
+        before: impl FnOnce(Client<'_>),
+    ) -> Installed<'a> {
         let namespace = plane.fresh_namespace("argocd");
         argocd(plane, &namespace);
         let values = [&["audit.enabled=true", "audit.cluster=test"], values].concat();
@@ -48,6 +61,7 @@ impl<'a> Installed<'a> {
             service: Balancer::new(),
             reader: tempfile::tempdir().unwrap(),
         };
+        before(installed.release.kubectl());
         for name in REPLICAS {
             installed.start_replica(name, Workspace::new());
         }
@@ -152,6 +166,16 @@ impl<'a> Installed<'a> {
         assert!(said.contains("[accounts/api-key-removed]"), "{said}");
     }
 
+    /// Twenty changes that are refused, and more for as many seconds as are wanted; how many.
+    pub(super) fn refused_while_away(&self) -> usize {
+        let seconds = std::env::var(AWAY).map_or(0, |seconds| seconds.parse().unwrap());
+        let (start, away) = (Instant::now(), Duration::from_secs(seconds));
+        (0..)
+            .take_while(|&refused| refused < 20 || start.elapsed() < away)
+            .inspect(|_| self.refused())
+            .count()
+    }
+
     /// What the collector has of the namespace, asked over HTTPS.
     pub(super) fn records(&self, arguments: &[&str]) -> Result<Vec<Value>, String> {
         let address = format!("https://localhost:{}", self.service.address.port());
@@ -235,6 +259,11 @@ impl<'a> Installed<'a> {
 
     /// What `keyguard audit verify` says of the store on a volume, which must be whole.
     pub(super) fn verified(&self, store: &Path) -> String {
+        self.verified_at(&format!("sqlite:{}", store.display()))
+    }
+
+    /// The same of a store at any address, which only the environment tells.
+    pub(super) fn verified_at(&self, store: &str) -> String {
         let key = self.release.get("secret", "keyguard-audit")["data"]["log.key"].clone();
         let key = {
             use base64::Engine as _;
@@ -244,9 +273,9 @@ impl<'a> Installed<'a> {
                 .unwrap()
         };
         fs::write(self.file("log.key"), key).unwrap();
-        let store = format!("sqlite:{}", store.display());
         let output = Command::new(env!("CARGO_BIN_EXE_keyguard"))
-            .args(["audit", "verify", "--store", &store, "--key"])
+            .env("KEYGUARD_AUDIT_STORE", store)
+            .args(["audit", "verify", "--key"])
             .arg(self.file("log.key"))
             .output()
             .unwrap();

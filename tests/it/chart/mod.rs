@@ -11,6 +11,8 @@
 
 mod audit;
 mod audit_installed;
+#[cfg(feature = "postgresql-tests")]
+mod audit_postgresql;
 mod audit_senders;
 mod certificates;
 mod figures;

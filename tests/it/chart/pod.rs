@@ -65,8 +65,10 @@ impl Pod {
         let readiness = container["readinessProbe"]["httpGet"]["path"].as_str();
         // What the kubelet calls a container's host.
         let host = format!("HOSTNAME={}", name.unwrap_or_default());
-        let line = [host, program().display().to_string()];
-        let line = line.into_iter().chain(arguments);
+        let mut line = vec![host];
+        line.extend(environment(release, container));
+        line.push(program().display().to_string());
+        line.extend(arguments);
         Self {
             started: Instant::now(),
             process: Process::start("keyguard", Path::new("env"), line, &workspace),
@@ -197,6 +199,19 @@ impl Task {
     pub(super) fn stderr(&self) -> String {
         self.process.stderr()
     }
+}
+
+/// What the container's environment has from Secrets.
+fn environment(release: &Release<'_>, container: &Value) -> Vec<String> {
+    let variables = container["env"].as_array().into_iter().flatten();
+    let from_secret = |variable: &Value| {
+        let wanted = variable["valueFrom"].get("secretKeyRef")?;
+        let secret = release.get("secret", &text(&wanted["name"]));
+        let value = STANDARD.decode(text(&secret["data"][text(&wanted["key"])]));
+        let value = String::from_utf8(value.expect("it is base64")).expect("a text");
+        Some(format!("{}={value}", text(&variable["name"])))
+    };
+    variables.filter_map(from_secret).collect()
 }
 
 /// The container's arguments, with what it mounts laid out here.
