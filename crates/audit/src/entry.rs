@@ -30,6 +30,15 @@ pub enum Mark {
         /// When, as RFC 3339 writes it.
         time: String,
     },
+    /// Somebody looked at records.
+    Looked {
+        /// Who.
+        user: String,
+        /// At what: a path of the page, and what was asked for.
+        at: String,
+        /// When, as RFC 3339 writes it.
+        time: String,
+    },
 }
 
 /// What an entry is.

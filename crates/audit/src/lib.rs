@@ -14,6 +14,7 @@
     )
 )]
 
+pub mod attempts;
 mod comparison;
 mod counts;
 pub mod entry;

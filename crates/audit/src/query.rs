@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::store::{Store, StoreError};
+use crate::week::Place;
+use keyguard_core::record::Record;
 
 /// Which records are wanted; what is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,15 @@ pub struct Cursor {
     position: i64,
 }
 
+/// A record, and where it is.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// It as it is in the log.
+    pub body: Box<RawValue>,
+    /// What a page that ends with it continues after.
+    pub cursor: Cursor,
+}
+
 /// A page of records.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Page {
@@ -49,6 +61,36 @@ pub struct Page {
     pub records: Vec<Box<RawValue>>,
     /// What to continue after; nothing when there are no more.
     pub next: Option<String>,
+}
+
+impl Found {
+    pub(crate) fn of(row: &AnyRow) -> Result<Found, StoreError> {
+        let body: Vec<u8> = row.try_get("body")?;
+        let damaged = || StoreError::Damaged("a record is no JSON".to_owned());
+        let body = String::from_utf8(body).map_err(|_| damaged())?;
+        Ok(Found {
+            body: RawValue::from_string(body).map_err(|_| damaged())?,
+            cursor: Cursor {
+                time: row.try_get("time")?,
+                position: row.try_get("position")?,
+            },
+        })
+    }
+
+    /// The record, read.
+    ///
+    /// # Errors
+    /// When a later version has written it.
+    pub fn record(&self) -> Result<Record, StoreError> {
+        let unknown =
+            |_| StoreError::Damaged("a record is none of this version of keyguard".to_owned());
+        serde_json::from_str(self.body.get()).map_err(unknown)
+    }
+
+    /// Its place in the log.
+    pub fn place(&self) -> Option<Place> {
+        Place::at(self.cursor.position)
+    }
 }
 
 impl Cursor {
@@ -93,6 +135,34 @@ impl Store {
     /// # Errors
     /// When the store does not answer.
     pub async fn query(&self, filter: &Filter, limit: u32) -> Result<Page, StoreError> {
+        let mut found = self.find(filter, limit.saturating_add(1)).await?;
+        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > shown;
+        found.truncate(shown);
+        let last = found.last().filter(|_| more);
+        Ok(Page {
+            next: last.map(|found| found.cursor.to_string()),
+            records: found.into_iter().map(|found| found.body).collect(),
+        })
+    }
+
+    /// The record with an id.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn record(&self, id: &str) -> Result<Option<Found>, StoreError> {
+        let sql = "SELECT r.time, r.position, e.body FROM records r JOIN entries e ON e.position = r.position \
+                   WHERE r.id = $1";
+        let row = sqlx::query(sql).bind(id.to_owned());
+        let row = row.fetch_optional(&self.pool).await?;
+        row.as_ref().map(Found::of).transpose()
+    }
+
+    /// At most `limit` records that `filter` asks for, newest first, each with its place.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn find(&self, filter: &Filter, limit: u32) -> Result<Vec<Found>, StoreError> {
         let (mut conditions, mut values) = (Vec::new(), Vec::new());
         // Either the rule leads to the records, in the order of their times, or what few records have does, and the rule
         // is looked up for each of them.
@@ -156,8 +226,7 @@ impl Store {
         };
         let sql = format!(
             "SELECT r.time, r.position, e.body FROM {from} JOIN entries e ON e.position = r.position {conditions} \
-             ORDER BY {time} DESC, {position} DESC LIMIT {}",
-            u64::from(limit) + 1
+             ORDER BY {time} DESC, {position} DESC LIMIT {limit}"
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for value in values {
@@ -167,20 +236,6 @@ impl Store {
             };
         }
         let rows = query.fetch_all(&self.pool).await?;
-        let (mut records, mut last) = (Vec::new(), None);
-        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-        for row in rows.iter().take(shown) {
-            let body: Vec<u8> = row.try_get("body")?;
-            let damaged = || StoreError::Damaged("a record is no JSON".to_owned());
-            let body = String::from_utf8(body).map_err(|_| damaged())?;
-            records.push(RawValue::from_string(body).map_err(|_| damaged())?);
-            last = Some(Cursor {
-                time: row.try_get("time")?,
-                position: row.try_get("position")?,
-            });
-        }
-        let more = rows.len() > shown;
-        let next = last.filter(|_| more).map(|cursor| cursor.to_string());
-        Ok(Page { records, next })
+        rows.iter().map(Found::of).collect()
     }
 }

@@ -6,8 +6,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
 use crate::counts::{Hours, count};
 use crate::entry::{Columns, Entry, Mark, rfc3339};
-use crate::merkle::{Tile, leaf};
-use crate::rows::{add_hours, insert};
+use crate::rows::add_hours;
 use crate::store::StoreError;
 use crate::week::{Place, Week};
 use crate::writer::Writer;
@@ -48,7 +47,7 @@ impl Writer {
             hours.push(self.hours_of(*week).await?);
         }
         let names: Vec<String> = weeks.iter().map(Week::to_string).collect();
-        let (mut transaction, mut log) = self.begin(connection, now).await?;
+        let (mut transaction, log) = self.begin(connection, now).await?;
         for (week, hours) in weeks.iter().zip(hours) {
             delete(*week, &mut transaction).await?;
             add_hours(hours, -1, &mut transaction).await?;
@@ -60,11 +59,7 @@ impl Writer {
             weeks: names.clone(),
             time: rfc3339(now),
         };
-        let body = serde_json::to_vec(&mark).unwrap_or_default();
-        insert(&mut transaction, log.end().position(), &body).await?;
-        let mut full: Vec<Tile> = Vec::new();
-        log.edge.add(leaf(&body), |tile| full.push(tile));
-        self.commit(transaction, log, &full).await?;
+        self.commit_mark(transaction, log, &mark).await?;
         Ok(names)
     }
 

@@ -90,6 +90,9 @@ impl<'a> Seen<'a> {
                 self.deleted = self.deleted.max(last);
                 Ok("the mark of a deletion".to_owned())
             }
+            Ok(Entry::Mark(Mark::Looked { user, time, .. })) => {
+                Ok(format!("the mark that {user} looked at {time}"))
+            }
             Err(_) => {
                 let name = match stored.flatten() {
                     Some(stored) => format!("record {}", stored.id),

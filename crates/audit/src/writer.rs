@@ -214,6 +214,33 @@ impl Writer {
         Ok(new)
     }
 
+    /// Writes marks: what is no record, and stands in the log all the same.
+    ///
+    /// # Errors
+    /// When the store does not answer, or another writes to it.
+    pub async fn mark(&mut self, mark: &Mark, now: i64) -> Result<(), StoreError> {
+        let mut connection = self.connection().await?;
+        let marked = match self.begin(&mut connection, now).await {
+            Ok((transaction, log)) => self.commit_mark(transaction, log, mark).await,
+            Err(error) => Err(error),
+        };
+        self.done(connection, marked).await
+    }
+
+    /// Ends a transaction with a mark.
+    pub(crate) async fn commit_mark(
+        &mut self,
+        mut transaction: Transaction<'_, Any>,
+        mut log: Log,
+        mark: &Mark,
+    ) -> Result<(), StoreError> {
+        let body = serde_json::to_vec(mark).unwrap_or_default();
+        insert(&mut transaction, log.end().position(), &body).await?;
+        let mut full: Vec<Tile> = Vec::new();
+        log.edge.add(leaf(&body), |tile| full.push(tile));
+        self.commit(transaction, log, &full).await
+    }
+
     /// A transaction of the one that writes, and the log that grows now.
     pub(crate) async fn begin<'a>(
         &self,
