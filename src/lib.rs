@@ -14,6 +14,8 @@ pub mod commands;
 pub mod config;
 pub mod follow;
 pub mod http;
+#[cfg(feature = "audit")]
+pub mod page;
 pub mod report;
 pub mod scan;
 pub mod sources;

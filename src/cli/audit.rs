@@ -59,6 +59,27 @@ pub struct Collect {
         default_value = "0.0.0.0:8080"
     )]
     pub health_listen: SocketAddr,
+    /// Where the page is: in plain HTTP on loopback, and over TLS anywhere else
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "KEYGUARD_AUDIT_PAGE_LISTEN",
+        default_value = "127.0.0.1:8081"
+    )]
+    pub page_listen: SocketAddr,
+    /// The CA certificates of a proxy in front of the page, PEM. It alone is let in then, and says who looks by
+    /// X-Forwarded-User and X-Forwarded-Groups
+    #[arg(long, value_name = "FILE", env = "KEYGUARD_CLIENT_CA")]
+    pub client_ca: Option<PathBuf>,
+    /// A name that the certificate of the proxy must have; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "KEYGUARD_CLIENT_NAME",
+        value_delimiter = ',',
+        requires = "client_ca"
+    )]
+    pub client_name: Vec<String>,
     /// The certificate chain, PEM, leaf first; read again when it changes
     #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_CERT")]
     pub tls_cert: PathBuf,

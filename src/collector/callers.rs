@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::RBAC_PATH;
+use super::{RBAC_GROUP, RBAC_PATH, RBAC_RESOURCE};
 use crate::sources::cluster::Cluster;
 use keyguard_core::policy::facts::Unread;
 
@@ -132,13 +132,32 @@ struct TokenStatus {
     audiences: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// Who somebody is for RBAC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct User {
-    username: String,
-    uid: String,
-    groups: Vec<String>,
-    extra: BTreeMap<String, Vec<String>>,
+pub struct User {
+    /// The name of the user.
+    pub username: String,
+    /// The uid, if there is one.
+    pub uid: String,
+    /// The groups.
+    pub groups: Vec<String>,
+    /// What authentication tells besides, such as the pod of a token.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// What RBAC is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access<'a> {
+    /// [`RBAC_PATH`].
+    Path(Wanted),
+    /// Decisions: the resource `decisions` of the group `keyguard.dev`, of which the API server has no objects.
+    Decisions {
+        /// `list` or `get`.
+        verb: &'static str,
+        /// The namespace of their objects; empty for all, and for objects without.
+        namespace: &'a str,
+    },
 }
 
 #[derive(Default, Deserialize)]
@@ -178,12 +197,17 @@ impl Callers {
         {
             return Ok(caller.clone());
         }
-        let ask = async {
-            let _turn = self.asking.acquire().await;
-            self.ask(token, wanted).await
+        let user = self.identify(token).await?;
+        if !self.may(&user, Access::Path(wanted)).await? {
+            return Err(Denied::Forbidden {
+                user: user.username,
+                verb: wanted.verb(),
+            });
+        }
+        let caller = Caller {
+            pod: user.extra.get(POD).and_then(|pods| pods.first().cloned()),
+            user: user.username,
         };
-        let asked = timeout(DEADLINE, ask).await;
-        let caller = asked.unwrap_or(Err(Denied::Unread(Unread::Timeout)))?;
         let mut known = self.lock();
         if known.len() >= MOST_REMEMBERED {
             known.clear();
@@ -192,7 +216,11 @@ impl Callers {
         Ok(caller)
     }
 
-    async fn ask(&self, token: &str, wanted: Wanted) -> Result<Caller, Denied> {
+    /// Whose token it is, as the API server says it now.
+    ///
+    /// # Errors
+    /// When the token does not count, or the API server does not answer.
+    pub async fn identify(&self, token: &str) -> Result<User, Denied> {
         let review = TokenToReview {
             api_version: "authentication.k8s.io/v1",
             kind: "TokenReview",
@@ -202,40 +230,57 @@ impl Callers {
             },
         };
         let TokenReview { status } = self.review(REVIEWS, &review).await?;
-        let User {
-            username,
-            uid,
-            groups,
-            extra,
-        } = status.user;
         // An API server that knows nothing of audiences would say that every token counts.
         let counts = status.authenticated && status.audiences.contains(&self.audience);
-        if !counts || !username.starts_with("system:serviceaccount:") {
-            return Err(Denied::Unknown(self.audience.clone()));
-        }
-        let verb = wanted.verb();
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {
-                "nonResourceAttributes": {"path": RBAC_PATH, "verb": verb},
-                "user": username, "uid": uid, "groups": groups, "extra": extra,
-            },
-        });
-        let access: AccessReview = self.review(ACCESS, &review).await?;
-        match access.status.allowed {
-            true => Ok(Caller {
-                pod: extra.get(POD).and_then(|pods| pods.first().cloned()),
-                user: username,
-            }),
-            false => Err(Denied::Forbidden {
-                user: username,
-                verb,
-            }),
+        match counts && status.user.username.starts_with("system:serviceaccount:") {
+            true => Ok(status.user),
+            false => Err(Denied::Unknown(self.audience.clone())),
         }
     }
 
+    /// Whether RBAC lets somebody in, as the API server says it now.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn may(&self, user: &User, access: Access<'_>) -> Result<bool, Denied> {
+        let mut spec = json!({
+            "user": user.username, "uid": user.uid, "groups": user.groups, "extra": user.extra,
+        });
+        let (member, attributes) = match access {
+            Access::Path(wanted) => (
+                "nonResourceAttributes",
+                json!({"path": RBAC_PATH, "verb": wanted.verb()}),
+            ),
+            Access::Decisions { verb, namespace } => (
+                "resourceAttributes",
+                json!({"group": RBAC_GROUP, "resource": RBAC_RESOURCE, "verb": verb, "namespace": namespace}),
+            ),
+        };
+        if let Some(spec) = spec.as_object_mut() {
+            spec.insert(member.to_owned(), attributes);
+        }
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec,
+        });
+        let access: AccessReview = self.review(ACCESS, &review).await?;
+        Ok(access.status.allowed)
+    }
+
+    /// Asks for a review, within [`DEADLINE`] and when it is its turn.
     async fn review<T: for<'a> Deserialize<'a>>(
+        &self,
+        path: &str,
+        review: &impl Serialize,
+    ) -> Result<T, Denied> {
+        let ask = async {
+            let _turn = self.asking.acquire().await;
+            self.ask(path, review).await
+        };
+        let asked = timeout(DEADLINE, ask).await;
+        asked.unwrap_or(Err(Denied::Unread(Unread::Timeout)))
+    }
+
+    async fn ask<T: for<'a> Deserialize<'a>>(
         &self,
         path: &str,
         review: &impl Serialize,

@@ -11,6 +11,10 @@ pub mod spool;
 pub const AUDIENCE: &str = "keyguard-audit";
 /// The path that RBAC knows the collector's records and log by: `get` reads, `post` adds.
 pub const RBAC_PATH: &str = "/keyguard/audit";
+/// The resource that RBAC knows decisions by, namespace by namespace: `list` and `get`.
+pub const RBAC_RESOURCE: &str = "decisions";
+/// Its API group.
+pub const RBAC_GROUP: &str = "keyguard.dev";
 /// The most bytes of records that are sent at once.
 pub const BATCH_BYTES: usize = 1 << 20;
 /// The most records that are sent at once: those of one transaction.

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use keyguard_audit::entry::{Mark, rfc3339};
 use keyguard_audit::note::{Checkpoint, VerifyingKey};
 use keyguard_audit::query::{Filter, Page};
 use keyguard_audit::store::{Store, StoreError};
@@ -58,7 +59,7 @@ pub struct Collector {
     /// What stores them.
     writer: Mutex<(Writer, Retaining)>,
     /// Who may call.
-    callers: Callers,
+    callers: Arc<Callers>,
     /// Why `/readyz` says that it is not ready.
     pub unready: Arc<ArcSwapOption<String>>,
     /// Where it is counted.
@@ -285,7 +286,7 @@ impl Collector {
         store: Store,
         writer: Writer,
         retaining: Retaining,
-        callers: Callers,
+        callers: Arc<Callers>,
         metrics: Arc<CollectorMetrics>,
     ) -> Collector {
         Collector {
@@ -339,6 +340,21 @@ impl Collector {
             new,
             checkpoint: head.map(|head| head.to_string()),
         })
+    }
+
+    /// Puts it into the log that `user` looked at something of the page, and what was asked for.
+    pub async fn looked(&self, user: &str, at: &str) {
+        let time = now();
+        let mark = Mark::Looked {
+            user: user.to_owned(),
+            at: at.to_owned(),
+            time: rfc3339(time),
+        };
+        tracing::info!(user, at, "somebody looks at the audit trail");
+        let mut locked = self.writer.lock().await;
+        if let Err(error) = locked.0.mark(&mark, time).await {
+            tracing::error!(reason = %why(&error), user, at, "the audit store cannot be written; this look is in the log alone");
+        }
     }
 
     /// The public key as others read it, for the log with this checkpoint.

@@ -3,9 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufReader, IsTerminal as _, Write as _, stderr, stdout};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
-use keyguard_audit::entry::milliseconds;
 use keyguard_audit::evidence::Evidence;
 use keyguard_audit::note::{SigningKey, VerifyingKey};
 use keyguard_audit::query::{Cursor, Filter, Page};
@@ -18,6 +16,7 @@ use crate::collector::client::{CallError, Client, Target};
 use crate::collector::service::page_path;
 use crate::commands::audited::{beside, failed, https, no_key, said, unreadable};
 use crate::commands::{CommandError, collector};
+use crate::page::asked;
 use crate::report::records;
 use crate::report::visible::visible;
 use crate::telemetry::trail::last_number;
@@ -211,13 +210,7 @@ fn time(flag: &str, text: Option<&str>) -> Result<Option<i64>, CommandError> {
     let Some(text) = text else {
         return Ok(None);
     };
-    let ago = || {
-        let ago = humantime::parse_duration(text).ok()?;
-        let then = SystemTime::now().checked_sub(ago)?;
-        let since = then.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        i64::try_from(since.as_millis()).ok()
-    };
-    match milliseconds(text).or_else(ago) {
+    match asked::time(text) {
         Some(time) => Ok(Some(time)),
         None => Err(CommandError::Said(format!(
             "{flag}: a time is written as 2026-11-27T12:00:00Z, or as how long ago it was, such as 7d"

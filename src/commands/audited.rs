@@ -18,6 +18,14 @@ pub(super) fn beside(address: &str) -> Option<PathBuf> {
     Some(PathBuf::from(file.trim_start_matches("//")))
 }
 
+/// The address of a store as others may see it: one in a database can hold a password.
+pub(super) fn shown_name(address: &str) -> String {
+    match address.starts_with("sqlite:") {
+        true => address.to_owned(),
+        false => "postgres://…".to_owned(),
+    }
+}
+
 /// A name of a cluster, as an origin of a log can have it.
 pub(super) fn cluster_name(name: &str, flag: &str) -> Result<String, CommandError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);

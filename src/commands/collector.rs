@@ -24,6 +24,7 @@ use crate::commands::CommandError;
 use crate::commands::audited::{
     cluster_name, failed, no_key, outlive_limits, retention, said, unreadable,
 };
+use crate::commands::collector_page::{PageServer, Shown};
 use crate::http::limits::ConnectionLimits;
 use crate::http::probes::{self, Probes};
 use crate::http::server::{Bound, Transport};
@@ -72,6 +73,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         .map_err(CertificateError::Settings)?;
     let bound = Bound::bind("--listen", arguments.listen).await?;
     let health = Bound::bind("--health-listen", arguments.health_listen).await?;
+    let page = PageServer::open(arguments, &certificate, &metrics).await?;
     let kubeconfig = arguments.kubeconfig.as_deref();
     let cluster = Cluster::open(kubeconfig, MOST_BYTES, Arc::clone(&metrics)).await?;
     let store = Store::open(&arguments.store).await.map_err(failed)?;
@@ -83,13 +85,20 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let told = Arc::new(CollectorMetrics::new());
     told.writes.set(1);
     let retaining = Retaining::new(retention(&arguments.retention));
-    let callers = Callers::new(cluster, arguments.audience.clone());
-    let collector = Collector::new(store.clone(), writer, retaining, callers, Arc::clone(&told));
+    let callers = Arc::new(Callers::new(cluster, arguments.audience.clone()));
+    let collector = Collector::new(
+        store.clone(),
+        writer,
+        retaining,
+        Arc::clone(&callers),
+        Arc::clone(&told),
+    );
     let collector = Arc::new(collector);
     let unready = Arc::clone(&collector.unready);
     tracing::info!(
         address = %bound.address(),
         health = %health.address(),
+        page = %page.address(),
         version = env!("CARGO_PKG_VERSION"),
         "collecting records"
     );
@@ -104,13 +113,14 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         max_connections: CONNECTIONS,
         ..ConnectionLimits::default()
     }));
+    let page_limits = Arc::clone(&limits);
     let transport = Transport::Tls {
         config: tls,
         metrics,
     };
     let serving = bound.serve(
         transport,
-        service::router(collector),
+        service::router(Arc::clone(&collector)),
         limits,
         stopping.clone(),
         stopping.cancelled(),
@@ -126,6 +136,16 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         CancellationToken::new(),
         stopping.cancelled(),
     );
+    let showing = page.serve(
+        Shown {
+            arguments,
+            store: &store,
+            callers,
+            collector,
+        },
+        page_limits,
+        &stopping,
+    );
     let signals = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -134,7 +154,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         }
         stopping.cancel();
     };
-    tokio::join!(serving, probing, signals);
+    tokio::join!(serving, probing, showing, signals);
     store.close().await;
     tracing::info!("stopped");
     Ok(())

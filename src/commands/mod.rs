@@ -24,6 +24,8 @@ mod audited;
 pub mod check;
 #[cfg(feature = "audit")]
 mod collector;
+#[cfg(feature = "audit")]
+mod collector_page;
 pub mod demo;
 pub mod scan;
 pub mod self_test;

@@ -53,7 +53,7 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
         None => (None, Config::default()),
     };
     let certificates = Certificates::open(arguments)?;
-    let clients = Clients::open(arguments)?;
+    let clients = Clients::open(arguments.client_ca.as_deref(), &arguments.client_name)?;
     let verifier = clients
         .as_ref()
         .map(|clients| Arc::clone(&clients.certificates) as _);

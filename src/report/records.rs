@@ -73,16 +73,23 @@ pub fn table(records: &[Record], next: Option<&str>) -> String {
 
 /// A line a record, after one with the names of the columns.
 pub fn csv(records: &[Record]) -> String {
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
-        format!("{}\r\n", cells.join(","))
-    };
-    let header = COLUMNS.map(str::to_owned);
-    let rows = records.iter().map(columns);
-    std::iter::once(header)
-        .chain(rows)
-        .map(|cells| line(&cells))
-        .collect()
+    let rows = records.iter().map(csv_row);
+    std::iter::once(csv_header()).chain(rows).collect()
+}
+
+/// The line with the names of the columns.
+pub fn csv_header() -> String {
+    line(&COLUMNS.map(str::to_owned))
+}
+
+/// The line of a record.
+pub fn csv_row(record: &Record) -> String {
+    line(&columns(record))
+}
+
+fn line(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
+    format!("{}\r\n", cells.join(","))
 }
 
 /// A cell in quotes, that no spreadsheet takes for a formula.

@@ -1,4 +1,4 @@
-//! `--client-ca`: which clients may ask for reviews. Those with a certificate of a CA, which has one of some names.
+//! `--client-ca`: which clients may connect. Those with a certificate of a CA, which has one of some names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,6 @@ use tokio::time::Instant;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
-use crate::cli;
 use crate::follow::follow;
 use crate::follow::watched_files::WatchedFiles;
 use crate::telemetry::labels::{ClientRefusal, Follower};
@@ -63,11 +62,11 @@ pub enum ClientCaError {
         source: io::Error,
     },
     /// No certificate, or something that is none.
-    #[error("--client-ca {}: no usable CA certificate in PEM in it; name the certificate of the CA that issues the API server's client certificate", .0.display())]
+    #[error("--client-ca {}: no usable CA certificate in PEM in it; name the certificate of the CA that issues the client's certificate", .0.display())]
     NoCertificate(PathBuf),
     /// A name that no certificate has.
     #[error(
-        "--client-name cannot be empty; name the common name or a DNS name of the API server's client certificate"
+        "--client-name cannot be empty; name the common name or a DNS name of the client's certificate"
     )]
     EmptyName,
 }
@@ -110,17 +109,17 @@ impl Clients {
     ///
     /// # Errors
     /// When what was typed makes no sense, or the file holds no CA certificate.
-    pub fn open(arguments: &cli::Serve) -> Result<Option<Clients>, ClientCaError> {
-        let Some(path) = &arguments.client_ca else {
+    pub fn open(ca: Option<&Path>, names: &[String]) -> Result<Option<Clients>, ClientCaError> {
+        let Some(path) = ca else {
             return Ok(None);
         };
-        if arguments.client_name.iter().any(String::is_empty) {
+        if names.iter().any(String::is_empty) {
             return Err(ClientCaError::EmptyName);
         }
-        let file = [path.clone()];
+        let file = [path.to_owned()];
         let (file, authorities) =
             WatchedFiles::open(file, |[(path, read)]| authorities(path, read))?;
-        let names = arguments.client_name.clone();
+        let names = names.to_vec();
         Ok(Some(Clients {
             certificates: Arc::new(ClientCertificates::new(authorities, names)),
             file,

@@ -61,13 +61,15 @@ pub struct DayCount {
 }
 
 impl Store {
-    /// At most `rows` attempts that `filter` asks for: each fingerprint once, by its newest record.
+    /// At most `rows` attempts that `filter` asks for: each fingerprint once, by its newest record; all records of it when
+    /// `filter` names one.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn attempts(&self, filter: &Filter, rows: usize) -> Result<AttemptsPage, StoreError> {
         let mut filter = filter.clone();
         let is_first = filter.after.is_none();
+        let each = filter.fingerprint.is_some();
         let (mut page, mut seen) = (Vec::new(), HashSet::new());
         for _ in 0..ROUNDS {
             let found = self.find(&filter, READ).await?;
@@ -76,8 +78,14 @@ impl Store {
                 filter.after = Some(found.cursor);
                 let record = found.record()?;
                 let print = record.fingerprint.clone();
-                let is_new = print.is_empty() || seen.insert(print);
-                if is_new && (is_first || self.is_newest(&found, &record, &filter).await?) {
+                if each || print.is_empty() {
+                    page.push(Attempt {
+                        record,
+                        attempts: None,
+                    });
+                } else if seen.insert(print)
+                    && (is_first || self.is_newest(&found, &record, &filter).await?)
+                {
                     let attempts = self.attempts_of(&record.fingerprint).await?;
                     page.push(Attempt { record, attempts });
                 }
@@ -106,9 +114,6 @@ impl Store {
         record: &Record,
         filter: &Filter,
     ) -> Result<bool, StoreError> {
-        if record.fingerprint.is_empty() {
-            return Ok(true);
-        }
         let same = Filter {
             fingerprint: Some(record.fingerprint.clone()),
             after: None,

@@ -3,6 +3,8 @@
 mod certificates;
 mod client;
 mod examples;
+#[cfg(feature = "audit")]
+mod page;
 mod state;
 mod table;
 
@@ -109,6 +111,8 @@ async fn show(
     folder: &Path,
 ) -> Result<(), CommandError> {
     let system = CommandError::no("thread, timer or output");
+    #[cfg(feature = "audit")]
+    let page = page::Page::bind().await?;
     let (address, health_address) = (server.reviews.address(), server.health.address());
     // It ends with the program.
     let stopping = Stopping::default();
@@ -146,8 +150,19 @@ async fn show(
         review.display(),
     ))
     .map_err(system)?;
+    #[cfg(feature = "audit")]
+    say(&format!(
+        "\nEvery decision is on a page, too: http://{}\n",
+        page.address()
+    ))
+    .map_err(system)?;
+    #[cfg(feature = "audit")]
+    let showing = page.show(store(&arguments.directory));
+    #[cfg(not(feature = "audit"))]
+    let showing = std::future::pending();
     tokio::select! {
         () = serving => Ok(()),
+        shown = showing => shown,
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(system),
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Pod {
     /// Where it answers reviews.
     pub(super) address: SocketAddr,
     health: SocketAddr,
+    /// Where its page is, if it is a collector.
+    pub(super) page: SocketAddr,
     readiness: String,
     spec: Value,
     workspace: Workspace,
@@ -57,6 +59,13 @@ impl Pod {
             assert_eq!(*given, format!("{flag}{shipped}"));
             *given = format!("{flag}{here}");
         }
+        let page = free_address();
+        for given in &mut arguments {
+            *given = given.replace(
+                "--page-listen=127.0.0.1:8081",
+                &format!("--page-listen={page}"),
+            );
+        }
         arguments.extend(further.iter().map(|&argument| argument.to_owned()));
         let container = &spec["containers"][0];
         for probe in ["livenessProbe", "readinessProbe"] {
@@ -74,6 +83,7 @@ impl Pod {
             process: Process::start("keyguard", Path::new("env"), line, &workspace),
             address,
             health,
+            page,
             readiness: readiness.expect("a path").to_owned(),
             spec: spec.clone(),
             workspace,

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::break_glass::{BreakGlass, Objection};
 use super::cut::cut;
@@ -99,6 +99,7 @@ pub enum Effect {
     PartialOrd,
     Ord,
     IntoStaticStr,
+    VariantArray,
     Serialize,
     Deserialize,
     JsonSchema,

@@ -1,0 +1,74 @@
+//! What is filtered, as a file: all pages of it, one after the other.
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use keyguard_audit::query::Filter;
+use keyguard_audit::store::{Store, StoreError};
+
+use super::asked::Asked;
+use super::timeline::within;
+use super::{Page, PageError, Visit};
+use crate::report::records;
+
+/// How many records are read at once.
+const READ: u32 = 1_000;
+
+#[derive(Clone, Copy)]
+enum Format {
+    Csv,
+    JsonLines,
+}
+
+pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
+    let viewer = page.access.viewer(&visit.headers).await?;
+    let asked = Asked::parse(visit.query())?;
+    let (format, media_type, name) = match asked.format.as_str() {
+        "csv" => (Format::Csv, "text/csv; charset=utf-8", "decisions.csv"),
+        "jsonl" => (Format::JsonLines, "application/jsonl", "decisions.jsonl"),
+        _ => return Err(PageError::Form("An export has the format csv or jsonl.")),
+    };
+    let scope = page.scope(&viewer, &asked.namespace).await?;
+    let (filter, _) = within(asked.filter()?, scope);
+    page.looked(&viewer, visit).await;
+    let headers = [
+        (CONTENT_TYPE, media_type.to_owned()),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+    ];
+    let body = Body::from_stream(stream::try_unfold(
+        Some((page.store.clone(), filter, true)),
+        move |left| pages(left, format),
+    ));
+    Ok((headers, body).into_response())
+}
+
+type Left = Option<(Store, Filter, bool)>;
+
+/// The next page, and what is left behind it.
+async fn pages(left: Left, format: Format) -> Result<Option<(Bytes, Left)>, StoreError> {
+    let Some((store, mut filter, is_first)) = left else {
+        return Ok(None);
+    };
+    let found = store.find(&filter, READ).await?;
+    let mut text = match format {
+        Format::Csv if is_first => records::csv_header(),
+        _ => String::new(),
+    };
+    for found in &found {
+        match format {
+            Format::Csv => text.push_str(&records::csv_row(&found.record()?)),
+            Format::JsonLines => {
+                text.push_str(found.body.get());
+                text.push('\n');
+            }
+        }
+    }
+    let is_all = found.len() < usize::try_from(READ).unwrap_or(0);
+    filter.after = found.last().map(|found| found.cursor);
+    let left = (!is_all).then_some((store, filter, false));
+    Ok(Some((text.into(), left)))
+}

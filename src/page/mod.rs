@@ -1,0 +1,427 @@
+//! The page of the audit trail: read-only, rendered here, without JavaScript and without anything from elsewhere.
+
+pub mod access;
+pub mod asked;
+mod counts;
+mod decision;
+mod export;
+mod frame;
+pub mod session;
+mod timeline;
+mod zone;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use keyguard_audit::store::{Store, StoreError};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use self::access::{Access, Viewer, cookie};
+use self::asked::NotAsked;
+use self::frame::Frame;
+use self::zone::Clock;
+use crate::collector::callers::Denied;
+use crate::collector::service::Collector;
+use crate::telemetry::audit_store::{now, why};
+
+/// Nothing runs, nothing comes from elsewhere, nothing frames it.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'";
+/// The most bytes of a form: a token has a few thousand.
+const FORM_BYTES: usize = 32 * 1024;
+/// How long a form may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// How long a choice of a time zone is kept.
+const ZONE_SECONDS: u32 = 365 * 86_400;
+
+/// What the page is made of.
+pub struct Page {
+    /// Where decisions are found.
+    pub store: Store,
+    /// The command that verifies the store; never with a password.
+    pub verify: String,
+    /// The name of the cluster.
+    pub cluster: String,
+    /// Who may look.
+    pub access: Access,
+    /// The audience of tokens.
+    pub audience: String,
+    /// What keeps on record who looks; nothing where nobody asks who.
+    pub collector: Option<Arc<Collector>>,
+}
+
+/// Why there is no page.
+#[derive(Debug, Error)]
+pub enum PageError {
+    /// Nobody is signed in, or why somebody is no more.
+    #[error("sign in")]
+    SignedOut(Option<String>),
+    /// RBAC says no.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is nothing, or nothing that this viewer may see.
+    #[error("There is nothing here, or nothing that you may see.")]
+    NotFound,
+    /// The URL makes no sense.
+    #[error(transparent)]
+    NotAsked(#[from] NotAsked),
+    /// A form makes no sense.
+    #[error("{0}")]
+    Form(&'static str),
+    /// The API server cannot say who may look.
+    #[error("{0}")]
+    Unanswered(Denied),
+    /// The store does not answer.
+    #[error("the store cannot be read: {}; try again", why(.0))]
+    Store(#[from] StoreError),
+    /// A template cannot be filled in.
+    #[error("the page cannot be made: {0}")]
+    Template(#[from] askama::Error),
+}
+
+impl From<Denied> for PageError {
+    fn from(denied: Denied) -> PageError {
+        PageError::Unanswered(denied)
+    }
+}
+
+impl PageError {
+    fn status(&self) -> StatusCode {
+        match self {
+            PageError::SignedOut(_) => StatusCode::UNAUTHORIZED,
+            PageError::Forbidden(_) => StatusCode::FORBIDDEN,
+            PageError::NotFound => StatusCode::NOT_FOUND,
+            PageError::NotAsked(_) | PageError::Form(_) => StatusCode::BAD_REQUEST,
+            PageError::Unanswered(denied) => denied.status(),
+            PageError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html", config = "src/page/askama.toml")]
+struct SignIn {
+    frame: Frame,
+    why: Option<String>,
+    audience: String,
+}
+
+#[derive(Template)]
+#[template(path = "message.html", config = "src/page/askama.toml")]
+struct Message {
+    frame: Frame,
+    text: String,
+}
+
+/// What a page is asked with.
+struct Visit {
+    uri: Uri,
+    headers: HeaderMap,
+    clock: Clock,
+}
+
+impl Visit {
+    fn of(uri: Uri, headers: HeaderMap) -> Visit {
+        let chosen = cookie(&headers, zone::COOKIE).unwrap_or_default();
+        let zone = zone::zone(chosen).unwrap_or(jiff::tz::TimeZone::UTC);
+        Visit {
+            clock: Clock::new(zone, now()),
+            uri,
+            headers,
+        }
+    }
+
+    fn here(&self) -> String {
+        let path = self.uri.path_and_query();
+        path.map_or("/", |path| path.as_str()).to_owned()
+    }
+
+    fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
+    }
+}
+
+/// Serves the page.
+pub fn router(page: Arc<Page>) -> Router {
+    Router::new()
+        .route("/", get(timeline))
+        .route("/decisions/{id}", get(decision))
+        .route("/counts", get(counts))
+        .route("/export", get(export))
+        .route("/sign-in", post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/zone", post(choose_zone))
+        .route("/style.css", get(style))
+        .fallback(nothing)
+        .with_state(page)
+        .layer(middleware::from_fn(guarded))
+}
+
+/// Lets no other site send a form, and says what a browser may do with the answer.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = match request.method().is_safe() || is_of_this_site(request.headers()) {
+        true => next.run(request).await,
+        false => (
+            StatusCode::FORBIDDEN,
+            "this form was sent by another site; open the page itself\n",
+        )
+            .into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let unless_said = headers.entry(CACHE_CONTROL);
+    unless_said.or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// As browsers say it; a client that is none has no session that another site could use.
+fn is_of_this_site(headers: &HeaderMap) -> bool {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
+    let host = |origin: &str| origin.split_once("://").map(|(_, host)| host.to_owned());
+    text(ORIGIN).is_none_or(|origin| host(origin).as_deref() == text(HOST))
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/css; charset=utf-8"),
+        (CACHE_CONTROL, "max-age=3600"),
+    ];
+    (headers, include_str!("style.css"))
+}
+
+macro_rules! shown {
+    ($name:ident, $module:ident) => {
+        async fn $name(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response {
+            let visit = Visit::of(uri, headers);
+            let shown = $module::show(&page, &visit).await;
+            shown.unwrap_or_else(|error| page.told(&visit, error))
+        }
+    };
+}
+
+shown!(timeline, timeline);
+shown!(decision, decision);
+shown!(counts, counts);
+shown!(export, export);
+
+async fn nothing(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response {
+    page.told(&Visit::of(uri, headers), PageError::NotFound)
+}
+
+async fn sign_in(
+    State(page): State<Arc<Page>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let mut visit = Visit::of(uri, headers);
+    let signed_in = async {
+        let mut form = form(body).await?;
+        let next = form.take("next");
+        // What is wrong is told on the page that was wanted.
+        visit.uri = local(&next).parse().unwrap_or_default();
+        let token = Zeroizing::new(form.take("token").trim().to_owned());
+        let (cookie, user) = page.access.sign_in(token).await?;
+        tracing::info!(user = user.username, "somebody signs in to the page");
+        let cookie = format!(
+            "{}={cookie}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict",
+            session::COOKIE,
+            session::LASTS.as_secs()
+        );
+        Ok(see_other(&next, &cookie))
+    };
+    match signed_in.await {
+        Ok(response) => response,
+        Err(error) => page.told(&visit, error),
+    }
+}
+
+async fn sign_out(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response {
+    page.access.sign_out(&headers);
+    let cookie = format!(
+        "{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
+        session::COOKIE
+    );
+    see_other("/", &cookie)
+}
+
+async fn choose_zone(
+    State(page): State<Arc<Page>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let chosen = async {
+        let mut form = form(body).await?;
+        let name = form.take("zone").trim().to_owned();
+        let known = zone::zone(&name).ok_or(PageError::Form(
+            "There is no such time zone. Type UTC, or a name of the IANA database such as Europe/Berlin.",
+        ))?;
+        let cookie = format!(
+            "{}={}; Path=/; Max-Age={ZONE_SECONDS}; Secure; HttpOnly; SameSite=Strict",
+            zone::COOKIE,
+            known.iana_name().unwrap_or("UTC")
+        );
+        Ok(see_other(&form.take("next"), &cookie))
+    };
+    match chosen.await {
+        Ok(response) => response,
+        Err(error) => page.told(&Visit::of(uri, headers), error),
+    }
+}
+
+/// A path of this page, whatever was asked for.
+fn local(next: &str) -> &str {
+    let is_local = next.starts_with('/')
+        && !next.starts_with("//")
+        && next
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_local { next } else { "/" }
+}
+
+fn see_other(next: &str, cookie: &str) -> Response {
+    let headers = [(LOCATION, local(next)), (SET_COOKIE, cookie)];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// The members of a form, which may hold a token.
+struct Form(Vec<(String, Zeroizing<String>)>);
+
+impl Form {
+    fn take(&mut self, name: &str) -> String {
+        let member = self.0.iter_mut().find(|(of, _)| of == name);
+        member.map_or_else(String::new, |(_, value)| std::mem::take(&mut **value))
+    }
+}
+
+async fn form(body: Body) -> Result<Form, PageError> {
+    let read = axum::body::to_bytes(body, FORM_BYTES);
+    let read = tokio::time::timeout(ARRIVAL, read).await;
+    let bytes: Bytes = read.ok().and_then(Result::ok).ok_or(PageError::Form(
+        "The form did not arrive whole. Send it again.",
+    ))?;
+    let pairs: Result<Vec<(String, Zeroizing<String>)>, _> = serde_urlencoded::from_bytes(&bytes);
+    let pairs = pairs.map_err(|_| PageError::Form("The form cannot be read. Send it again."))?;
+    Ok(Form(pairs))
+}
+
+impl Page {
+    /// Keeps on record that somebody looked.
+    async fn looked(&self, viewer: &Viewer, visit: &Visit) {
+        if let Some(collector) = &self.collector {
+            collector.looked(viewer.name(), &visit.here()).await;
+        }
+    }
+
+    fn told(&self, visit: &Visit, error: PageError) -> Response {
+        let status = error.status();
+        let page = match error {
+            PageError::SignedOut(why) => SignIn {
+                frame: Frame::without_viewer("Sign in", self, visit),
+                why,
+                audience: self.audience.clone(),
+            }
+            .render(),
+            error => Message {
+                frame: Frame::without_viewer(
+                    status.canonical_reason().unwrap_or("No page"),
+                    self,
+                    visit,
+                ),
+                text: error.to_string(),
+            }
+            .render(),
+        };
+        match page {
+            Ok(page) => (status, Html(page)).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_goes_on_to_a_path_of_this_page_alone() {
+        for path in ["/", "/?user=a%20b", "/decisions/x"] {
+            assert_eq!(local(path), path);
+        }
+        for other in [
+            "",
+            "x",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "/a\r\nb",
+            "/ä",
+        ] {
+            assert_eq!(local(other), "/", "{other}");
+        }
+    }
+
+    #[test]
+    fn forms_of_other_sites_are_known() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter();
+            let pairs = pairs.map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            });
+            pairs.collect::<HeaderMap>()
+        };
+        let table = [
+            (&[][..], true),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (
+                &[("origin", "http://localhost:1"), ("host", "localhost:1")],
+                true,
+            ),
+            (
+                &[("origin", "http://localhost:2"), ("host", "localhost:1")],
+                false,
+            ),
+            (&[("origin", "null"), ("host", "localhost:1")], false),
+        ];
+        for (sent, expected) in table {
+            assert_eq!(is_of_this_site(&headers(sent)), expected, "{sent:?}");
+        }
+    }
+}
