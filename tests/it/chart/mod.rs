@@ -19,6 +19,7 @@ mod figures;
 mod install;
 mod monitoring;
 mod optional_rights;
+mod page;
 mod pod;
 mod release;
 mod rendered;

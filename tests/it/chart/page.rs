@@ -1,0 +1,217 @@
+//! The page of the collector: who sees what of it, asked as a browser does.
+
+use std::net::SocketAddr;
+use std::thread;
+
+use super::audit_installed::Installed;
+use super::install::argocd;
+use crate::control_plane::ControlPlane;
+use crate::control_plane::plain_http::ask;
+use crate::control_plane::users::ALICE;
+use crate::control_plane::wait::wait_for;
+
+const SESSION: &str = "__Host-keyguard-session";
+
+/// Somebody at a browser.
+struct Browser {
+    page: SocketAddr,
+    cookie: String,
+}
+
+/// An answer's status code, and all of it.
+struct Seen(u16, String);
+
+impl Seen {
+    #[track_caller]
+    fn expect(self, status: u16, said: &str) -> String {
+        assert_eq!(self.0, status, "{}", self.1);
+        assert!(self.1.contains(said), "{said}: {}", self.1);
+        self.1
+    }
+}
+
+impl Browser {
+    fn new(page: SocketAddr) -> Browser {
+        Browser {
+            page,
+            cookie: String::new(),
+        }
+    }
+
+    fn send(&self, line: &str, headers: &[&str], body: &str) -> Seen {
+        let cookie = format!("Cookie: zone=x; {SESSION}={}", self.cookie);
+        let headers = [&[cookie.as_str()], headers].concat();
+        let text = ask(self.page, line, &headers, body).unwrap();
+        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        Seen(status, text)
+    }
+
+    fn get(&self, path: &str) -> Seen {
+        self.send(&format!("GET {path}"), &[], "")
+    }
+
+    /// Types a token into the form.
+    fn sign_in(page: SocketAddr, token: &str) -> Browser {
+        let mut browser = Browser::new(page);
+        let form = format!("next=%2F%3Fdecision%3Ddeny&token=%0A{token}+");
+        let origin = format!("Origin: http://{page}");
+        let seen = browser.send("POST /sign-in", &[&origin], &form);
+        let text = seen.expect(303, "location: /?decision=deny");
+        let cookie = text.split_once(&format!("{SESSION}=")).unwrap().1;
+        let (cookie, attributes) = cookie.split_once("; ").unwrap();
+        assert!(attributes.starts_with("Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Strict"));
+        assert!(!text.contains(token), "the token comes back");
+        browser.cookie = cookie.to_owned();
+        browser
+    }
+}
+
+impl Installed<'_> {
+    fn page(&self) -> SocketAddr {
+        self.collector.as_ref().unwrap().page
+    }
+
+    /// An account of that name that may look, in one namespace or in all, and its token.
+    fn viewer(&self, name: &str, namespace: Option<&str>) -> String {
+        let kubectl = || self.release.kubectl();
+        let account = format!("--serviceaccount=keyguard:{name}");
+        kubectl()
+            .run(["create", "serviceaccount", name])
+            .expect_ok();
+        let role = "--clusterrole=keyguard-audit-viewer";
+        match namespace {
+            Some(namespace) => self.plane.kubectl().namespace(namespace).run([
+                "create",
+                "rolebinding",
+                name,
+                role,
+                &account,
+            ]),
+            None => kubectl().run(["create", "clusterrolebinding", name, role, &account]),
+        }
+        .expect_ok();
+        self.token_of(name, "keyguard-audit")
+    }
+}
+
+#[test]
+fn each_sees_what_rbac_lets_them_see_until_it_is_taken_away() {
+    let plane = ControlPlane::bare();
+    let installed = Installed::new(&plane, &[]);
+    installed.refused();
+    let record = installed.await_refusals(1).remove(0);
+    // Another team, in whose namespace there is another Argo CD.
+    let other = plane.fresh_namespace("other");
+    argocd(&plane, &other);
+    let patch = ["patch", "configmap", "argocd-cm", "--type=merge"];
+    let data = r#"--patch={"data":{"accounts.admin":"login"}}"#;
+    let patched = plane.kubectl().as_user(ALICE).namespace(&other);
+    patched
+        .run(patch.into_iter().chain([data]))
+        .expect_refused();
+
+    let page = installed.page();
+    let own = format!("/decisions/{}", record["id"].as_str().unwrap());
+    let nobody = Browser::new(page);
+    for path in ["/", "/counts", "/export?format=csv", &own] {
+        let seen = nobody.get(path).expect(401, "kubectl create token NAME");
+        assert!(!seen.contains("argocd-cm"), "{seen}");
+    }
+    let auditor = Browser::sign_in(page, &installed.viewer("auditor", None));
+    let team = Browser::sign_in(page, &installed.viewer("team", Some(&installed.namespace)));
+    let rows = |seen: &str, namespace: &str| seen.contains(&format!("</strong> in {namespace}<"));
+    wait_for("both refusals on the page", || {
+        let seen = auditor.get("/?decision=deny").expect(200, "Refused");
+        let both = rows(&seen, &installed.namespace) && rows(&seen, &other);
+        both.then_some(()).ok_or(seen)
+    });
+    let seen = team
+        .get("/?decision=deny")
+        .expect(200, "You see the namespaces");
+    assert!(
+        rows(&seen, &installed.namespace) && !seen.contains(&other),
+        "{seen}"
+    );
+    team.get(&own).expect(200, "Its place in the log");
+    team.get(&format!("/?namespace={other}"))
+        .expect(403, "may not list decisions.keyguard.dev");
+    team.get("/counts")
+        .expect(403, "Counts are of all namespaces");
+    auditor
+        .get("/counts")
+        .expect(200, "accounts/api-key-removed");
+    let exported = team.get("/export?format=csv").expect(200, "attachment");
+    assert!(exported.contains(&installed.namespace) && !exported.contains(&other));
+    let elsewhere = auditor.get(&format!("/export?format=jsonl&namespace={other}"));
+    let elsewhere = elsewhere.expect(200, "application/jsonl");
+    let line = elsewhere.lines().last().unwrap();
+    let elsewhere: serde_json::Value = serde_json::from_str(line).unwrap();
+    let elsewhere = format!("/decisions/{}", elsewhere["id"].as_str().unwrap());
+    team.get(&elsewhere).expect(404, "nothing that you may see");
+    auditor.get(&elsewhere).expect(200, &other);
+
+    // What is forged, of another server, or taken away.
+    let forged = |cookie: &str| Browser {
+        page,
+        cookie: cookie.to_owned(),
+    };
+    for cookie in ["x", &auditor.cookie[1..], &format!("{}A", auditor.cookie)] {
+        forged(cookie).get("/").expect(401, "Sign in");
+    }
+    let headers = [
+        "X-Forwarded-User: auditor",
+        "X-Forwarded-Groups: system:masters",
+    ];
+    nobody.send("GET /", &headers, "").expect(401, "Sign in");
+    let foreign = ["Origin: http://evil.example"];
+    auditor
+        .send("POST /sign-out", &foreign, "")
+        .expect(403, "another site");
+    let kubectl = || plane.kubectl().namespace(&installed.namespace);
+    kubectl().run(["delete", "rolebinding", "team"]).expect_ok();
+    team.get("/")
+        .expect(403, "may not list decisions.keyguard.dev");
+    team.get(&own).expect(404, "nothing that you may see");
+    let accounts = || installed.release.kubectl();
+    accounts()
+        .run(["delete", "serviceaccount", "team"])
+        .expect_ok();
+    wait_for("the token to end with its account", || {
+        let seen = team.get("/");
+        (seen.0 == 401).then_some(()).ok_or(seen.1)
+    });
+    auditor.get("/").expect(200, "Sign out");
+    auditor
+        .send("POST /sign-out", &[], "")
+        .expect(303, "Max-Age=0");
+    auditor.get("/").expect(401, "Sign in");
+
+    // Who looked is in the log, and it is whole.
+    let collector = installed.collector.as_ref().unwrap();
+    let output = collector.output();
+    assert!(
+        output.contains("system:serviceaccount:keyguard:auditor"),
+        "{output}"
+    );
+    assert!(!output.contains("panic"), "{output}");
+    let said = installed.verified(&installed.store());
+    assert!(said.contains("intact"), "{said}");
+}
+
+#[test]
+fn a_hundred_browsers_at_once_are_all_answered() {
+    let plane = ControlPlane::bare();
+    let installed = Installed::new(&plane, &[]);
+    installed.refused();
+    installed.await_refusals(1);
+    let auditor = Browser::sign_in(installed.page(), &installed.viewer("auditor", None));
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                for path in ["/", "/?decision=deny", "/counts"] {
+                    auditor.get(path).expect(200, "keyguard");
+                }
+            });
+        }
+    });
+}
