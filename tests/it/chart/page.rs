@@ -1,14 +1,18 @@
 //! The page of the collector: who sees what of it, asked as a browser does.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::thread;
 
 use super::audit_installed::Installed;
 use super::install::argocd;
 use crate::control_plane::ControlPlane;
+use crate::control_plane::certificates::Authority;
 use crate::control_plane::plain_http::ask;
+use crate::control_plane::tls_http::get_with;
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
+use crate::control_plane::workspace::Workspace;
 
 const SESSION: &str = "__Host-keyguard-session";
 
@@ -196,6 +200,56 @@ fn each_sees_what_rbac_lets_them_see_until_it_is_taken_away() {
     assert!(!output.contains("panic"), "{output}");
     let said = installed.verified(&installed.store());
     assert!(said.contains("intact"), "{said}");
+}
+
+#[test]
+fn a_proxy_that_shows_its_certificate_says_who_looks_and_nobody_else_gets_in() {
+    let plane = ControlPlane::bare();
+    let workspace = Workspace::new();
+    let authority = Authority::new(&workspace);
+    let issue = |name| {
+        let workspace = Workspace::new();
+        let certificate = authority.issue_for_client(name, &workspace);
+        (certificate, workspace)
+    };
+    let (proxy, _kept) = issue("oauth2-proxy");
+    let (another, _kept_too) = issue("another");
+    let values = [
+        "audit.page.exposed=true",
+        "audit.page.proxy.caSecretName=page-ca",
+        "audit.page.proxy.names={oauth2-proxy}",
+    ];
+    let installed = Installed::with(&plane, &values, |kubectl| {
+        let from = format!("--from-file={}", authority.certificate.display());
+        let create = ["create", "secret", "generic", "page-ca", &from];
+        kubectl.run(create).expect_ok();
+    });
+    installed.refused();
+    installed.await_refusals(1);
+    let bundle = installed.authority();
+    let get = |client, headers: &str| {
+        let page = installed.page();
+        get_with(client, page, bundle.as_bytes(), "/?decision=deny", headers)
+    };
+    let alice = "X-Forwarded-User: alice@example.com\r\nX-Forwarded-Groups: sec,dev\r\n";
+    for client in [None, Some(&another)] {
+        let refused = get(client, alice).unwrap_err();
+        assert_ne!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+    let refused = get(Some(&proxy), alice).unwrap();
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("alice@example.com may not list"));
+    let bind = ["create", "clusterrolebinding", "sec", "--group=sec"];
+    let role = "--clusterrole=keyguard-audit-viewer";
+    let bound = installed.release.kubectl();
+    bound.run(bind.into_iter().chain([role])).expect_ok();
+    wait_for("the page", || {
+        let seen = get(Some(&proxy), alice).map_err(|error| error.to_string())?;
+        let has_it = seen.status == 200 && seen.body.contains("Refused</a>");
+        has_it.then_some(()).ok_or(seen.body)
+    });
+    let nobody = get(Some(&proxy), "").unwrap();
+    assert!(nobody.body.contains("must send X-Forwarded-User once"));
 }
 
 #[test]

@@ -61,10 +61,9 @@ impl Pod {
         }
         let page = free_address();
         for given in &mut arguments {
-            *given = given.replace(
-                "--page-listen=127.0.0.1:8081",
-                &format!("--page-listen={page}"),
-            );
+            if given.starts_with("--page-listen=") {
+                *given = format!("--page-listen={page}");
+            }
         }
         arguments.extend(further.iter().map(|&argument| argument.to_owned()));
         let container = &spec["containers"][0];

@@ -70,11 +70,24 @@ pub(crate) fn post_review_as(
     body: &str,
 ) -> io::Result<Answer> {
     let request = request("POST /validate?timeout=5s", "application/json", "", body);
-    let chain = CertificateDer::pem_file_iter(&client.certificate).map_err(io::Error::other)?;
-    let chain = chain.collect::<Result<_, _>>().map_err(io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_file(&client.key).map_err(io::Error::other)?;
     let server = (address, ServerName::from(address.ip()));
-    exchange_as(Some((chain, key)), server, bundle, &request)
+    exchange_as(Some(client), server, bundle, &request)
+}
+
+/// Gets a path of `localhost`, with headers and perhaps a certificate of the client's.
+///
+/// # Errors
+/// Whatever the connection says, such as that it wants another certificate.
+pub(crate) fn get_with(
+    client: Option<&ServerCertificate>,
+    address: SocketAddr,
+    bundle: &[u8],
+    path: &str,
+    headers: &str,
+) -> io::Result<Answer> {
+    let request = request(&format!("GET {path}"), "text/plain", headers, "");
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    exchange_as(client, (address, name), bundle, &request)
 }
 
 /// Who is asked, as whom.
@@ -120,7 +133,7 @@ fn exchange(address: SocketAddr, bundle: &[u8], request: &str) -> io::Result<Ans
 }
 
 fn exchange_as(
-    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    client: Option<&ServerCertificate>,
     (address, name): (SocketAddr, ServerName<'static>),
     bundle: &[u8],
     request: &str,
@@ -136,9 +149,14 @@ fn exchange_as(
         .map_err(io::Error::other)?
         .with_root_certificates(roots);
     let config = match client {
-        Some((chain, key)) => config
-            .with_client_auth_cert(chain, key)
-            .map_err(io::Error::other)?,
+        Some(client) => {
+            let chain = CertificateDer::pem_file_iter(&client.certificate);
+            let chain = chain.and_then(Iterator::collect);
+            let key = PrivateKeyDer::from_pem_file(&client.key).map_err(io::Error::other)?;
+            config
+                .with_client_auth_cert(chain.map_err(io::Error::other)?, key)
+                .map_err(io::Error::other)?
+        }
         None => config.with_no_client_auth(),
     };
     let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
