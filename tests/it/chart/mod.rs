@@ -20,6 +20,8 @@ mod install;
 mod monitoring;
 mod optional_rights;
 mod page;
+#[cfg(feature = "browser-tests")]
+mod page_in_browser;
 mod pod;
 mod release;
 mod rendered;

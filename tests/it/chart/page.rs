@@ -71,12 +71,12 @@ impl Browser {
 }
 
 impl Installed<'_> {
-    fn page(&self) -> SocketAddr {
+    pub(super) fn page(&self) -> SocketAddr {
         self.collector.as_ref().unwrap().page
     }
 
     /// An account of that name that may look, in one namespace or in all, and its token.
-    fn viewer(&self, name: &str, namespace: Option<&str>) -> String {
+    pub(super) fn viewer(&self, name: &str, namespace: Option<&str>) -> String {
         let kubectl = || self.release.kubectl();
         let account = format!("--serviceaccount=keyguard:{name}");
         kubectl()
