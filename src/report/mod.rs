@@ -5,6 +5,7 @@ pub mod findings;
 pub mod github;
 pub mod json;
 pub mod junit;
+pub mod ocsf;
 pub mod policy_report;
 #[cfg(feature = "audit")]
 pub mod records;
@@ -43,6 +44,8 @@ pub enum Format {
     /// A List of PolicyReports, one a namespace
     #[value(name = "policyreport")]
     PolicyReport,
+    /// Compliance Findings of OCSF 1.8.0, a line each
+    Ocsf,
 }
 
 /// Writes a report, with a line break at its end; `github` is empty when there is nothing to tell. `colours` is for
@@ -57,6 +60,7 @@ pub fn render(report: &Report, format: Format, colours: bool) -> serde_json::Res
         Format::Sarif => sarif::render(report),
         Format::Junit => Ok(junit::render(report)),
         Format::Github => Ok(github::render(report)),
+        Format::Ocsf => ocsf::render(report),
         Format::PolicyReport => policy_report::render(report, Api::OpenReports),
     }
 }
