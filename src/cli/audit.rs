@@ -8,6 +8,7 @@ use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum};
 
 use hyper::Uri;
 
+use crate::report::records::Lines;
 use crate::telemetry::log::LogFormat;
 
 /// What `keyguard audit` can do.
@@ -26,7 +27,7 @@ pub enum AuditCommand {
     /// Reads all of the store and names what does not fit. Ends with 0 when it is intact, with 1 when it was tampered
     /// with, and with 2 when that cannot be told.
     Verify(Verify),
-    /// Write the log of a week as files that other tools verify
+    /// Write records for other systems, or the log of a week as files that other tools verify
     ///
     /// The files are those of C2SP tlog-tiles, with the public key in key.pub.
     Export(Export),
@@ -191,6 +192,23 @@ pub struct Query {
     /// Where they are.
     #[command(flatten)]
     pub of: AskedOf,
+    /// Which of them.
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// The most records
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// What the page before gave as next
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
+    pub after: Option<String>,
+    /// The form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: RecordFormat,
+}
+
+/// Which records are wanted; what is not said does not matter.
+#[derive(Debug, Args)]
+pub struct Wanted {
     /// What was decided, such as deny or break-glass
     #[arg(long, value_name = "DECISION")]
     pub decision: Option<String>,
@@ -221,15 +239,6 @@ pub struct Query {
     /// Before this time
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// The most records
-    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub limit: u32,
-    /// What the page before gave as next
-    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
-    pub after: Option<String>,
-    /// The form of the output
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: RecordFormat,
 }
 
 /// Yes or no.
@@ -279,17 +288,24 @@ pub struct Verify {
 
 /// Arguments of `keyguard audit export`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true))]
 pub struct Export {
-    /// The store
-    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
-    pub store: String,
+    /// Where they are.
+    #[command(flatten)]
+    pub of: AskedOf,
+    /// Which records are written; the log is written whole.
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Writes records to standard output, newest first, in this form
+    #[arg(long, value_name = "FORMAT", group = "what")]
+    pub format: Option<Lines>,
+    /// Writes the log of a week as files into this folder, from a store
+    #[arg(long, value_name = "DIR", group = "what", conflicts_with_all = ["server", "Wanted"])]
+    pub tiles: Option<PathBuf>,
     /// The key.
     #[command(flatten)]
     pub key: Key,
-    /// The folder that the files go to
-    #[arg(long, value_name = "DIR")]
-    pub tiles: PathBuf,
     /// The week, such as 2026-W48; without it the last one
-    #[arg(long, value_name = "WEEK")]
+    #[arg(long, value_name = "WEEK", requires = "tiles")]
     pub week: Option<String>,
 }

@@ -11,19 +11,23 @@ use keyguard_audit::store::Store;
 use keyguard_audit::witness::Witness;
 use zeroize::Zeroizing;
 
-use crate::cli::audit::{AskedOf, AuditCommand, Export, Key, Query, RecordFormat, Verify, YesNo};
+use crate::cli::audit::{
+    AskedOf, AuditCommand, Export, Key, Query, RecordFormat, Verify, Wanted, YesNo,
+};
 use crate::collector::client::{CallError, Client, Target};
 use crate::collector::service::page_path;
 use crate::commands::audited::{beside, failed, https, no_key, said, unreadable};
 use crate::commands::{CommandError, collector};
 use crate::page::asked;
-use crate::report::records;
+use crate::report::records::{self, Lines};
 use crate::report::visible::visible;
 use crate::telemetry::trail::last_number;
 use keyguard_core::record::Record;
 
 /// It is intact, or what was asked for is printed.
 const GOOD: u8 = 0;
+/// How many records of an export are read at once.
+const EXPORTED: u32 = 1_000;
 /// It was tampered with.
 const TAMPERED: u8 = 1;
 
@@ -58,17 +62,8 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
         }
     };
     let filter = Filter {
-        decision: arguments.decision.clone(),
-        rule: arguments.rule.clone(),
-        user: arguments.user.clone(),
-        tool: arguments.tool.clone(),
-        namespace: arguments.namespace.clone(),
-        object: arguments.object.clone(),
-        fingerprint: arguments.fingerprint.clone(),
-        dry_run: arguments.dry_run.map(|it| it == YesNo::Yes),
-        since: time("--since", arguments.since.as_deref())?,
-        until: time("--until", arguments.until.as_deref())?,
         after,
+        ..filter(&arguments.wanted)?
     };
     let page = page(&arguments.of, &filter, arguments.limit).await?;
     let text = match arguments.format {
@@ -82,6 +77,22 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
     stdout()
         .write_all(text.as_bytes())
         .map_err(CommandError::Output)
+}
+
+fn filter(wanted: &Wanted) -> Result<Filter, CommandError> {
+    Ok(Filter {
+        decision: wanted.decision.clone(),
+        rule: wanted.rule.clone(),
+        user: wanted.user.clone(),
+        tool: wanted.tool.clone(),
+        namespace: wanted.namespace.clone(),
+        object: wanted.object.clone(),
+        fingerprint: wanted.fingerprint.clone(),
+        dry_run: wanted.dry_run.map(|it| it == YesNo::Yes),
+        since: time("--since", wanted.since.as_deref())?,
+        until: time("--until", wanted.until.as_deref())?,
+        after: None,
+    })
 }
 
 /// A page of a store, or of a collector.
@@ -175,10 +186,16 @@ async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
 }
 
 async fn export(arguments: &Export) -> Result<(), CommandError> {
-    let key = verifying_key(&arguments.key, &arguments.store)?;
-    let store = open(&arguments.store).await?;
+    if let Some(format) = arguments.format {
+        return lines(arguments, format).await;
+    }
+    let (Some(address), Some(tiles)) = (&arguments.of.store, &arguments.tiles) else {
+        return Err(said("name --store, of which the log is written"));
+    };
+    let key = verifying_key(&arguments.key, address)?;
+    let store = open(address).await?;
     let week = arguments.week.as_deref();
-    let exported = store.export(week, &key, &arguments.tiles).await;
+    let exported = store.export(week, &key, tiles).await;
     let exported = exported.map_err(|error| {
         CommandError::Failed("the log is not exported".to_owned(), error.into())
     })?;
@@ -186,6 +203,26 @@ async fn export(arguments: &Export) -> Result<(), CommandError> {
     stdout()
         .write_all(text.as_bytes())
         .map_err(CommandError::Output)
+}
+
+/// Writes all records that are wanted, a page after the other.
+async fn lines(arguments: &Export, format: Lines) -> Result<(), CommandError> {
+    let mut filter = filter(&arguments.wanted)?;
+    let mut text = format.header();
+    loop {
+        let page = page(&arguments.of, &filter, EXPORTED).await?;
+        for (body, record) in page.records.iter().zip(parsed(&page)?) {
+            text.push_str(&format.line(body.get(), &record));
+        }
+        let output = std::mem::take(&mut text);
+        stdout()
+            .write_all(output.as_bytes())
+            .map_err(CommandError::Output)?;
+        match page.next {
+            None => return Ok(()),
+            Some(next) => filter.after = Cursor::parse(&next),
+        }
+    }
 }
 
 async fn open(address: &str) -> Result<Store, CommandError> {

@@ -44,7 +44,7 @@ pub struct Asked {
     /// Where the page before ended.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub after: String,
-    /// Of an export: `csv` or `jsonl`.
+    /// Of an export: `csv`, `jsonl` or `ocsf`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub format: String,
 }

@@ -10,24 +10,23 @@ use keyguard_audit::store::{Store, StoreError};
 use super::asked::Asked;
 use super::timeline::within;
 use super::{Page, PageError, Visit};
-use crate::report::records;
+use crate::report::records::Lines;
 
 /// How many records are read at once.
 const READ: u32 = 1_000;
-
-#[derive(Clone, Copy)]
-enum Format {
-    Csv,
-    JsonLines,
-}
 
 pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
     let viewer = page.access.viewer(&visit.headers).await?;
     let asked = Asked::parse(visit.query())?;
     let (format, media_type, name) = match asked.format.as_str() {
-        "csv" => (Format::Csv, "text/csv; charset=utf-8", "decisions.csv"),
-        "jsonl" => (Format::JsonLines, "application/jsonl", "decisions.jsonl"),
-        _ => return Err(PageError::Form("An export has the format csv or jsonl.")),
+        "csv" => (Lines::Csv, "text/csv; charset=utf-8", "decisions.csv"),
+        "jsonl" => (Lines::Jsonl, "application/jsonl", "decisions.jsonl"),
+        "ocsf" => (Lines::Ocsf, "application/jsonl", "decisions.ocsf.jsonl"),
+        _ => {
+            return Err(PageError::Form(
+                "An export has the format csv, jsonl or ocsf.",
+            ));
+        }
     };
     let scope = page.scope(&viewer, &asked.namespace).await?;
     let (filter, _) = within(asked.filter()?, scope);
@@ -49,23 +48,17 @@ pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageErr
 type Left = Option<(Store, Filter, bool)>;
 
 /// The next page, and what is left behind it.
-async fn pages(left: Left, format: Format) -> Result<Option<(Bytes, Left)>, StoreError> {
+async fn pages(left: Left, format: Lines) -> Result<Option<(Bytes, Left)>, StoreError> {
     let Some((store, mut filter, is_first)) = left else {
         return Ok(None);
     };
     let found = store.find(&filter, READ).await?;
-    let mut text = match format {
-        Format::Csv if is_first => records::csv_header(),
-        _ => String::new(),
+    let mut text = match is_first {
+        true => format.header(),
+        false => String::new(),
     };
     for found in &found {
-        match format {
-            Format::Csv => text.push_str(&records::csv_row(&found.record()?)),
-            Format::JsonLines => {
-                text.push_str(found.body.get());
-                text.push('\n');
-            }
-        }
+        text.push_str(&format.line(found.body.get(), &found.record()?));
     }
     let is_all = found.len() < usize::try_from(READ).unwrap_or(0);
     filter.after = found.last().map(|found| found.cursor);

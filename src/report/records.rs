@@ -1,8 +1,12 @@
 //! Records for people and for spreadsheets.
 
+use clap::ValueEnum;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use keyguard_audit::entry::milliseconds;
+
+use crate::report::ocsf;
 use crate::report::visible::visible;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::record::Record;
@@ -71,20 +75,43 @@ pub fn table(records: &[Record], next: Option<&str>) -> String {
     text
 }
 
-/// A line a record, after one with the names of the columns.
+/// A line a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lines {
+    /// The record itself, as JSON
+    Jsonl,
+    /// For spreadsheets, after a line with the names of the columns
+    Csv,
+    /// API Activity of OCSF 1.8.0
+    Ocsf,
+}
+
+impl Lines {
+    /// What comes before the first record.
+    pub fn header(self) -> String {
+        match self {
+            Lines::Csv => line(&COLUMNS.map(str::to_owned)),
+            Lines::Jsonl | Lines::Ocsf => String::new(),
+        }
+    }
+
+    /// The line of a record, of which `body` is what the log has.
+    pub fn line(self, body: &str, record: &Record) -> String {
+        match self {
+            Lines::Csv => line(&columns(record)),
+            Lines::Jsonl => format!("{body}\n"),
+            Lines::Ocsf => {
+                let time = milliseconds(&record.time).unwrap_or_default();
+                format!("{}\n", ocsf::activity(record, time))
+            }
+        }
+    }
+}
+
+/// The records for spreadsheets.
 pub fn csv(records: &[Record]) -> String {
-    let rows = records.iter().map(csv_row);
-    std::iter::once(csv_header()).chain(rows).collect()
-}
-
-/// The line with the names of the columns.
-pub fn csv_header() -> String {
-    line(&COLUMNS.map(str::to_owned))
-}
-
-/// The line of a record.
-pub fn csv_row(record: &Record) -> String {
-    line(&columns(record))
+    let rows = records.iter().map(|record| Lines::Csv.line("", record));
+    std::iter::once(Lines::Csv.header()).chain(rows).collect()
 }
 
 fn line(cells: &[String]) -> String {

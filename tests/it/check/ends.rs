@@ -93,7 +93,15 @@ fn no_value_is_ever_printed_in_any_format() {
         ("s.yaml", &secret),
         ("t.yaml", &wrong),
     ]);
-    for format in ["table", "json", "sarif", "junit", "github", "policyreport"] {
+    for format in [
+        "table",
+        "json",
+        "sarif",
+        "junit",
+        "github",
+        "policyreport",
+        "ocsf",
+    ] {
         let ended = tree.run(&["--format", format]);
         assert_eq!(ended.code, Some(1), "{format}");
         assert!(

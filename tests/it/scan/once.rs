@@ -170,7 +170,15 @@ fn no_output_has_a_value() {
             &json!({"token": format!("Bearer {TOKEN}")}),
         ),
     ]);
-    for format in ["table", "json", "sarif", "junit", "github", "policyreport"] {
+    for format in [
+        "table",
+        "json",
+        "sarif",
+        "junit",
+        "github",
+        "policyreport",
+        "ocsf",
+    ] {
         let ended = state.run("", &["--format", format]);
         assert_eq!(ended.code, Some(1), "{format}: {}", ended.stderr);
         let all = ended.stdout + &ended.stderr;
