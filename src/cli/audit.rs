@@ -7,9 +7,12 @@ use std::time::Duration;
 use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum};
 
 use hyper::Uri;
+use strum::VariantArray as _;
 
+use crate::collector::webhook::Format;
 use crate::report::records::Lines;
 use crate::telemetry::log::LogFormat;
+use keyguard_core::policy::verdict::Decision;
 
 /// What `keyguard audit` can do.
 #[derive(Debug, Subcommand)]
@@ -81,6 +84,12 @@ pub struct Collect {
         requires = "client_ca"
     )]
     pub client_name: Vec<String>,
+    /// Makes an Event about each object of which a change was refused, but for dry runs
+    #[arg(long, env = "KEYGUARD_AUDIT_EVENTS")]
+    pub events: bool,
+    /// Where records go besides.
+    #[command(flatten)]
+    pub webhook: Webhook,
     /// The certificate chain, PEM, leaf first; read again when it changes
     #[arg(long, value_name = "FILE", env = "KEYGUARD_TLS_CERT")]
     pub tls_cert: PathBuf,
@@ -128,6 +137,51 @@ pub struct Collect {
         default_value = "json"
     )]
     pub log_format: LogFormat,
+}
+
+/// Records for a chat, a pager or anything else that takes an HTTPS POST.
+#[derive(Debug, Args)]
+pub struct Webhook {
+    /// A folder, such as a mounted Secret, with the files url, to which records are posted in batches of JSON, and where
+    /// they are wanted key, which signs as Standard Webhooks has it, and ca.crt, which verifies the other end
+    #[arg(long = "webhook", value_name = "DIR", env = "KEYGUARD_AUDIT_WEBHOOK")]
+    pub folder: Option<PathBuf>,
+    /// A decision that is posted; may be repeated
+    #[arg(
+        long = "webhook-decision",
+        value_name = "DECISION",
+        env = "KEYGUARD_AUDIT_WEBHOOK_DECISION",
+        value_delimiter = ',',
+        default_value = "deny,break-glass",
+        value_parser = decision
+    )]
+    pub decision: Vec<Decision>,
+    /// A rule of which a record must have one; may be repeated
+    #[arg(
+        long = "webhook-rule",
+        value_name = "RULE",
+        env = "KEYGUARD_AUDIT_WEBHOOK_RULE",
+        value_delimiter = ',',
+        requires = "folder"
+    )]
+    pub rule: Vec<String>,
+    /// What is posted
+    #[arg(
+        long = "webhook-format",
+        value_name = "FORMAT",
+        env = "KEYGUARD_AUDIT_WEBHOOK_FORMAT",
+        default_value = "json"
+    )]
+    pub format: Format,
+}
+
+fn decision(name: &str) -> Result<Decision, String> {
+    let known = Decision::VARIANTS;
+    let found = known.iter().find(|decision| decision.name() == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|decision| decision.name()).collect();
+        format!("one of {}", names.join(", "))
+    })
 }
 
 /// How much is kept; what is older or more goes in whole weeks.

@@ -69,10 +69,13 @@ pub enum CallError {
     Refused(StatusCode, String),
 }
 
+/// A client for HTTPS.
+pub(super) type Https = HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// Calls a collector; keeps a connection.
 pub struct Client {
     target: Target,
-    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Https,
 }
 
 impl Client {
@@ -82,28 +85,10 @@ impl Client {
     /// When there are none.
     pub fn new(target: Target) -> Result<Client, CallError> {
         let shown = target.ca.display().to_string();
-        let pem = read(&target.ca)?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let mut roots = RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(certificates.unwrap_or_default());
-        if added == 0 {
-            return Err(CallError::NoCa(shown));
-        }
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| CallError::Unreachable(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only()
-            .enable_http1()
-            .build();
-        let mut http = HttpClient::builder(TokioExecutor::new());
-        http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+        let roots = roots(&read(&target.ca)?).ok_or(CallError::NoCa(shown))?;
         Ok(Client {
             target,
-            http: http.build(connector),
+            http: https(roots).map_err(|error| CallError::Unreachable(error.to_string()))?,
         })
     }
 
@@ -173,6 +158,30 @@ impl Client {
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+/// The CA certificates in a PEM file, if there are any.
+pub(super) fn roots(pem: &[u8]) -> Option<RootCertStore> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(certificates.unwrap_or_default());
+    (added > 0).then_some(roots)
+}
+
+/// What calls over HTTPS alone, and keeps connections for a while.
+pub(super) fn https(roots: RootCertStore) -> Result<Https, rustls::Error> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_only()
+        .enable_http1()
+        .build();
+    let mut http = HttpClient::builder(TokioExecutor::new());
+    http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+    Ok(http.build(connector))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CallError> {

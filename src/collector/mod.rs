@@ -2,10 +2,12 @@
 
 pub mod callers;
 pub mod client;
+pub mod events;
 pub mod keys;
 pub mod sender;
 pub mod service;
 pub mod spool;
+pub mod webhook;
 
 /// The audience of the tokens by which the collector knows who calls.
 pub const AUDIENCE: &str = "keyguard-audit";

@@ -20,7 +20,7 @@ use keyguard_audit::tiles::{CHECKPOINT, KEY_FILE};
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use serde::Serialize;
 use thiserror::Error;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::BATCH_BYTES;
 use super::callers::{Callers, Denied, Wanted};
@@ -60,6 +60,8 @@ pub struct Collector {
     writer: Mutex<(Writer, Retaining)>,
     /// Who may call.
     callers: Arc<Callers>,
+    /// Tells that there are new records.
+    pub added: watch::Sender<()>,
     /// Why `/readyz` says that it is not ready.
     pub unready: Arc<ArcSwapOption<String>>,
     /// Where it is counted.
@@ -294,6 +296,7 @@ impl Collector {
             key: writer.verifying_key(),
             writer: Mutex::new((writer, retaining)),
             callers,
+            added: watch::Sender::new(()),
             unready: Arc::default(),
             metrics,
             storing: Lock::default(),
@@ -330,6 +333,7 @@ impl Collector {
         }
         self.metrics.writes.set(1);
         self.metrics.records.inc_by(u64::try_from(new).unwrap_or(0));
+        self.added.send_replace(());
         retaining.apply(writer).await;
         let head = writer.head();
         if let Some(head) = &head {

@@ -10,16 +10,19 @@ use keyguard_audit::note::SigningKey;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::certificates::files;
 use crate::certificates::serving::CertificateError;
-use crate::cli::audit::Collect;
+use crate::cli::audit::{self as cli, Collect};
 use crate::collector::callers::Callers;
+use crate::collector::events::Events;
 use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
+use crate::collector::webhook::{Target, Webhook};
 use crate::commands::CommandError;
 use crate::commands::audited::{
     cluster_name, failed, no_key, outlive_limits, retention, said, unreadable,
@@ -84,7 +87,12 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         .map_err(failed)?;
     let told = Arc::new(CollectorMetrics::new());
     told.writes.set(1);
+    let webhook = target(&arguments.webhook).map(|target| Webhook::open(target, Arc::clone(&told)));
+    let webhook = webhook
+        .transpose()
+        .map_err(|error| CommandError::Failed("--webhook".to_owned(), error.into()))?;
     let retaining = Retaining::new(retention(&arguments.retention));
+    let events = Events::new(cluster.clone());
     let callers = Arc::new(Callers::new(cluster, arguments.audience.clone()));
     let collector = Collector::new(
         store.clone(),
@@ -94,6 +102,12 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         Arc::clone(&told),
     );
     let collector = Arc::new(collector);
+    let posting = posting(webhook, store.clone(), collector.added.subscribe());
+    let telling = telling(
+        arguments.events.then_some(events),
+        store.clone(),
+        collector.added.subscribe(),
+    );
     let unready = Arc::clone(&collector.unready);
     tracing::info!(
         address = %bound.address(),
@@ -151,6 +165,8 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             () = follow => {}
+            () = posting => {}
+            () = telling => {}
         }
         stopping.cancel();
     };
@@ -158,6 +174,32 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where records go besides, if anywhere.
+fn target(typed: &cli::Webhook) -> Option<Target> {
+    Some(Target {
+        folder: typed.folder.clone()?,
+        decisions: typed.decision.clone(),
+        rules: typed.rule.clone(),
+        format: typed.format,
+    })
+}
+
+/// Sends them there, for ever.
+async fn posting(webhook: Option<Webhook>, store: Store, added: watch::Receiver<()>) {
+    match webhook {
+        Some(webhook) => webhook.run(store, added).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the objects that were refused, for ever.
+async fn telling(events: Option<Events>, store: Store, added: watch::Receiver<()>) {
+    match events {
+        Some(events) => events.run(store, added).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn signing_key(

@@ -12,6 +12,7 @@ use super::asked::Asked;
 use super::frame::Frame;
 use super::zone::Clock;
 use super::{Page, PageError, Visit};
+use crate::report::records::{what, word};
 use crate::report::visible::visible;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::verdict::Decision;
@@ -78,34 +79,11 @@ pub(super) struct Told {
     pub rest: String,
 }
 
-/// What a decision means.
-pub(super) fn word(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Allow => "Allowed",
-        Decision::Exempt => "Exempt",
-        Decision::Audit => "On record only",
-        Decision::Warn => "Warned",
-        Decision::BreakGlass => "Break glass",
-        Decision::Deny => "Refused",
-        Decision::Shed => "Not looked at",
-        Decision::Failed => "Not understood",
-    }
-}
-
 impl Row {
     /// The row of a record.
     pub(super) fn of(record: &Record, attempts: Option<Attempts>, clock: &Clock) -> Row {
         let shown = |text: &str| visible(text, &[]).into_owned();
         let time = milliseconds(&record.time).unwrap_or_default();
-        let verb = match record.operation.map(|operation| operation.name()) {
-            Some("CREATE") => "Create",
-            Some("UPDATE") => "Change",
-            Some("DELETE") => "Delete",
-            Some("CONNECT") => "Connect to",
-            _ => "",
-        };
-        let what = [verb, &record.object.kind, &record.object.name];
-        let what: Vec<&str> = what.into_iter().filter(|part| !part.is_empty()).collect();
         Row {
             id: record.id.clone(),
             iso: record.time.clone(),
@@ -113,7 +91,7 @@ impl Row {
             decision: record.decision.name(),
             word: word(record.decision),
             is_dry_run: record.dry_run,
-            what: shown(&what.join(" ")),
+            what: what(record),
             place: shown(&record.object.namespace),
             who: shown(&record.user.name),
             tool: shown(record.tool.name()),

@@ -9,6 +9,7 @@ use keyguard_audit::entry::milliseconds;
 use crate::report::ocsf;
 use crate::report::visible::visible;
 use keyguard_core::policy::subject::Operation;
+use keyguard_core::policy::verdict::Decision;
 use keyguard_core::record::Record;
 
 /// The columns of a record.
@@ -117,6 +118,55 @@ pub fn csv(records: &[Record]) -> String {
 fn line(cells: &[String]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
     format!("{}\r\n", cells.join(","))
+}
+
+/// What a decision means.
+pub fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "Allowed",
+        Decision::Exempt => "Exempt",
+        Decision::Audit => "On record only",
+        Decision::Warn => "Warned",
+        Decision::BreakGlass => "Break glass",
+        Decision::Deny => "Refused",
+        Decision::Shed => "Not looked at",
+        Decision::Failed => "Not understood",
+    }
+}
+
+/// What was to be done, such as `Change ConfigMap argocd-cm`; empty when it is not known.
+pub fn what(record: &Record) -> String {
+    let verb = match record.operation {
+        Some(Operation::Create) => "Create",
+        Some(Operation::Update) => "Change",
+        Some(Operation::Delete) => "Delete",
+        Some(Operation::Connect) => "Connect to",
+        None => "",
+    };
+    let parts = [verb, &record.object.kind, &record.object.name];
+    let known: Vec<&str> = parts.into_iter().filter(|it| !it.is_empty()).collect();
+    visible(&known.join(" "), &[]).into_owned()
+}
+
+/// A record in one line, such as `Refused: Change ConfigMap argocd-cm in argocd, by alice [accounts/api-key-removed]`.
+pub fn sentence(record: &Record) -> String {
+    let mut said = format!("{}: {}", word(record.decision), what(record));
+    let parts = [
+        (" in ", &record.object.namespace),
+        (", by ", &record.user.name),
+    ];
+    for (before, name) in parts.into_iter().filter(|(_, name)| !name.is_empty()) {
+        said.push_str(before);
+        said.push_str(&visible(name, &[]));
+    }
+    if record.dry_run {
+        said.push_str(", a dry run");
+    }
+    let rules: Vec<&str> = record.rules.iter().map(|rule| rule.id()).collect();
+    match rules.is_empty() {
+        true => said,
+        false => format!("{said} [{}]", rules.join(", ")),
+    }
 }
 
 /// A cell in quotes, that no spreadsheet takes for a formula.

@@ -7,7 +7,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::labelled_counter::LabelledCounter;
-use super::labels::BatchOutcome;
+use super::labels::{BatchOutcome, WebhookOutcome};
 
 /// The metrics of `audit serve`.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub struct CollectorMetrics {
     pub log_size: Gauge,
     /// 0 while the store cannot be written, else 1.
     pub writes: Gauge,
+    /// What became of records for the webhook.
+    pub webhook: LabelledCounter<WebhookOutcome>,
+    /// For how long the oldest record has waited for the webhook, in seconds.
+    pub webhook_behind: Gauge,
 }
 
 impl CollectorMetrics {
@@ -43,6 +47,15 @@ impl CollectorMetrics {
         let writes = Gauge::default();
         let help = "0 while the store cannot be written, else 1";
         registry.register("store_writable", help, writes.clone());
+        let webhook = LabelledCounter::register(
+            &mut registry,
+            "webhook_records",
+            "Records for the webhook: `sent`, or `refused` when the other end said ten times that it does not want them",
+            "outcome",
+        );
+        let webhook_behind = Gauge::default();
+        let help = "For how long the oldest record that the webhook has not got has waited; 0 when it has all";
+        registry.register("webhook_behind_seconds", help, webhook_behind.clone());
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "1", Info::new(version));
         CollectorMetrics {
@@ -51,6 +64,8 @@ impl CollectorMetrics {
             records,
             log_size,
             writes,
+            webhook,
+            webhook_behind,
         }
     }
 

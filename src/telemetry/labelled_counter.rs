@@ -36,9 +36,14 @@ impl<L: VariantArray + Copy + Into<&'static str>> LabelledCounter<L> {
 
     /// One more of this value.
     pub fn inc(&self, value: L) {
+        self.inc_by(value, 1);
+    }
+
+    /// So many more of this value.
+    pub fn inc_by(&self, value: L, count: u64) {
         self.family
             .get_or_create(&[(self.label, value.into())])
-            .inc();
+            .inc_by(count);
     }
 }
 

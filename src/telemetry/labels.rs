@@ -29,6 +29,14 @@ labels! {
         TooLarge,
     }
 
+    /// What became of a record for the webhook.
+    WebhookOutcome {
+        /// The other end has it.
+        Sent,
+        /// The other end does not want it, however often it is sent.
+        Refused,
+    }
+
     /// Why a request got no review.
     RejectionReason {
         /// Another path.

@@ -20,6 +20,7 @@ mod counts;
 pub mod entry;
 pub mod evidence;
 pub mod findings;
+pub mod follower;
 pub mod merkle;
 pub mod note;
 mod numbers;

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use sqlx::{AssertSqlSafe, Row as _};
+
 use crate::evidence::Evidence;
 use crate::note::SigningKey;
 use crate::store::{Store, StoreError};
@@ -62,23 +64,30 @@ async fn the_password_is_in_no_error() {
 async fn a_write_that_was_stopped_in_its_middle_leaves_nothing_and_is_done_again() {
     let mut kept = kept(100).await;
     let records: Vec<_> = (101..=1100).map(record).collect();
-    let backends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                    WHERE query LIKE 'INSERT INTO entries%' AND pid <> pg_backend_pid()";
-    let mut failed = 0;
+    // A lock holds it up behind its entries, where it is stopped.
+    let lock = format!(
+        "LOCK TABLE {}.hours IN ACCESS EXCLUSIVE MODE",
+        kept.schema()
+    );
+    let backends = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                    WHERE query LIKE 'INSERT INTO hours%' AND wait_event_type = 'Lock'";
     let (_place, other) = database::fresh().await;
     for records in records.chunks(500) {
+        let mut locked = other.pool.begin().await.unwrap();
+        let lock = sqlx::query(AssertSqlSafe(lock.clone()));
+        lock.execute(&mut *locked).await.unwrap();
         let stop = async {
-            for _ in 0..20 {
-                database::execute(&other, backends).await;
+            let mut stopped = 0_i64;
+            while stopped == 0 {
+                let row = sqlx::query(backends).fetch_one(&other.pool).await;
+                stopped = row.unwrap().try_get(0).unwrap();
             }
+            locked.rollback().await.unwrap();
         };
         let (written, ()) = tokio::join!(kept.writer.append(records, MONDAY), stop);
-        if written.is_err() {
-            failed += 1;
-            assert_eq!(kept.writer.append(records, MONDAY).await.unwrap(), 500);
-        }
+        assert!(written.is_err());
+        assert_eq!(kept.writer.append(records, MONDAY).await.unwrap(), 500);
     }
-    assert!(failed > 0, "nothing was stopped");
     let found = kept.verify(&[], None).await;
     assert_eq!((found.faults.len(), found.entries), (0, 1100), "{found}");
 }

@@ -87,6 +87,15 @@ impl Found {
         serde_json::from_str(self.body.get()).map_err(unknown)
     }
 
+    pub(crate) fn position(&self) -> i64 {
+        self.cursor.position
+    }
+
+    /// When it was answered, in milliseconds since 1970.
+    pub fn time(&self) -> i64 {
+        self.cursor.time
+    }
+
     /// Its place in the log.
     pub fn place(&self) -> Option<Place> {
         Place::at(self.cursor.position)

@@ -10,10 +10,12 @@
 )]
 
 mod audit;
+mod audit_events;
 mod audit_installed;
 #[cfg(feature = "postgresql-tests")]
 mod audit_postgresql;
 mod audit_senders;
+mod audit_webhook;
 mod certificates;
 mod figures;
 mod install;

@@ -1,0 +1,5 @@
+-- How far others who get the records have got: the position of the last entry that they have.
+CREATE TABLE followers (
+    name     TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) WITHOUT ROWID;

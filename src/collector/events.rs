@@ -1,0 +1,222 @@
+//! Events about objects of which a change was refused, for those who look there: `kubectl events`.
+//!
+//! Source: `events.k8s.io/v1`, whose series stands for what happens again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hyper::{Method, Request, StatusCode};
+use keyguard_audit::follower::Follower;
+use keyguard_audit::store::{Store, StoreError};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::report::visible::visible;
+use crate::sources::cluster::Cluster;
+use crate::telemetry::audit_store::why;
+use keyguard_core::policy::cut::cut;
+use keyguard_core::policy::facts::Unread;
+use keyguard_core::policy::subject::Operation;
+use keyguard_core::policy::verdict::Decision;
+use keyguard_core::record::Record;
+
+/// How many records are read at once.
+const READ: u32 = 100;
+/// From one write to the next, so that a flood of refusals is none of writes.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// What is older is no news any more: after so many seconds nobody is told.
+const NEWS_SECONDS: i64 = 600;
+/// How many seconds after the last one of a series another begins, as it is with kubectl and the kubelet.
+const SERIES_SECONDS: i64 = 360;
+/// The most series that are known.
+const MOST_SERIES: usize = 1_000;
+/// The most bytes of a note, which the API server checks.
+const NOTE_BYTES: usize = 1_024;
+/// From one try to read the store to the next.
+const RETRY: Duration = Duration::from_secs(60);
+/// The API server takes no Event without; objects without a namespace have theirs here.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// An Event that stands for several.
+struct Series {
+    namespace: String,
+    name: String,
+    count: u64,
+    last: i64,
+}
+
+/// Makes Events.
+pub struct Events {
+    cluster: Cluster,
+    known: HashMap<String, Series>,
+    said: String,
+}
+
+impl Events {
+    /// Makes them in this cluster.
+    pub fn new(cluster: Cluster) -> Events {
+        Events {
+            cluster,
+            known: HashMap::new(),
+            said: String::new(),
+        }
+    }
+
+    /// Makes them of what is new in the store, for ever; `added` tells that there is something.
+    pub async fn run(mut self, store: Store, mut added: watch::Receiver<()>) {
+        loop {
+            match self.tell_all(&store).await {
+                Ok(()) => {
+                    if added.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    self.say(why(&error));
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn tell_all(&mut self, store: &Store) -> Result<(), StoreError> {
+        let mut follower = Follower::open(store.clone(), "events").await?;
+        loop {
+            let found = follower.next(READ).await?;
+            let Some(last) = found.last() else {
+                return Ok(());
+            };
+            let mut again: Vec<(Record, u64)> = Vec::new();
+            for found in &found {
+                let is_news = clock::now() - found.time() / 1000 < NEWS_SECONDS;
+                let record = found.record()?;
+                if !is_news || record.decision != Decision::Deny || record.dry_run {
+                    continue;
+                }
+                // The same attempts of a batch are one write.
+                let same = |(other, _): &&mut (Record, u64)| {
+                    !other.fingerprint.is_empty() && other.fingerprint == record.fingerprint
+                };
+                match again.iter_mut().find(same) {
+                    Some((_, count)) => *count += 1,
+                    None => again.push((record, 1)),
+                }
+            }
+            for (record, count) in again {
+                self.tell(&record, count).await;
+                sleep(INTERVAL).await;
+            }
+            follower.has(last).await?;
+        }
+    }
+
+    /// Makes an Event of attempts, or lets one that stands for the same stand for them as well.
+    async fn tell(&mut self, record: &Record, count: u64) {
+        let now = clock::now();
+        if self.known.len() >= MOST_SERIES {
+            self.known.clear();
+        }
+        let key = record.fingerprint.clone();
+        let series = self.known.get_mut(&key);
+        let series = series.filter(|series| now - series.last < SERIES_SECONDS && !key.is_empty());
+        let written = match series {
+            Some(series) => {
+                series.count += count;
+                series.last = now;
+                let path = format!("{}/{}", path(&series.namespace), series.name);
+                let patch =
+                    json!({"series": {"count": series.count, "lastObservedTime": micros(now)}});
+                write(&self.cluster, Method::PATCH, &path, &patch).await
+            }
+            None => {
+                let event = event(record, now);
+                let namespace = event["metadata"]["namespace"].as_str().unwrap_or_default();
+                let series = Series {
+                    namespace: namespace.to_owned(),
+                    name: event["metadata"]["name"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned(),
+                    count: 1,
+                    last: now,
+                };
+                let written = write(&self.cluster, Method::POST, &path(namespace), &event).await;
+                if written.is_ok() {
+                    self.known.insert(key, series);
+                }
+                written
+            }
+        };
+        match written {
+            Ok(()) => self.said.clear(),
+            Err(reason) => {
+                self.known.remove(&record.fingerprint);
+                self.say(reason);
+            }
+        }
+    }
+
+    fn say(&mut self, reason: String) {
+        if self.said != reason {
+            tracing::error!(reason, "an Event about a refused change cannot be made");
+            self.said = reason;
+        }
+    }
+}
+
+fn path(namespace: &str) -> String {
+    format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events")
+}
+
+/// A moment with the microseconds that Events have.
+fn micros(seconds: i64) -> String {
+    clock::rfc3339(seconds).replace('Z', ".000000Z")
+}
+
+fn event(record: &Record, now: i64) -> Value {
+    let object = &record.object;
+    let namespace = match object.namespace.as_str() {
+        "" => DEFAULT_NAMESPACE,
+        namespace => namespace,
+    };
+    let message = record.findings.first().map_or("", |it| &it.message);
+    let said = format!("{} is refused: {message}", visible(&record.user.name, &[]));
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": format!("keyguard.{}", record.id), "namespace": namespace},
+        "eventTime": micros(now),
+        "type": "Warning",
+        "reason": "Refused",
+        "action": record.operation.map_or("", Operation::name),
+        "note": cut(&said, NOTE_BYTES),
+        "regarding": {
+            "apiVersion": object.api_version, "kind": object.kind, "namespace": object.namespace, "name": object.name,
+        },
+        "reportingController": "keyguard.dev/keyguard",
+        "reportingInstance": record.replica,
+    })
+}
+
+async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> Result<(), String> {
+    let media_type = match method {
+        Method::PATCH => "application/merge-patch+json",
+        _ => "application/json",
+    };
+    let request = Request::builder().method(method).uri(path);
+    let body = Zeroizing::new(body.to_string().into_bytes());
+    let sent = cluster.send_json(request, media_type, body).await;
+    let response = sent.map_err(|unread: Unread| unread.what().to_owned())?;
+    match response.status() {
+        // After a restart in between it may be there already.
+        status if status.is_success() || status == StatusCode::CONFLICT => Ok(()),
+        StatusCode::FORBIDDEN => Err(
+            "the collector may not create and patch events.k8s.io; the chart's audit.events gives the right"
+                .to_owned(),
+        ),
+        status => Err(format!("the API server answers {status}")),
+    }
+}
