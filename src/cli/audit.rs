@@ -9,7 +9,6 @@ use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum};
 use hyper::Uri;
 use strum::VariantArray as _;
 
-use crate::collector::webhook::Format;
 use crate::report::records::Lines;
 use crate::telemetry::log::LogFormat;
 use keyguard_core::policy::verdict::Decision;
@@ -172,7 +171,16 @@ pub struct Webhook {
         env = "KEYGUARD_AUDIT_WEBHOOK_FORMAT",
         default_value = "json"
     )]
-    pub format: Format,
+    pub format: WebhookFormat,
+}
+
+/// What the body of a post is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WebhookFormat {
+    /// An object with the records, and what they say in words as `text`, as chats show it
+    Json,
+    /// An array of events of OCSF 1.8.0, API Activity
+    Ocsf,
 }
 
 fn decision(name: &str) -> Result<Decision, String> {

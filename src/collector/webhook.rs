@@ -28,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::client::{Https, https, roots};
+use crate::cli::audit::WebhookFormat;
 use crate::clock;
 use crate::report::ocsf;
 use crate::report::records::sentence;
@@ -65,16 +66,7 @@ pub struct Target {
     /// Rules of which a record must have one; any when there is none.
     pub rules: Vec<String>,
     /// What the body is.
-    pub format: Format,
-}
-
-/// What a body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// An object with the records, and what they say in words as `text`, as chats show it
-    Json,
-    /// An array of events of OCSF 1.8.0, API Activity
-    Ocsf,
+    pub format: WebhookFormat,
 }
 
 /// Why nothing can be sent.
@@ -305,15 +297,15 @@ impl Failure {
     }
 }
 
-fn body(records: &[Record], format: Format) -> String {
+fn body(records: &[Record], format: WebhookFormat) -> String {
     let time = |record: &Record| milliseconds(&record.time).unwrap_or_default();
     match format {
-        Format::Ocsf => {
+        WebhookFormat::Ocsf => {
             let events = records.iter();
             let events = events.map(|record| ocsf::activity(record, time(record)));
             Value::Array(events.collect()).to_string()
         }
-        Format::Json => {
+        WebhookFormat::Json => {
             let mut told: Vec<String> = records.iter().take(TOLD).map(sentence).collect();
             if let Some(more) = records.len().checked_sub(TOLD).filter(|more| *more > 0) {
                 told.push(format!("and {more} more"));

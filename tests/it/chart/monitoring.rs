@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use keyguard::telemetry::collector_metrics::CollectorMetrics;
 use keyguard::telemetry::metrics::Metrics;
 use keyguard::telemetry::scan_metrics::{ScanMetrics, Told};
 use keyguard_core::policy::subject::Operation;
@@ -155,7 +156,7 @@ fn every_metric_and_label_value_in_a_query_exists() {
         expiries: vec![(1, "argocd".to_owned(), "argocd-token".to_owned())],
         ..Told::default()
     });
-    let exposition = metrics.encode() + &scans.encode();
+    let exposition = metrics.encode() + &scans.encode() + &CollectorMetrics::new().encode();
     let mut exist = BTreeSet::new();
     let mut pairs = BTreeSet::new();
     for sample in exposition.lines().filter(|line| !line.starts_with('#')) {
