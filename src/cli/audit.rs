@@ -32,7 +32,7 @@ pub enum AuditCommand {
     /// Write records for other systems, or the log of a week as files that other tools verify
     ///
     /// The files are those of C2SP tlog-tiles, with the public key in key.pub.
-    Export(Export),
+    Export(Box<Export>),
 }
 
 const COLLECT_EXAMPLE: &str = "Example:

@@ -132,18 +132,15 @@ impl Events {
                 write(&self.cluster, Method::PATCH, &path, &patch).await
             }
             None => {
-                let event = event(record, now);
-                let namespace = event["metadata"]["namespace"].as_str().unwrap_or_default();
                 let series = Series {
-                    namespace: namespace.to_owned(),
-                    name: event["metadata"]["name"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    namespace: namespace(record).to_owned(),
+                    name: format!("keyguard.{}", record.id),
                     count: 1,
                     last: now,
                 };
-                let written = write(&self.cluster, Method::POST, &path(namespace), &event).await;
+                let event = event(record, &series, now);
+                let path = path(&series.namespace);
+                let written = write(&self.cluster, Method::POST, &path, &event).await;
                 if written.is_ok() {
                     self.known.insert(key, series);
                 }
@@ -176,18 +173,22 @@ fn micros(seconds: i64) -> String {
     clock::rfc3339(seconds).replace('Z', ".000000Z")
 }
 
-fn event(record: &Record, now: i64) -> Value {
-    let object = &record.object;
-    let namespace = match object.namespace.as_str() {
+/// Where the Event about an object is.
+fn namespace(record: &Record) -> &str {
+    match record.object.namespace.as_str() {
         "" => DEFAULT_NAMESPACE,
         namespace => namespace,
-    };
+    }
+}
+
+fn event(record: &Record, series: &Series, now: i64) -> Value {
+    let object = &record.object;
     let message = record.findings.first().map_or("", |it| &it.message);
     let said = format!("{} is refused: {message}", visible(&record.user.name, &[]));
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": format!("keyguard.{}", record.id), "namespace": namespace},
+        "metadata": {"name": series.name, "namespace": series.namespace},
         "eventTime": micros(now),
         "type": "Warning",
         "reason": "Refused",
