@@ -174,6 +174,17 @@ async fn a_refused_attempt_is_found_proved_and_pinned_by_the_api_server() {
     assert_eq!(trail.records(&of_scene).len(), 3);
     let print = first["fingerprint"].as_str().unwrap();
     assert_eq!(trail.records(&["--fingerprint", print]).len(), 2);
+    for (format, begins) in [
+        ("jsonl", r#"{"id":"#),
+        ("csv", r#""time","decision""#),
+        ("ocsf", r#"{"action":"Denied""#),
+    ] {
+        let exported = trail.audit("export", &["--format", format, "--fingerprint", print]);
+        assert_eq!(exported.code, Some(0), "{}", exported.printed);
+        let lines = exported.printed.lines().count();
+        assert_eq!(lines, 2 + usize::from(format == "csv"));
+        assert!(exported.printed.starts_with(begins), "{}", exported.printed);
+    }
     assert!(
         trail
             .audit("query", &of_scene)
