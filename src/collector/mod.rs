@@ -1,6 +1,7 @@
 //! The collector of records: it stores what replicas send, and answers who asks for it.
 
 pub mod callers;
+pub mod checks;
 pub mod client;
 pub mod events;
 pub mod keys;

@@ -160,7 +160,8 @@ async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
         last_number: beside(&arguments.store)
             .and_then(|file| last_number(&file.with_extension("number"))),
     };
-    let store = open(&arguments.store).await?;
+    let store = Store::open_snapshot(&arguments.store).await;
+    let store = store.map_err(failed)?;
     let terminal = stderr().is_terminal();
     let progress = |entries| {
         if terminal {

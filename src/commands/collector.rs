@@ -19,6 +19,7 @@ use crate::certificates::files;
 use crate::certificates::serving::CertificateError;
 use crate::cli::audit::{self as cli, Collect};
 use crate::collector::callers::Callers;
+use crate::collector::checks::Checks;
 use crate::collector::events::Events;
 use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
@@ -81,6 +82,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let cluster = Cluster::open(kubeconfig, MOST_BYTES, Arc::clone(&metrics)).await?;
     let store = Store::open(&arguments.store).await.map_err(failed)?;
     let key = signing_key(arguments, &cluster, &store).await?;
+    let verifying_key = key.verifying_key();
     let id = Uuid::now_v7().to_string();
     let writer = Writer::new(store.clone(), key, cluster_name, id)
         .await
@@ -91,6 +93,11 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let webhook = webhook
         .transpose()
         .map_err(|error| CommandError::Failed("--webhook".to_owned(), error.into()))?;
+    let checks = Checks {
+        address: arguments.store.clone(),
+        key: verifying_key,
+        metrics: Arc::clone(&told),
+    };
     let retaining = Retaining::new(retention(&arguments.retention));
     let events = Events::new(cluster.clone());
     let callers = Arc::new(Callers::new(cluster, arguments.audience.clone()));
@@ -165,6 +172,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             () = follow => {}
+            () = checks.run() => {}
             () = posting => {}
             () = telling => {}
         }

@@ -21,6 +21,10 @@ pub struct CollectorMetrics {
     pub log_size: Gauge,
     /// 0 while the store cannot be written, else 1.
     pub writes: Gauge,
+    /// 0 when the log did not verify the last time, else 1.
+    pub log_intact: Gauge,
+    /// When that was, in Unix seconds; 0 before the first time.
+    pub log_verified: Gauge,
     /// What became of records for the webhook.
     pub webhook: LabelledCounter<WebhookOutcome>,
     /// For how long the oldest record has waited for the webhook, in seconds.
@@ -47,6 +51,13 @@ impl CollectorMetrics {
         let writes = Gauge::default();
         let help = "0 while the store cannot be written, else 1";
         registry.register("store_writable", help, writes.clone());
+        let log_intact = Gauge::default();
+        log_intact.set(1);
+        let help = "0 when the log did not verify the last time, else 1; it is verified at the start and once a day";
+        registry.register("log_intact", help, log_intact.clone());
+        let log_verified = Gauge::default();
+        let help = "When the log was verified last, in Unix seconds; 0 before the first time";
+        registry.register("log_verified_timestamp_seconds", help, log_verified.clone());
         let webhook = LabelledCounter::register(
             &mut registry,
             "webhook_records",
@@ -64,6 +75,8 @@ impl CollectorMetrics {
             records,
             log_size,
             writes,
+            log_intact,
+            log_verified,
             webhook,
             webhook_behind,
         }

@@ -1,5 +1,7 @@
 //! Bad days of a store: what a person sees, and that what can go on does.
 
+use std::cell::Cell;
+
 use crate::evidence::Evidence;
 use crate::store::{Store, StoreError};
 use crate::test_store::{MONDAY, database, kept, record};
@@ -66,4 +68,41 @@ async fn pages_that_a_disk_has_damaged_are_found() {
     let found = damaged.verify(&evidence, |_| {}).await.unwrap();
     let is_said = |fault: &String| fault.starts_with("SQLite finds the file damaged");
     assert!(found.faults.iter().any(is_said), "{found}");
+}
+
+#[tokio::test]
+async fn a_store_is_verified_as_it_was_at_a_moment_while_somebody_writes_to_it() {
+    let mut kept = kept(2_000).await;
+    let address = kept.address();
+    let key = kept.key.clone();
+    let done = Cell::new(false);
+    let writing = async {
+        for number in 2_001.. {
+            if done.get() {
+                return number - 1;
+            }
+            kept.append(number..=number, MONDAY).await;
+        }
+        0
+    };
+    let verifying = async {
+        let mut sizes = Vec::new();
+        for _ in 0..3 {
+            let store = Store::open_snapshot(&address).await.unwrap();
+            let evidence = Evidence {
+                key: &key,
+                older: &[],
+                witness: None,
+                last_number: None,
+            };
+            let found = store.verify(&evidence, |_| {}).await.unwrap();
+            assert_eq!(found.faults, [""; 0]);
+            sizes.push(found.entries);
+        }
+        done.set(true);
+        sizes
+    };
+    let (written, sizes) = tokio::join!(writing, verifying);
+    assert!(sizes.is_sorted() && sizes[0] >= 2_000, "{sizes:?}");
+    assert!(written > sizes[0], "{written} after {sizes:?}");
 }

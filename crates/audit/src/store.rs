@@ -25,6 +25,19 @@ const OPEN: Duration = Duration::from_secs(10);
 /// The most connections.
 const CONNECTIONS: u32 = 8;
 
+/// The connections of a snapshot: one reads on while the other looks something up.
+const SNAPSHOT_CONNECTIONS: u32 = 2;
+/// How often a moment between two writes is looked for.
+const MOMENTS: usize = 50;
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    ToWrite,
+    ToRead,
+    Snapshot,
+}
+
 /// Why the store cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -76,7 +89,7 @@ impl Store {
     /// # Errors
     /// When it cannot be opened, or a later version has written it.
     pub async fn open(address: &str) -> Result<Store, StoreError> {
-        let (store, migrations) = Store::connect(address, "rwc").await?;
+        let (store, migrations) = Store::connect(address, Opened::ToWrite).await?;
         match migrations.run(&store.pool).await {
             Ok(()) => Ok(store),
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
@@ -91,7 +104,39 @@ impl Store {
     /// # Errors
     /// When it cannot be opened, or another version has written it.
     pub async fn open_to_read(address: &str) -> Result<Store, StoreError> {
-        let (store, migrations) = Store::connect(address, "ro").await?;
+        Store::open_known(address, Opened::ToRead).await
+    }
+
+    /// The same as it is at this moment, whatever is written to it meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be opened, another version has written it, or no moment is found between two writes.
+    pub async fn open_snapshot(address: &str) -> Result<Store, StoreError> {
+        for _ in 0..MOMENTS {
+            let store = Store::open_known(address, Opened::Snapshot).await?;
+            let mut connections = Vec::new();
+            for _ in 0..SNAPSHOT_CONNECTIONS {
+                connections.push(store.pool.acquire().await?);
+            }
+            // Each has begun a transaction of its own: they see the same when they see the same checkpoints.
+            let mut seen = Vec::new();
+            for connection in &mut connections {
+                let notes = sqlx::query("SELECT note FROM checkpoints ORDER BY week");
+                let notes = notes.fetch_all(&mut **connection).await?;
+                let notes = notes.iter().map(|row| row.try_get::<String, _>("note"));
+                seen.push(notes.collect::<Result<Vec<_>, _>>()?);
+            }
+            if seen.windows(2).all(|pair| pair.first() == pair.last()) {
+                return Ok(store);
+            }
+            drop(connections);
+            store.close().await;
+        }
+        Err(StoreError::Growing)
+    }
+
+    async fn open_known(address: &str, opened: Opened) -> Result<Store, StoreError> {
+        let (store, migrations) = Store::connect(address, opened).await?;
         let last = sqlx::query("SELECT MAX(version) AS version FROM _sqlx_migrations");
         let last = last.fetch_one(&store.pool).await?;
         let last: Option<i64> = last.try_get("version")?;
@@ -121,9 +166,15 @@ impl Store {
         POSTGRES.iter().map(|migration| migration.sql.as_str())
     }
 
-    async fn connect(address: &str, mode: &str) -> Result<(Store, &'static Migrator), StoreError> {
+    async fn connect(
+        address: &str,
+        opened: Opened,
+    ) -> Result<(Store, &'static Migrator), StoreError> {
         install_default_drivers();
-        let writes = mode != "ro";
+        let mode = match opened {
+            Opened::ToWrite => "rwc",
+            Opened::ToRead | Opened::Snapshot => "ro",
+        };
         let (address, migrations, is_file) = match address.split_once(':') {
             // In memory each connection would have a store of its own.
             Some(("sqlite", file)) if !file.contains(":memory:") && !file.is_empty() => {
@@ -137,12 +188,18 @@ impl Store {
         let options = AnyConnectOptions::from_str(&address).map_err(|_| StoreError::Address)?;
         // A pool would try again until its time is over, and then say nothing of why.
         let mut first = AnyConnection::connect_with(&options).await?;
-        prepare(&mut first, is_file, writes).await?;
+        prepare(&mut first, is_file, opened).await?;
         first.close().await?;
+        let connections = match opened {
+            Opened::Snapshot => SNAPSHOT_CONNECTIONS,
+            Opened::ToRead | Opened::ToWrite => CONNECTIONS,
+        };
         let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(connections)
             .acquire_timeout(OPEN)
-            .after_connect(move |connection, _| Box::pin(prepare(connection, is_file, writes)))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |connection, _| Box::pin(prepare(connection, is_file, opened)))
             .connect_with(options)
             .await?;
         Ok((Store { pool, is_file }, migrations))
@@ -171,16 +228,27 @@ pub(crate) fn damage(error: sqlx::Error) -> Result<(), StoreError> {
 async fn prepare(
     connection: &mut AnyConnection,
     is_file: bool,
-    writes: bool,
+    opened: Opened,
 ) -> Result<(), sqlx::Error> {
     let busy = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
     // Each commit is on disk before it is acknowledged, and readers wait for nobody.
     let lasting = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
-    let lasting = lasting.into_iter().filter(|_| writes);
+    let lasting = lasting.into_iter();
+    let lasting = lasting.filter(|_| opened == Opened::ToWrite);
     let settings = lasting.chain([busy.as_str()]);
     for setting in settings.filter(|_| is_file) {
         let setting = sqlx::query(AssertSqlSafe(setting.to_owned()));
         setting.execute(&mut *connection).await?;
+    }
+    if opened == Opened::Snapshot {
+        // It ends with the connection. What it sees is that of its first statement.
+        let begin = match is_file {
+            true => "BEGIN",
+            false => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        };
+        for statement in [begin, "SELECT COUNT(*) FROM checkpoints"] {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
     }
     Ok(())
 }
