@@ -99,7 +99,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         metrics: Arc::clone(&told),
     };
     let retaining = Retaining::new(retention(&arguments.retention));
-    let events = Events::new(cluster.clone());
+    let (events, reader) = (Events::new(cluster.clone()), cluster.clone());
     let callers = Arc::new(Callers::new(cluster, arguments.audience.clone()));
     let collector = Collector::new(
         store.clone(),
@@ -162,6 +162,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
             arguments,
             store: &store,
             callers,
+            cluster: reader,
             collector,
         },
         page_limits,

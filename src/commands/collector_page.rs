@@ -18,6 +18,7 @@ use crate::http::server::{Bound, Transport};
 use crate::page::access::Access;
 use crate::page::session::Sessions;
 use crate::page::{self, Page};
+use crate::sources::cluster::Cluster;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::client_certificates::Clients;
 use crate::tls::serving_certificate::ServingCertificate;
@@ -35,6 +36,7 @@ pub(super) struct Shown<'a> {
     pub(super) arguments: &'a Collect,
     pub(super) store: &'a Store,
     pub(super) callers: Arc<Callers>,
+    pub(super) cluster: Cluster,
     pub(super) collector: Arc<Collector>,
 }
 
@@ -89,6 +91,7 @@ impl PageServer {
                 Some(_) => Access::Proxy(shown.callers),
             },
             audience: shown.arguments.audience.clone(),
+            cluster_reader: Some(shown.cluster),
             collector: Some(shown.collector),
         };
         let following = async {

@@ -14,6 +14,8 @@ pub(super) struct Frame {
     pub viewer: String,
     /// Whether there is a session that can be ended.
     pub has_session: bool,
+    /// Whether there is a cluster with reports of a scan.
+    pub has_scan: bool,
     /// Whether links to the pages are shown.
     pub shows_pages: bool,
     /// The name of the time zone.
@@ -28,6 +30,7 @@ impl Frame {
         Frame {
             viewer: visible(viewer.name(), &[]).into_owned(),
             has_session: matches!(page.access, Access::Token(..)),
+            has_scan: page.cluster_reader.is_some(),
             shows_pages: true,
             ..Frame::without_viewer(title, page, visit)
         }
@@ -40,6 +43,7 @@ impl Frame {
             cluster: page.cluster.clone(),
             viewer: String::new(),
             has_session: false,
+            has_scan: false,
             shows_pages: false,
             zone: visit.clock.name(),
             here: visit.here(),

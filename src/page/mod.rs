@@ -7,6 +7,7 @@ mod decision;
 mod export;
 mod frame;
 pub mod session;
+mod standing;
 mod timeline;
 mod zone;
 
@@ -35,6 +36,7 @@ use self::frame::Frame;
 use self::zone::Clock;
 use crate::collector::callers::Denied;
 use crate::collector::service::Collector;
+use crate::sources::cluster::Cluster;
 use crate::telemetry::audit_store::{now, why};
 
 /// Nothing runs, nothing comes from elsewhere, nothing frames it.
@@ -59,6 +61,8 @@ pub struct Page {
     pub access: Access,
     /// The audience of tokens.
     pub audience: String,
+    /// The cluster that a scan writes reports into; nothing where there is none.
+    pub cluster_reader: Option<Cluster>,
     /// What keeps on record who looks; nothing where nobody asks who.
     pub collector: Option<Arc<Collector>>,
 }
@@ -161,6 +165,7 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/", get(timeline))
         .route("/decisions/{id}", get(decision))
         .route("/counts", get(counts))
+        .route("/scan", get(standing))
         .route("/export", get(export))
         .route("/sign-in", post(sign_in))
         .route("/sign-out", post(sign_out))
@@ -234,6 +239,7 @@ shown!(timeline, timeline);
 shown!(decision, decision);
 shown!(counts, counts);
 shown!(export, export);
+shown!(standing, standing);
 
 async fn nothing(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response {
     page.told(&Visit::of(uri, headers), PageError::NotFound)

@@ -42,6 +42,7 @@ impl Page {
             cluster: "demo".to_owned(),
             access: Access::Open,
             audience: String::new(),
+            cluster_reader: None,
             collector: None,
         };
         self.0

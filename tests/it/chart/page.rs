@@ -253,6 +253,47 @@ fn a_proxy_that_shows_its_certificate_says_who_looks_and_nobody_else_gets_in() {
 }
 
 #[test]
+fn what_a_scan_found_is_shown_of_the_namespaces_that_one_may_see() {
+    let plane = ControlPlane::bare();
+    let file = "/tests/fixtures/report-schemas/wgpolicyk8s.io_policyreports.yaml";
+    let file = format!("{}{file}", env!("CARGO_MANIFEST_DIR"));
+    plane.kubectl().run(["apply", "-f", &file]).expect_ok();
+    let crd = "crd/policyreports.wgpolicyk8s.io";
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s", crd];
+    plane.kubectl().run(wait).expect_ok();
+    let installed = Installed::new(&plane, &["scan.enabled=true"]);
+    installed.refused();
+    installed.await_refusals(1);
+    let hidden = plane.fresh_namespace("hidden");
+    for namespace in [&installed.namespace, &hidden] {
+        let report = serde_json::json!({
+            "apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport",
+            "metadata": {"name": "keyguard", "labels": {"app.kubernetes.io/managed-by": "keyguard"}},
+            "results": [{
+                "policy": "keyguard", "rule": "credentials/secret-missing", "result": "fail",
+                "message": format!("Secret <b>absent</b> of {namespace}"),
+                "resources": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "runtime"}],
+            }],
+        });
+        let create = plane
+            .kubectl()
+            .namespace(namespace)
+            .stdin(report.to_string());
+        create.run(["create", "-f", "-"]).expect_ok();
+    }
+    let auditor = Browser::sign_in(installed.page(), &installed.viewer("auditor", None));
+    let seen = auditor.get("/scan").expect(200, "Deployment runtime");
+    assert!(seen.contains(&hidden) && !seen.contains("<b>"), "{seen}");
+    let token = installed.viewer("team", Some(&installed.namespace));
+    let team = Browser::sign_in(installed.page(), &token);
+    let seen = team.get("/scan").expect(200, "credentials/secret-missing");
+    assert!(!seen.contains(&hidden), "{seen}");
+    let path = format!("/scan?namespace={hidden}");
+    team.get(&path)
+        .expect(403, "may not list decisions.keyguard.dev");
+}
+
+#[test]
 fn a_hundred_browsers_at_once_are_all_answered() {
     let plane = ControlPlane::bare();
     let installed = Installed::new(&plane, &[]);
