@@ -44,7 +44,12 @@ const COLLECT_EXAMPLE: &str = "Example:
 #[command(after_help = COLLECT_EXAMPLE, group = ArgGroup::new("keys").required(true))]
 pub struct Collect {
     /// The store: sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYGUARD_AUDIT_STORE",
+        hide_env_values = true
+    )]
     pub store: String,
     /// Where records are taken and asked for, over TLS
     #[arg(
@@ -226,6 +231,7 @@ pub struct AskedOf {
         long,
         value_name = "URL",
         env = "KEYGUARD_AUDIT_STORE",
+        hide_env_values = true,
         conflicts_with = "server"
     )]
     pub store: Option<String>,
@@ -335,7 +341,12 @@ pub struct Key {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The store
-    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYGUARD_AUDIT_STORE",
+        hide_env_values = true
+    )]
     pub store: String,
     /// The key.
     #[command(flatten)]

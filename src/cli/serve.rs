@@ -124,7 +124,12 @@ pub struct Serve {
 #[derive(Debug, Default, Args)]
 pub struct AuditTrail {
     /// Where records are kept: sqlite:FILE; by one replica only. Without it and --audit-server they are in the log alone
-    #[arg(long, value_name = "URL", env = "KEYGUARD_AUDIT_STORE")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYGUARD_AUDIT_STORE",
+        hide_env_values = true
+    )]
     pub audit_store: Option<String>,
     /// The key that signs the log of the audit store, PEM (PKCS #8, Ed25519); made when it is not there and the store has
     /// no log. Without it the file beside the store

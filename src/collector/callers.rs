@@ -92,7 +92,7 @@ impl Wanted {
     }
 }
 
-type Known = HashMap<([u8; 32], Wanted), (Caller, Instant)>;
+type Remembered = HashMap<([u8; 32], Wanted), (Caller, Instant)>;
 
 /// Asks the API server who calls, and remembers whom it let in for a minute.
 pub struct Callers {
@@ -100,7 +100,9 @@ pub struct Callers {
     audience: String,
     /// So that who calls with tokens that are none costs the API server no more than this at once.
     asking: Semaphore,
-    known: Mutex<Known>,
+    /// The same for tokens that counted before, so that the others do not keep them waiting.
+    asking_again: Semaphore,
+    known: Mutex<Remembered>,
 }
 
 /// Borrows the token, of which no other copy is to be made.
@@ -130,6 +132,15 @@ struct TokenStatus {
     authenticated: bool,
     user: User,
     audiences: Vec<String>,
+}
+
+/// Whether a token counted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It did, so it does not wait behind those that never did.
+    Before,
+    /// It did not.
+    Never,
 }
 
 /// Who somebody is for RBAC.
@@ -179,6 +190,7 @@ impl Callers {
             cluster,
             audience,
             asking: Semaphore::new(MOST_ASKED),
+            asking_again: Semaphore::new(MOST_ASKED),
             known: Mutex::default(),
         }
     }
@@ -192,12 +204,13 @@ impl Callers {
         // The token itself is not kept.
         let key: [u8; 32] = Sha256::digest(token).into();
         let now = Instant::now();
-        if let Some((caller, until)) = self.lock().get(&(key, wanted))
-            && now < *until
-        {
-            return Ok(caller.clone());
-        }
-        let user = self.identify(token).await?;
+        let known = self.lock().get(&(key, wanted)).cloned();
+        let known_as = match known {
+            Some((caller, until)) if now < until => return Ok(caller),
+            Some(_) => Known::Before,
+            None => Known::Never,
+        };
+        let user = self.identify(token, known_as).await?;
         if !self.may(&user, Access::Path(wanted)).await? {
             return Err(Denied::Forbidden {
                 user: user.username,
@@ -220,7 +233,7 @@ impl Callers {
     ///
     /// # Errors
     /// When the token does not count, or the API server does not answer.
-    pub async fn identify(&self, token: &str) -> Result<User, Denied> {
+    pub async fn identify(&self, token: &str, known: Known) -> Result<User, Denied> {
         let review = TokenToReview {
             api_version: "authentication.k8s.io/v1",
             kind: "TokenReview",
@@ -229,7 +242,11 @@ impl Callers {
                 audiences: [&self.audience],
             },
         };
-        let TokenReview { status } = self.review(REVIEWS, &review).await?;
+        let lane = match known {
+            Known::Before => &self.asking_again,
+            Known::Never => &self.asking,
+        };
+        let TokenReview { status } = self.review(lane, REVIEWS, &review).await?;
         // An API server that knows nothing of audiences would say that every token counts.
         let counts = status.authenticated && status.audiences.contains(&self.audience);
         match counts && status.user.username.starts_with("system:serviceaccount:") {
@@ -262,18 +279,19 @@ impl Callers {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec,
         });
-        let access: AccessReview = self.review(ACCESS, &review).await?;
+        let access: AccessReview = self.review(&self.asking_again, ACCESS, &review).await?;
         Ok(access.status.allowed)
     }
 
     /// Asks for a review, within [`DEADLINE`] and when it is its turn.
     async fn review<T: for<'a> Deserialize<'a>>(
         &self,
+        lane: &Semaphore,
         path: &str,
         review: &impl Serialize,
     ) -> Result<T, Denied> {
         let ask = async {
-            let _turn = self.asking.acquire().await;
+            let _turn = lane.acquire().await;
             self.ask(path, review).await
         };
         let asked = timeout(DEADLINE, ask).await;
@@ -302,7 +320,7 @@ impl Callers {
         serde_json::from_slice(&answer).map_err(|_| Denied::Unread(Unread::Garbled))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

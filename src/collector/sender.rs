@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
@@ -134,7 +135,17 @@ impl Sending {
                 added.await;
                 continue;
             };
-            match self.send(&mut client, batch).await {
+            let batch = Bytes::from(batch);
+            let mut sent = self.send(&mut client, batch.clone()).await;
+            if let Err(CallError::Refused(StatusCode::BAD_REQUEST, _)) = sent
+                && let Some(whole) = self.without_damaged(&batch)
+            {
+                sent = match whole.is_empty() {
+                    true => Ok(0),
+                    false => self.send(&mut client, whole).await,
+                };
+            }
+            match sent {
                 Ok(records) => {
                     self.metrics.audit_records_written.inc_by(records);
                     self.forget(number).await;
@@ -190,13 +201,32 @@ impl Sending {
         self.metrics.audit_spool_bytes.set(bytes);
     }
 
-    async fn send(&self, client: &mut Option<Client>, batch: Vec<u8>) -> Result<u64, CallError> {
+    /// The records that are whole, if some are not: a faulty disk can make of one what no collector ever takes.
+    fn without_damaged(&self, batch: &Bytes) -> Option<Bytes> {
+        let is_whole = |line: &&[u8]| serde_json::from_slice::<Record>(line).is_ok();
+        let lines = || batch.split_inclusive(|byte| *byte == b'\n');
+        let whole: Vec<&[u8]> = lines().filter(is_whole).collect();
+        let damaged = lines().count() - whole.len();
+        if damaged == 0 {
+            return None;
+        }
+        tracing::error!(
+            damaged,
+            "records in the audit spool are damaged, and are lost"
+        );
+        let count = u64::try_from(damaged).unwrap_or(0);
+        let lost = &self.metrics.audit_records_lost;
+        lost.inc_by(LostReason::SpoolDamaged, count);
+        Some(whole.concat().into())
+    }
+
+    async fn send(&self, client: &mut Option<Client>, batch: Bytes) -> Result<u64, CallError> {
         let client = match client {
             Some(client) => client,
             None => client.insert(Client::new(self.target.clone())?),
         };
         let records = batch.iter().filter(|byte| **byte == b'\n').count();
-        let answer = client.post(RECORDS_PATH, Bytes::from(batch)).await?;
+        let answer = client.post(RECORDS_PATH, batch).await?;
         let receipt: Option<Receipt> = serde_json::from_slice(&answer).ok();
         if let Some(checkpoint) = receipt.and_then(|receipt| receipt.checkpoint) {
             self.shared.checkpoint.store(Some(Arc::new(checkpoint)));

@@ -270,15 +270,16 @@ async fn log_file(
 }
 
 /// The turn of a pod, until it is dropped.
-struct Turn<'a> {
-    storing: &'a Lock<HashSet<String>>,
-    pod: &'a str,
+struct Turn {
+    collector: Arc<Collector>,
+    pod: String,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        let mut storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
-        storing.remove(self.pod);
+        let storing = &self.collector.storing;
+        let mut storing = storing.lock().unwrap_or_else(PoisonError::into_inner);
+        storing.remove(&self.pod);
     }
 }
 
@@ -305,19 +306,29 @@ impl Collector {
     }
 
     /// Stores what is sent. When it is refused unread, `body` still has it.
-    async fn receive(&self, token: Option<&str>, body: &mut Body) -> Result<Receipt, Refusal> {
+    async fn receive(
+        self: &Arc<Self>,
+        token: Option<&str>,
+        body: &mut Body,
+    ) -> Result<Receipt, Refusal> {
         let caller = self.callers.admit(token, Wanted::Post).await?;
         let pod = caller.pod.ok_or(Refusal::NoPod)?;
-        let _turn = self.turn(&pod)?;
+        let turn = self.turn(&pod)?;
         if body.size_hint().lower() > MOST_BYTES as u64 {
             return Err(Refusal::TooLarge);
         }
         let body = std::mem::take(body);
         let (body, _held) = body::read(body, &LIMITS, &self.body_bytes).await?;
         let records = records(&body, &pod)?;
+        // What has begun ends, also when the sender does not wait for it.
+        let storing = tokio::spawn(async move { turn.collector.store(&records).await });
+        storing.await.unwrap_or(Err(Refusal::Incomplete))
+    }
+
+    async fn store(&self, records: &[Record]) -> Result<Receipt, Refusal> {
         let mut locked = self.writer.lock().await;
         let (writer, retaining) = &mut *locked;
-        let new = match writer.append(&records, now()).await {
+        let new = match writer.append(records, now()).await {
             Ok(new) => new,
             Err(error) => {
                 self.metrics.writes.set(0);
@@ -347,7 +358,7 @@ impl Collector {
     }
 
     /// Puts it into the log that `user` looked at something of the page, and what was asked for.
-    pub async fn looked(&self, user: &str, at: &str) {
+    pub async fn looked(self: &Arc<Self>, user: &str, at: &str) {
         let time = now();
         let mark = Mark::Looked {
             user: user.to_owned(),
@@ -355,10 +366,15 @@ impl Collector {
             time: rfc3339(time),
         };
         tracing::info!(user, at, "somebody looks at the audit trail");
-        let mut locked = self.writer.lock().await;
-        if let Err(error) = locked.0.mark(&mark, time).await {
-            tracing::error!(reason = %why(&error), user, at, "the audit store cannot be written; this look is in the log alone");
-        }
+        let collector = Arc::clone(self);
+        let writing = async move {
+            let mut locked = collector.writer.lock().await;
+            if let Err(error) = locked.0.mark(&mark, time).await {
+                tracing::error!(reason = %why(&error), "the audit store cannot be written; a look is in the log alone");
+            }
+        };
+        // What has begun ends, also when the browser does not wait for it.
+        let _ = tokio::spawn(writing).await;
     }
 
     /// The public key as others read it, for the log with this checkpoint.
@@ -369,12 +385,12 @@ impl Collector {
     }
 
     /// One batch of a pod at a time, so that one that floods waits for itself.
-    fn turn<'a>(&'a self, pod: &'a str) -> Result<Turn<'a>, Refusal> {
+    fn turn(self: &Arc<Self>, pod: &str) -> Result<Turn, Refusal> {
         let mut storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
         match storing.insert(pod.to_owned()) {
             true => Ok(Turn {
-                storing: &self.storing,
-                pod,
+                collector: Arc::clone(self),
+                pod: pod.to_owned(),
             }),
             false => Err(Refusal::Busy),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,8 +16,17 @@ use super::{BATCH_BYTES, BATCH_RECORDS};
 const ENDING: &str = "records";
 /// How a segment is called until all of it is on disk.
 const PARTIAL: &str = "partial";
+/// The file that the one who uses the folder has locked.
+const LOCK: &str = "lock";
+/// The bytes of a block of the usual file systems.
+const BLOCK_BYTES: u64 = 4096;
 /// The most bytes of segments in memory, while none can be written.
 const MEMORY_BYTES: u64 = 16 << 20;
+
+/// What a file takes on disk, where the kubelet counts blocks: a pod that takes more than its volume may is evicted.
+fn on_disk(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
+}
 
 /// How many records a batch has.
 fn lines(batch: &[u8]) -> usize {
@@ -29,6 +38,8 @@ pub struct Spool {
     folder: PathBuf,
     most_bytes: u64,
     segments: Mutex<Segments>,
+    /// Keeps others from the folder, as long as it is open.
+    _lock: Option<File>,
     /// Told when there is another segment.
     pub added: Notify,
 }
@@ -65,6 +76,13 @@ impl Spool {
     /// When the folder cannot be used.
     pub fn open(folder: &Path, most_bytes: u64) -> io::Result<Spool> {
         fs::create_dir_all(folder)?;
+        let lock = File::create(folder.join(LOCK))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                io::Error::other("another keyguard uses this folder; each needs its own")
+            }
+            TryLockError::Error(error) => error,
+        })?;
         let mut waiting = Vec::new();
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -73,7 +91,7 @@ impl Spool {
                 (Some(PARTIAL), _) => fs::remove_file(&path)?,
                 (Some(ENDING), Some(number)) => {
                     if let Ok(number) = number.parse() {
-                        let bytes = fs::metadata(&path)?.len();
+                        let bytes = on_disk(fs::metadata(&path)?.len());
                         waiting.push(Segment {
                             number,
                             bytes,
@@ -92,6 +110,7 @@ impl Spool {
         };
         Ok(Spool {
             segments: Mutex::new(segments),
+            _lock: Some(lock),
             ..Spool::empty(folder, most_bytes)
         })
     }
@@ -102,6 +121,7 @@ impl Spool {
             folder: folder.to_owned(),
             most_bytes,
             segments: Mutex::default(),
+            _lock: None,
             added: Notify::new(),
         }
     }
@@ -125,7 +145,7 @@ impl Spool {
             let in_memory = in_memory.filter(|segment| segment.in_memory.is_some());
             (segments.next, in_memory.map(|it| it.bytes).sum::<u64>())
         };
-        let bytes = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let bytes = on_disk(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         let (in_memory, kept) = match self.write(number, &batch) {
             Ok(()) => (None, Kept::OnDisk),
             Err(error) if in_memory + bytes > MEMORY_BYTES => return Kept::Nowhere(error),
@@ -218,19 +238,18 @@ impl Spool {
     /// A batch is there whole or not at all, after a loss of power too.
     fn write(&self, number: u64, batch: &[u8]) -> io::Result<()> {
         let partial = self.path(number, PARTIAL);
+        let segment = self.path(number, ENDING);
         let written = File::create(&partial).and_then(|mut file| {
             file.write_all(batch)?;
-            file.sync_all()?;
-            fs::rename(&partial, self.path(number, ENDING))?;
-            File::open(&self.folder)?.sync_all()
+            file.sync_all()
         });
-        if written.is_err() {
-            // It takes room that the next one may need.
-            for ending in [PARTIAL, ENDING] {
-                let _ = fs::remove_file(self.path(number, ending));
-            }
-        }
-        written
+        // A link, unlike a rename, puts nothing in the place of what a program before has left.
+        let linked = written.and_then(|()| fs::hard_link(&partial, &segment));
+        // It takes room that the next one may need.
+        let _ = fs::remove_file(&partial);
+        linked?;
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.inspect_err(|_| drop(fs::remove_file(&segment)))
     }
 
     fn path(&self, number: u64, ending: &str) -> PathBuf {
@@ -267,16 +286,24 @@ mod tests {
         for text in ["first", "second"] {
             assert!(matches!(spool.push(batch(text)), Kept::OnDisk));
         }
+        let other = Spool::open(folder.path(), 1 << 20).map(drop).unwrap_err();
+        assert!(
+            other
+                .to_string()
+                .contains("another keyguard uses this folder")
+        );
+        drop(spool);
         // A batch that was being written when the program died is none.
         fs::write(folder.path().join("00000000000000000002.partial"), "thi").unwrap();
         fs::write(folder.path().join("number"), "another file").unwrap();
         let spool = Spool::open(folder.path(), 1 << 20).unwrap();
-        assert_eq!(spool.bytes(), 17);
+        assert_eq!(spool.bytes(), 2 * BLOCK_BYTES);
         assert!(matches!(spool.push(batch("third")), Kept::OnDisk));
         assert_eq!(all(&spool), ["first", "second", "third"]);
         assert_eq!(spool.bytes(), 0);
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "{left:?}");
+        // The other file, and the lock.
+        assert_eq!(left.len(), 2, "{left:?}");
     }
 
     #[test]
@@ -294,6 +321,21 @@ mod tests {
         fs::rename(&away, &folder).unwrap();
         assert!(matches!(spool.push(batch("on disk again")), Kept::OnDisk));
         assert_eq!(all(&spool), ["on disk", "in memory", "on disk again"]);
+    }
+
+    #[test]
+    fn one_that_could_not_read_the_folder_puts_nothing_in_the_place_of_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        spool.push(batch("first"));
+        drop(spool);
+        let blind = Spool::empty(folder.path(), 1 << 20);
+        assert!(matches!(blind.push(batch("second")), Kept::InMemory(_)));
+        assert_eq!(
+            all(&Spool::open(folder.path(), 1 << 20).unwrap()),
+            ["first"]
+        );
+        assert_eq!(all(&blind), ["second"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::PageError;
 use super::session::{self, Sessions};
-use crate::collector::callers::{Access as Of, Callers, Denied, User};
+use crate::collector::callers::{Access as Of, Callers, Denied, Known, User};
 
 /// The most namespaces that are tried for somebody who names none.
 const MOST_NAMESPACES: u32 = 100;
@@ -70,7 +70,7 @@ impl Access {
                 let cookie = cookie(headers, session::COOKIE);
                 let token = cookie.and_then(|cookie| sessions.token(cookie, now));
                 let token = token.ok_or(PageError::SignedOut(None))?;
-                match callers.identify(&token).await {
+                match callers.identify(&token, Known::Before).await {
                     Err(Denied::Unknown(_)) => Err(PageError::SignedOut(Some(
                         "The token has ended. Make another, and sign in again.".to_owned(),
                     ))),
@@ -89,7 +89,7 @@ impl Access {
         let Access::Token(callers, sessions) = self else {
             return Err(PageError::NotFound);
         };
-        let user = match callers.identify(&token).await {
+        let user = match callers.identify(&token, Known::Never).await {
             Err(Denied::Unknown(audience)) => {
                 return Err(PageError::SignedOut(Some(format!(
                     "This is no token of a ServiceAccount for the audience {audience}, or it has ended."

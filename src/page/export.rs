@@ -52,7 +52,7 @@ async fn pages(left: Left, format: Lines) -> Result<Option<(Bytes, Left)>, Store
     let Some((store, mut filter, is_first)) = left else {
         return Ok(None);
     };
-    let found = store.find(&filter, READ).await?;
+    let (found, more) = store.find(&filter, READ).await?;
     let mut text = match is_first {
         true => format.header(),
         false => String::new(),
@@ -60,8 +60,7 @@ async fn pages(left: Left, format: Lines) -> Result<Option<(Bytes, Left)>, Store
     for found in &found {
         text.push_str(&format.line(found.body.get(), &found.record()?));
     }
-    let is_all = found.len() < usize::try_from(READ).unwrap_or(0);
     filter.after = found.last().map(|found| found.cursor);
-    let left = (!is_all).then_some((store, filter, false));
+    let left = more.then_some((store, filter, false));
     Ok(Some((text.into(), left)))
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::Row as _;
 
+use crate::entry::searchable;
 use crate::query::{Cursor, Filter, Found};
 use crate::store::{Store, StoreError};
 use keyguard_core::record::Record;
@@ -72,8 +73,7 @@ impl Store {
         let each = filter.fingerprint.is_some();
         let (mut page, mut seen) = (Vec::new(), HashSet::new());
         for _ in 0..ROUNDS {
-            let found = self.find(&filter, READ).await?;
-            let is_all = found.len() < usize::try_from(READ).unwrap_or(0);
+            let (found, more) = self.find(&filter, READ).await?;
             for found in found {
                 filter.after = Some(found.cursor);
                 let record = found.record()?;
@@ -96,7 +96,7 @@ impl Store {
                     });
                 }
             }
-            if is_all {
+            if !more {
                 filter.after = None;
                 break;
             }
@@ -119,7 +119,7 @@ impl Store {
             after: None,
             ..filter.clone()
         };
-        let newest = self.find(&same, 1).await?;
+        let (newest, _) = self.find(&same, 1).await?;
         Ok(newest
             .first()
             .is_none_or(|newest| newest.cursor == found.cursor))
@@ -139,7 +139,7 @@ impl Store {
                    MAX(CASE WHEN decision <> 'deny' AND dry_run = 0 THEN time END) AS passed, \
                    MAX(CASE WHEN decision = 'break-glass' AND dry_run = 0 THEN time END) AS broke_glass FROM latest";
         let row = sqlx::query(sql)
-            .bind(fingerprint.to_owned())
+            .bind(searchable(fingerprint))
             .bind(MOST_ATTEMPTS)
             .fetch_one(&self.pool)
             .await?;

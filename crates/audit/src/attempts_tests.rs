@@ -84,7 +84,7 @@ async fn that_somebody_looked_is_an_entry_of_the_log_and_no_record() {
     kept.writer.mark(&looked, MONDAY).await.unwrap();
     let found = kept.verify(&[], None).await;
     assert_eq!((found.faults.len(), found.entries), (0, 11), "{found}");
-    let records = kept.store.find(&Filter::default(), 100).await.unwrap();
+    let (records, _) = kept.store.find(&Filter::default(), 100).await.unwrap();
     assert_eq!(records.len(), 10);
     let one = kept.store.record("0199000000a-x").await.unwrap();
     assert!(one.is_none());

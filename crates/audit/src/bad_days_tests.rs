@@ -1,8 +1,13 @@
 //! Bad days of a store: what a person sees, and that what can go on does.
 
 use std::cell::Cell;
+use std::time::Duration;
+
+use futures_util::future::poll_immediate;
+use serde_json::json;
 
 use crate::evidence::Evidence;
+use crate::query::{Cursor, Filter};
 use crate::store::{Store, StoreError};
 use crate::test_store::{MONDAY, database, kept, record};
 
@@ -105,4 +110,70 @@ async fn a_store_is_verified_as_it_was_at_a_moment_while_somebody_writes_to_it()
     let (written, sizes) = tokio::join!(writing, verifying);
     assert!(sizes.is_sorted() && sizes[0] >= 2_000, "{sizes:?}");
     assert!(written > sizes[0], "{written} after {sizes:?}");
+}
+
+#[tokio::test]
+async fn a_name_with_the_character_nul_is_stored_as_it_was_sent_and_found() {
+    let mut kept = kept(3).await;
+    let mut odd = record(4);
+    odd.tool = serde_json::from_value(json!({"helmRelease": "a\0b"})).unwrap();
+    odd.user.name = "eve\0".to_owned();
+    assert_eq!(kept.writer.append(&[odd.clone()], MONDAY).await.unwrap(), 1);
+    let wanted = Filter {
+        user: Some(odd.user.name.clone()),
+        tool: Some("a\0b".to_owned()),
+        ..Filter::default()
+    };
+    let (found, _) = kept.store.find(&wanted, 10).await.unwrap();
+    assert_eq!(found.first().unwrap().record().unwrap(), odd);
+    assert_eq!(kept.faults().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waits_for_any_more_leaves_no_doubt_behind() {
+    let mut kept = kept(5).await;
+    for number in 6..60 {
+        let records = [record(number)];
+        {
+            // Given up at another moment each time; most of them are in the middle of the write.
+            let mut write = std::pin::pin!(kept.writer.append(&records, MONDAY));
+            for _ in 0..number % 27 {
+                if poll_immediate(&mut write).await.is_some() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        // A sender that got no answer sends the same again.
+        kept.writer.append(&records, MONDAY).await.unwrap();
+    }
+    let all: Vec<_> = (1..60).map(record).collect();
+    kept.writer.append(&all, MONDAY).await.unwrap();
+    assert_eq!(kept.writer.append(&all, MONDAY).await.unwrap(), 0);
+    let found = kept.verify(&[], None).await;
+    assert_eq!((found.faults, found.entries), (Vec::new(), 59));
+}
+
+#[tokio::test]
+async fn a_page_of_long_records_is_shorter_and_goes_on_where_it_ends() {
+    let mut kept = kept(0).await;
+    let long: Vec<_> = (1..=300)
+        .map(|number| {
+            let mut record = record(number);
+            record.reason = "x".repeat(60_000);
+            record
+        })
+        .collect();
+    for long in long.chunks(100) {
+        kept.writer.append(long, MONDAY).await.unwrap();
+    }
+    let (mut filter, mut pages, mut all) = (Filter::default(), 0, 0);
+    loop {
+        let page = kept.store.query(&filter, 10_000).await.unwrap();
+        pages += 1;
+        all += page.records.len();
+        let Some(next) = page.next else { break };
+        filter.after = Cursor::parse(&next);
+    }
+    assert_eq!((pages, all), (3, 300));
 }

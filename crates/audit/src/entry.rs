@@ -103,16 +103,16 @@ impl Columns {
     /// Those of a record.
     pub fn of(record: &Record) -> Columns {
         Columns {
-            id: record.id.clone(),
+            id: searchable(&record.id),
             time: milliseconds(&record.time).unwrap_or(0),
             decision: record.decision.name().to_owned(),
-            user: record.user.name.clone(),
-            tool: record.tool.name().to_owned(),
-            namespace: record.object.namespace.clone(),
-            object: record.object.name.clone(),
-            fingerprint: record.fingerprint.clone(),
+            user: searchable(&record.user.name),
+            tool: searchable(record.tool.name()),
+            namespace: searchable(&record.object.namespace),
+            object: searchable(&record.object.name),
+            fingerprint: searchable(&record.fingerprint),
             dry_run: record.dry_run,
-            replica: record.replica.clone(),
+            replica: searchable(&record.replica),
             number: i64::try_from(record.number).unwrap_or(i64::MAX),
             rules: record
                 .rules
@@ -121,6 +121,12 @@ impl Columns {
                 .collect(),
         }
     }
+}
+
+/// A text as the store can search by it: PostgreSQL has no text with the character NUL, which a name that somebody sends can
+/// have. The body has it as it was.
+pub(crate) fn searchable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// A time of RFC 3339 in milliseconds since 1970.

@@ -38,7 +38,9 @@ pub enum NoteError {
     #[error("not a checkpoint: origin, size and root in base64, an empty line, then signatures")]
     Malformed,
     /// A note is of another log.
-    #[error("the checkpoint is of another log")]
+    #[error(
+        "the checkpoint is of another log: the name of the cluster must be the one that it was begun with"
+    )]
     OtherOrigin,
     /// No signature fits.
     #[error("no signature of the checkpoint is by the key of this log")]

@@ -1,13 +1,18 @@
 //! Records by what they are searched for, newest first, a page at a time.
 
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use crate::entry::searchable;
 use crate::store::{Store, StoreError};
 use crate::week::Place;
 use keyguard_core::record::Record;
+
+/// The most bytes of the records of a page, unless one alone has more.
+const PAGE_BYTES: usize = 8 << 20;
 
 /// Which records are wanted; what is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,10 +149,7 @@ impl Store {
     /// # Errors
     /// When the store does not answer.
     pub async fn query(&self, filter: &Filter, limit: u32) -> Result<Page, StoreError> {
-        let mut found = self.find(filter, limit.saturating_add(1)).await?;
-        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = found.len() > shown;
-        found.truncate(shown);
+        let (found, more) = self.find(filter, limit).await?;
         let last = found.last().filter(|_| more);
         Ok(Page {
             next: last.map(|found| found.cursor.to_string()),
@@ -162,16 +164,21 @@ impl Store {
     pub async fn record(&self, id: &str) -> Result<Option<Found>, StoreError> {
         let sql = "SELECT r.time, r.position, e.body FROM records r JOIN entries e ON e.position = r.position \
                    WHERE r.id = $1";
-        let row = sqlx::query(sql).bind(id.to_owned());
+        let row = sqlx::query(sql).bind(searchable(id));
         let row = row.fetch_optional(&self.pool).await?;
         row.as_ref().map(Found::of).transpose()
     }
 
-    /// At most `limit` records that `filter` asks for, newest first, each with its place.
+    /// At most `limit` records that `filter` asks for, newest first, each with its place, and whether there are more. They
+    /// are fewer when so many would be more than 8 MiB.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn find(&self, filter: &Filter, limit: u32) -> Result<Vec<Found>, StoreError> {
+    pub async fn find(
+        &self,
+        filter: &Filter,
+        limit: u32,
+    ) -> Result<(Vec<Found>, bool), StoreError> {
         let (mut conditions, mut values) = (Vec::new(), Vec::new());
         // Either the rule leads to the records, in the order of their times, or what few records have does, and the rule
         // is looked up for each of them.
@@ -235,16 +242,31 @@ impl Store {
         };
         let sql = format!(
             "SELECT r.time, r.position, e.body FROM {from} JOIN entries e ON e.position = r.position {conditions} \
-             ORDER BY {time} DESC, {position} DESC LIMIT {limit}"
+             ORDER BY {time} DESC, {position} DESC LIMIT {}",
+            u64::from(limit) + 1
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for value in values {
             query = match value {
-                Value::Text(text) => query.bind(text.to_owned()),
+                Value::Text(text) => query.bind(searchable(text)),
                 Value::Number(number) => query.bind(number),
             };
         }
-        let rows = query.fetch_all(&self.pool).await?;
-        rows.iter().map(Found::of).collect()
+        let mut rows = query.fetch(&self.pool);
+        let (mut found, mut left) = (Vec::new(), PAGE_BYTES);
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        while let Some(row) = rows.try_next().await? {
+            if found.len() == most {
+                return Ok((found, true));
+            }
+            let next = Found::of(&row)?;
+            let bytes = next.body.get().len();
+            if bytes > left && !found.is_empty() {
+                return Ok((found, true));
+            }
+            left = left.saturating_sub(bytes);
+            found.push(next);
+        }
+        Ok((found, false))
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 use keyguard_core::record::Record;
 
 use crate::counts::Hours;
-use crate::entry::Columns;
+use crate::entry::{Columns, searchable};
 use crate::store::StoreError;
 
 /// How many rows a statement adds.
@@ -31,7 +31,7 @@ pub(crate) async fn known(
         let sql = format!("SELECT id FROM records WHERE id IN ({})", places.join(", "));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for record in records {
-            query = query.bind(&record.id);
+            query = query.bind(searchable(&record.id));
         }
         for row in query.fetch_all(&mut **transaction).await? {
             known.insert(row.try_get("id")?);

@@ -10,16 +10,22 @@ use crate::store::{Store, StoreError};
 /// What a SQLite database has, but for what is SQLite's and the migrator's own.
 const OF_SQLITE: &str = "SELECT type || ' ' || name AS name, COALESCE(sql, '') AS made FROM sqlite_master \
                          WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> '_sqlx_migrations'";
-/// The same of PostgreSQL. A trigger or rule that is none of its own says what it does.
+/// The same of PostgreSQL, but for what belongs to an extension, such as `pg_stat_statements`. A trigger or rule that is none
+/// of its own says what it does.
 const OF_POSTGRES: &str = "SELECT 'index ' || indexname || CASE WHEN indexdef LIKE '% WHERE %' THEN ' of a part' ELSE '' END AS name, \
      '' AS made FROM pg_indexes \
      WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations' \
-     UNION SELECT 'table ' || tablename, '' FROM pg_tables \
-     WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations' \
-     UNION SELECT 'view ' || viewname, '' FROM pg_views WHERE schemaname = current_schema() \
+     UNION SELECT 'table ' || relname, '' FROM pg_class c WHERE relkind IN ('r', 'p', 'f') \
+     AND relnamespace = current_schema()::regnamespace AND relname <> '_sqlx_migrations' \
+     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') \
+     UNION SELECT 'view ' || relname, '' FROM pg_class c WHERE relkind IN ('v', 'm') \
+     AND relnamespace = current_schema()::regnamespace \
+     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') \
      UNION SELECT 'trigger ' || tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t \
      JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT tgisinternal AND c.relnamespace = current_schema()::regnamespace \
-     UNION SELECT 'rule ' || rulename, definition FROM pg_rules WHERE schemaname = current_schema()";
+     UNION SELECT 'rule ' || rulename, definition FROM pg_rules WHERE schemaname = current_schema() \
+     AND NOT EXISTS (SELECT 1 FROM pg_depend d JOIN pg_class c ON c.oid = d.objid \
+     WHERE c.relname = tablename AND c.relnamespace = current_schema()::regnamespace AND d.deptype = 'e')";
 
 impl Store {
     /// Compares what the database is made of with what the migrations make.

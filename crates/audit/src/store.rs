@@ -235,7 +235,8 @@ async fn prepare(
     let lasting = ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"];
     let lasting = lasting.into_iter();
     let lasting = lasting.filter(|_| opened == Opened::ToWrite);
-    let settings = lasting.chain([busy.as_str()]);
+    // A container has no folder for temporary files that it may write to.
+    let settings = lasting.chain(["PRAGMA temp_store = MEMORY", busy.as_str()]);
     for setting in settings.filter(|_| is_file) {
         let setting = sqlx::query(AssertSqlSafe(setting.to_owned()));
         setting.execute(&mut *connection).await?;

@@ -28,7 +28,7 @@ pub struct Writer {
     cluster: String,
     id: String,
     pub(crate) log: Option<Log>,
-    /// Whether a write failed: what became of it says the store alone.
+    /// Whether a write has begun and not ended well: what became of it says the store alone.
     is_unsure: bool,
 }
 
@@ -170,8 +170,9 @@ impl Writer {
     pub(crate) async fn connection(&mut self) -> Result<PoolConnection<Any>, StoreError> {
         if self.is_unsure {
             self.log = self.last_log().await?;
-            self.is_unsure = false;
         }
+        // Also when whoever waits for the write goes away in the middle of it.
+        self.is_unsure = true;
         Ok(self.store.pool.acquire().await?)
     }
 
@@ -181,8 +182,8 @@ impl Writer {
         connection: PoolConnection<Any>,
         written: Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.is_unsure = written.is_err();
         if written.is_err() {
-            self.is_unsure = true;
             // After a full disk SQLite has ended the transaction by itself, and the connection would take each further one
             // for a part of it that nobody commits.
             let _ = connection.close().await;
