@@ -125,6 +125,14 @@ impl Spooling {
     }
 }
 
+/// What an error says, and what is behind it.
+fn with_cause(error: &CallError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
 impl Sending {
     /// Runs for ever: what the collector has is forgotten here.
     pub async fn run(self) {
@@ -157,7 +165,7 @@ impl Sending {
                 Err(error) => {
                     // The CA may be another one by now.
                     client = None;
-                    let why = error.to_string();
+                    let why = with_cause(&error);
                     if why != said {
                         tracing::error!(
                             reason = why,

@@ -15,7 +15,7 @@ use crate::commands::CommandError;
 /// The file of an SQLite store.
 pub(super) fn beside(address: &str) -> Option<PathBuf> {
     let file = address.strip_prefix("sqlite:")?;
-    Some(PathBuf::from(file.trim_start_matches("//")))
+    Some(PathBuf::from(file.strip_prefix("//").unwrap_or(file)))
 }
 
 /// The address of a store as others may see it: one in a database can hold a password.

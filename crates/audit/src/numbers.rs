@@ -21,10 +21,12 @@ impl Numbers {
             return;
         }
         let first = match before {
-            Some((first, last)) if last + 1 == number => first,
+            Some((first, last)) if last.checked_add(1) == Some(number) => first,
             _ => number,
         };
-        let last = self.stretches.remove(&(number + 1)).unwrap_or(number);
+        let next = number.checked_add(1);
+        let last = next.and_then(|next| self.stretches.remove(&next));
+        let last = last.unwrap_or(number);
         self.stretches.insert(first, last);
     }
 
@@ -39,8 +41,9 @@ impl Numbers {
         let gaps = self.stretches.values().zip(firsts);
         let mut gaps = gaps.map(|(last, first)| (last + 1, first - 1));
         let first = gaps.next()?;
-        let size = |(from, to): (i64, i64)| to - from + 1;
-        Some((size(first) + gaps.map(size).sum::<i64>(), first))
+        let size = |(from, to): (i64, i64)| to.saturating_sub(from).saturating_add(1);
+        let all = gaps.map(size).fold(size(first), i64::saturating_add);
+        Some((all, first))
     }
 }
 
@@ -51,7 +54,8 @@ mod tests {
     #[test]
     fn what_is_missing_and_what_comes_twice_do_not_make_up_for_each_other() {
         type Expected = (Option<(i64, (i64, i64))>, u64);
-        let table: [(&[i64], Expected); 6] = [
+        let table: [(&[i64], Expected); 7] = [
+            (&[i64::MAX, 1], (Some((i64::MAX - 2, (2, i64::MAX - 1))), 0)),
             (&[], (None, 0)),
             (&[5], (None, 0)),
             (&[3, 1, 2], (None, 0)),

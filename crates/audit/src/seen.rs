@@ -187,6 +187,16 @@ impl<'a> Seen<'a> {
         let absent = own
             .into_iter()
             .filter(|(id, _)| !self.witnessed.contains(*id));
+        // The first records of a store come before its first checkpoint.
+        let (absent, nameless): (Vec<_>, Vec<_>) =
+            absent.partition(|(_, witnessed)| witnessed.log.is_some());
+        let absent = absent.into_iter();
+        if let Some(first) = nameless.iter().map(|(id, _)| *id).min() {
+            findings.notes.push(format!(
+                "{} records of the API server's log are not here, and it does not say of which store they are; the first is {first}",
+                nameless.len()
+            ));
+        }
         let kept_from = self.deleted.map_or(i64::MIN, Week::end);
         let (mut absent, too_old): (Vec<_>, Vec<_>) =
             absent.partition(|(_, witnessed)| witnessed.time.is_none_or(|time| time >= kept_from));

@@ -63,11 +63,18 @@ pub enum StoreError {
     /// What it holds makes no sense.
     #[error("the store is damaged: {0}; keyguard audit verify tells more")]
     Damaged(String),
+    /// There is no log in it, and nothing says that there was.
+    #[error(
+        "the store has no log: nothing was ever written to it, or all of it was removed, which a checkpoint or the API server's audit log would tell"
+    )]
+    Nothing,
     /// It grew while it was read.
     #[error("the store was written to meanwhile; verify a copy of it, or when nobody writes")]
     Growing,
     /// Another program writes to it.
-    #[error("another keyguard writes to this store since; only one may")]
+    #[error(
+        "another keyguard writes to this store since; only one may: end the other one, and start this one again"
+    )]
     TakenOver,
     /// A checkpoint cannot be read.
     #[error("a checkpoint of the store cannot be read")]
@@ -178,7 +185,7 @@ impl Store {
         let (address, migrations, is_file) = match address.split_once(':') {
             // In memory each connection would have a store of its own.
             Some(("sqlite", file)) if !file.contains(":memory:") && !file.is_empty() => {
-                let file = file.trim_start_matches("//");
+                let file = file.strip_prefix("//").unwrap_or(file);
                 let file = utf8_percent_encode(file, PATH);
                 (format!("sqlite:{file}?mode={mode}"), &SQLITE, true)
             }

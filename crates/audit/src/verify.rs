@@ -72,6 +72,9 @@ impl Store {
         self.compare_schema(findings).await?;
         let logs = self.logs().await?;
         findings.logs = logs.len();
+        if logs.is_empty() && pinned.is_empty() && findings.faults.is_empty() {
+            return Err(StoreError::Nothing);
+        }
         let mut sizes = BTreeMap::new();
         let mut seen = Seen::beside(evidence.witness);
         for (week, note) in &logs {

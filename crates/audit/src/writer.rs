@@ -207,7 +207,8 @@ impl Writer {
         }
         let new = batch.rows.len();
         put(&batch.rows, &mut transaction).await?;
-        if log.edge.size() == 0 {
+        // Nothing to be done, and nothing to be undone by what was known before.
+        if new == 0 {
             return Ok(0);
         }
         add_hours(batch.hours, 1, &mut transaction).await?;
