@@ -5,6 +5,7 @@ pub mod checks;
 pub mod client;
 pub mod events;
 pub mod keys;
+mod refusal;
 pub mod sender;
 pub mod service;
 pub mod spool;

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -19,14 +19,13 @@ use keyguard_audit::store::{Store, StoreError};
 use keyguard_audit::tiles::{CHECKPOINT, KEY_FILE};
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use serde::Serialize;
-use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::BATCH_BYTES;
-use super::callers::{Callers, Denied, Wanted};
+use super::callers::{Callers, Wanted};
+use super::refusal::Refusal;
 use crate::http::body;
 use crate::http::limits::RequestLimits;
-use crate::http::rejection::Rejection;
 use crate::telemetry::audit_store::{Retaining, now, why};
 use crate::telemetry::collector_metrics::CollectorMetrics;
 use crate::telemetry::labels::BatchOutcome;
@@ -35,9 +34,9 @@ use keyguard_core::record::Record;
 /// Where records are sent to, and asked for.
 pub const RECORDS_PATH: &str = "/records";
 /// The most bytes of a batch: a sender adds no record to one of [`BATCH_BYTES`], and none is as long as that.
-const MOST_BYTES: usize = 2 * BATCH_BYTES;
+pub(super) const MOST_BYTES: usize = 2 * BATCH_BYTES;
 /// How long a batch may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(10);
+pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
 /// What a batch may take, and all of them.
 const LIMITS: RequestLimits = RequestLimits {
     max_body_bytes: MOST_BYTES,
@@ -46,7 +45,7 @@ const LIMITS: RequestLimits = RequestLimits {
     max_requests: usize::MAX,
 };
 /// The most records of a page.
-const MOST_OF_A_PAGE: u32 = 10_000;
+pub(super) const MOST_OF_A_PAGE: u32 = 10_000;
 /// How many there are unless it is said.
 const USUAL_LIMIT: u32 = 50;
 /// The parameter that says it.
@@ -94,85 +93,6 @@ fn asked(query: &str) -> Result<(Filter, u32), Refusal> {
         .ok()
         .filter(|limit| (1..=MOST_OF_A_PAGE).contains(limit));
     Ok((filter, limit.ok_or(Refusal::Limit)?))
-}
-
-/// Why a call is refused: one line that says what to do.
-#[derive(Debug, Error)]
-enum Refusal {
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    #[error(
-        "the token was not made for a pod; send the one that the kubelet mounts by a projected volume"
-    )]
-    NoPod,
-    #[error(
-        "record {line} is of replica {replica:?}, and the token of pod {pod:?}; a replica sends its own alone"
-    )]
-    OtherReplica {
-        line: usize,
-        replica: String,
-        pod: String,
-    },
-    #[error("another batch is stored just now; send one after the other, and this one again")]
-    Busy,
-    #[error("a batch has at most {MOST_BYTES} bytes and {MOST_RECORDS} records; send less at once")]
-    TooLarge,
-    #[error("the batch did not arrive whole within {} s; send it again", ARRIVAL.as_secs())]
-    Incomplete,
-    #[error(
-        "line {0} is no record of this version of keyguard; bring the collector to the version of the replicas, or a later one"
-    )]
-    NoRecord(usize),
-    #[error("limit is from 1 to {MOST_OF_A_PAGE}")]
-    Limit,
-    #[error("the query cannot be read: {0}")]
-    Query(String),
-    #[error("there is nothing at this path; ask for {RECORDS_PATH} or /log/")]
-    Nothing,
-    #[error("the store cannot be used: {}; try again", why(.0))]
-    Store(#[from] StoreError),
-}
-
-impl Refusal {
-    fn status(&self) -> StatusCode {
-        match self {
-            Refusal::Denied(denied) => denied.status(),
-            Refusal::NoPod | Refusal::OtherReplica { .. } => StatusCode::FORBIDDEN,
-            Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::Incomplete => StatusCode::REQUEST_TIMEOUT,
-            Refusal::NoRecord(_) | Refusal::Limit | Refusal::Query(_) => StatusCode::BAD_REQUEST,
-            Refusal::Nothing => StatusCode::NOT_FOUND,
-            Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn outcome(&self) -> BatchOutcome {
-        match self.status() {
-            StatusCode::UNAUTHORIZED => BatchOutcome::Unknown,
-            StatusCode::FORBIDDEN => BatchOutcome::Forbidden,
-            StatusCode::TOO_MANY_REQUESTS => BatchOutcome::Busy,
-            StatusCode::PAYLOAD_TOO_LARGE => BatchOutcome::TooLarge,
-            StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT => BatchOutcome::Invalid,
-            _ => BatchOutcome::NotStored,
-        }
-    }
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Refusal {
-        match rejection {
-            Rejection::BodyTooLarge(_) => Refusal::TooLarge,
-            Rejection::BodyMemory(_) => Refusal::Busy,
-            _ => Refusal::Incomplete,
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.status(), format!("{self}\n")).into_response()
-    }
 }
 
 /// What a sender gets for a batch: all of it is on disk.

@@ -5,6 +5,7 @@ pub mod asked;
 mod counts;
 mod decision;
 mod export;
+mod forms;
 mod frame;
 pub mod session;
 mod standing;
@@ -12,15 +13,13 @@ mod timeline;
 mod zone;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
-    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
@@ -28,7 +27,6 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use keyguard_audit::store::{Store, StoreError};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use self::access::{Access, Viewer, cookie};
 use self::asked::NotAsked;
@@ -42,12 +40,6 @@ use crate::telemetry::audit_store::{now, why};
 /// Nothing runs, nothing comes from elsewhere, nothing frames it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
-/// The most bytes of a form: a token has a few thousand.
-const FORM_BYTES: usize = 32 * 1024;
-/// How long a form may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(10);
-/// How long a choice of a time zone is kept.
-const ZONE_SECONDS: u32 = 365 * 86_400;
 
 /// What the page is made of.
 pub struct Page {
@@ -167,9 +159,9 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/counts", get(counts))
         .route("/scan", get(standing))
         .route("/export", get(export))
-        .route("/sign-in", post(sign_in))
-        .route("/sign-out", post(sign_out))
-        .route("/zone", post(choose_zone))
+        .route("/sign-in", post(forms::sign_in))
+        .route("/sign-out", post(forms::sign_out))
+        .route("/zone", post(forms::choose_zone))
         .route("/style.css", get(style))
         .fallback(nothing)
         .with_state(page)
@@ -245,104 +237,6 @@ async fn nothing(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) ->
     page.told(&Visit::of(uri, headers), PageError::NotFound)
 }
 
-async fn sign_in(
-    State(page): State<Arc<Page>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let mut visit = Visit::of(uri, headers);
-    let signed_in = async {
-        let mut form = form(body).await?;
-        let next = form.take("next");
-        // What is wrong is told on the page that was wanted.
-        visit.uri = local(&next).parse().unwrap_or_default();
-        let token = Zeroizing::new(form.take("token").trim().to_owned());
-        let (cookie, user) = page.access.sign_in(token).await?;
-        tracing::info!(user = user.username, "somebody signs in to the page");
-        let cookie = format!(
-            "{}={cookie}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict",
-            session::COOKIE,
-            session::LASTS.as_secs()
-        );
-        Ok(see_other(&next, &cookie))
-    };
-    match signed_in.await {
-        Ok(response) => response,
-        Err(error) => page.told(&visit, error),
-    }
-}
-
-async fn sign_out(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response {
-    page.access.sign_out(&headers);
-    let cookie = format!(
-        "{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
-        session::COOKIE
-    );
-    see_other("/", &cookie)
-}
-
-async fn choose_zone(
-    State(page): State<Arc<Page>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let chosen = async {
-        let mut form = form(body).await?;
-        let name = form.take("zone").trim().to_owned();
-        let known = zone::zone(&name).ok_or(PageError::Form(
-            "There is no such time zone. Type UTC, or a name of the IANA database such as Europe/Berlin.",
-        ))?;
-        let cookie = format!(
-            "{}={}; Path=/; Max-Age={ZONE_SECONDS}; Secure; HttpOnly; SameSite=Strict",
-            zone::COOKIE,
-            known.iana_name().unwrap_or("UTC")
-        );
-        Ok(see_other(&form.take("next"), &cookie))
-    };
-    match chosen.await {
-        Ok(response) => response,
-        Err(error) => page.told(&Visit::of(uri, headers), error),
-    }
-}
-
-/// A path of this page, whatever was asked for.
-fn local(next: &str) -> &str {
-    let is_local = next.starts_with('/')
-        && !next.starts_with("//")
-        && next
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if is_local { next } else { "/" }
-}
-
-fn see_other(next: &str, cookie: &str) -> Response {
-    let headers = [(LOCATION, local(next)), (SET_COOKIE, cookie)];
-    (StatusCode::SEE_OTHER, headers).into_response()
-}
-
-/// The members of a form, which may hold a token.
-struct Form(Vec<(String, Zeroizing<String>)>);
-
-impl Form {
-    fn take(&mut self, name: &str) -> String {
-        let member = self.0.iter_mut().find(|(of, _)| of == name);
-        member.map_or_else(String::new, |(_, value)| std::mem::take(&mut **value))
-    }
-}
-
-async fn form(body: Body) -> Result<Form, PageError> {
-    let read = axum::body::to_bytes(body, FORM_BYTES);
-    let read = tokio::time::timeout(ARRIVAL, read).await;
-    let bytes: Bytes = read.ok().and_then(Result::ok).ok_or(PageError::Form(
-        "The form did not arrive whole. Send it again.",
-    ))?;
-    let pairs: Result<Vec<(String, Zeroizing<String>)>, _> = serde_urlencoded::from_bytes(&bytes);
-    let pairs = pairs.map_err(|_| PageError::Form("The form cannot be read. Send it again."))?;
-    Ok(Form(pairs))
-}
-
 impl Page {
     /// Keeps on record that somebody looked.
     async fn looked(&self, viewer: &Viewer, visit: &Visit) {
@@ -380,24 +274,6 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_goes_on_to_a_path_of_this_page_alone() {
-        for path in ["/", "/?user=a%20b", "/decisions/x"] {
-            assert_eq!(local(path), path);
-        }
-        for other in [
-            "",
-            "x",
-            "//evil.example",
-            "https://evil.example",
-            "/\\evil",
-            "/a\r\nb",
-            "/ä",
-        ] {
-            assert_eq!(local(other), "/", "{other}");
-        }
-    }
 
     #[test]
     fn forms_of_other_sites_are_known() {
