@@ -28,7 +28,7 @@ const CONNECTIONS: u32 = 8;
 /// The connections of a snapshot: one reads on while the other looks something up.
 const SNAPSHOT_CONNECTIONS: u32 = 2;
 /// How often a moment between two writes is looked for.
-const MOMENTS: usize = 50;
+const MOMENTS: usize = 500;
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +119,17 @@ impl Store {
     /// # Errors
     /// When it cannot be opened, another version has written it, or no moment is found between two writes.
     pub async fn open_snapshot(address: &str) -> Result<Store, StoreError> {
+        let store = Store::open_known(address, Opened::Snapshot).await?;
+        let mut connections = Vec::new();
+        for _ in 0..SNAPSHOT_CONNECTIONS {
+            connections.push(store.pool.acquire().await?);
+        }
         for _ in 0..MOMENTS {
-            let store = Store::open_known(address, Opened::Snapshot).await?;
-            let mut connections = Vec::new();
-            for _ in 0..SNAPSHOT_CONNECTIONS {
-                connections.push(store.pool.acquire().await?);
-            }
             // Each has begun a transaction of its own: they see the same when they see the same checkpoints.
             let mut seen = Vec::new();
+            for connection in &mut connections {
+                begin(connection, store.is_file).await?;
+            }
             for connection in &mut connections {
                 let notes = sqlx::query("SELECT note FROM checkpoints ORDER BY week");
                 let notes = notes.fetch_all(&mut **connection).await?;
@@ -134,10 +137,12 @@ impl Store {
                 seen.push(notes.collect::<Result<Vec<_>, _>>()?);
             }
             if seen.windows(2).all(|pair| pair.first() == pair.last()) {
+                drop(connections);
                 return Ok(store);
             }
-            drop(connections);
-            store.close().await;
+            for connection in &mut connections {
+                sqlx::query("ROLLBACK").execute(&mut **connection).await?;
+            }
         }
         Err(StoreError::Growing)
     }
@@ -248,15 +253,17 @@ async fn prepare(
         let setting = sqlx::query(AssertSqlSafe(setting.to_owned()));
         setting.execute(&mut *connection).await?;
     }
-    if opened == Opened::Snapshot {
-        // It ends with the connection. What it sees is that of its first statement.
-        let begin = match is_file {
-            true => "BEGIN",
-            false => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-        };
-        for statement in [begin, "SELECT COUNT(*) FROM checkpoints"] {
-            sqlx::query(statement).execute(&mut *connection).await?;
-        }
+    Ok(())
+}
+
+/// Begins a transaction that ends with the connection, and sees what is there at its first statement.
+async fn begin(connection: &mut AnyConnection, is_file: bool) -> Result<(), sqlx::Error> {
+    let begin = match is_file {
+        true => "BEGIN",
+        false => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    };
+    for statement in [begin, "SELECT COUNT(*) FROM checkpoints"] {
+        sqlx::query(statement).execute(&mut *connection).await?;
     }
     Ok(())
 }
