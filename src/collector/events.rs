@@ -48,6 +48,13 @@ struct Series {
     last: i64,
 }
 
+impl Series {
+    /// How many there are, for an Event.
+    fn told(&self) -> Value {
+        json!({"count": self.count, "lastObservedTime": micros(self.last)})
+    }
+}
+
 /// Makes Events.
 pub struct Events {
     cluster: Cluster,
@@ -135,10 +142,10 @@ impl Events {
                 let series = Series {
                     namespace: namespace(record).to_owned(),
                     name: format!("keyguard.{}", record.id),
-                    count: 1,
+                    count,
                     last: now,
                 };
-                let event = event(record, &series, now);
+                let event = event(record, &series);
                 let path = path(&series.namespace);
                 let written = write(&self.cluster, Method::POST, &path, &event).await;
                 if written.is_ok() {
@@ -181,15 +188,15 @@ fn namespace(record: &Record) -> &str {
     }
 }
 
-fn event(record: &Record, series: &Series, now: i64) -> Value {
+fn event(record: &Record, series: &Series) -> Value {
     let object = &record.object;
     let message = record.findings.first().map_or("", |it| &it.message);
     let said = format!("{} is refused: {message}", visible(&record.user.name, &[]));
-    json!({
+    let mut event = json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": series.name, "namespace": series.namespace},
-        "eventTime": micros(now),
+        "eventTime": micros(series.last),
         "type": "Warning",
         "reason": "Refused",
         "action": record.operation.map_or("", Operation::name),
@@ -199,7 +206,12 @@ fn event(record: &Record, series: &Series, now: i64) -> Value {
         },
         "reportingController": "keyguard.dev/keyguard",
         "reportingInstance": record.replica,
-    })
+    });
+    // Two at least make a series.
+    if let (2.., Some(event)) = (series.count, event.as_object_mut()) {
+        event.insert("series".to_owned(), series.told());
+    }
+    event
 }
 
 async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> Result<(), String> {

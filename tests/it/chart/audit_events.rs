@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::audit_installed::Installed;
 use crate::control_plane::ControlPlane;
+use crate::control_plane::tls_http::post_review;
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
+use crate::scenarios::audit_trail::losing_review;
 
 #[test]
 fn what_is_refused_again_and_again_is_one_event_about_the_object_and_a_dry_run_is_none() {
@@ -56,6 +58,31 @@ fn what_is_refused_again_and_again_is_one_event_about_the_object_and_a_dry_run_i
         shown.contains("Refused") && shown.contains("loses apiKey"),
         "{shown}"
     );
+    // Many at once are one batch, and one Event as well.
+    let pod = installed.release.pods.first().unwrap();
+    let bundle = installed.authority();
+    let mut review: Value = serde_json::from_str(&losing_review()).unwrap();
+    for place in [
+        "/request",
+        "/request/object/metadata",
+        "/request/oldObject/metadata",
+    ] {
+        review.pointer_mut(place).unwrap()["namespace"] = installed.namespace.as_str().into();
+    }
+    for _ in 0..20 {
+        let answer = post_review(pod.address, bundle.as_bytes(), &review.to_string());
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    wait_for("another event that stands for twenty", || {
+        let got = kubectl().run(["get", "events.events.k8s.io", "--output=json"]);
+        let all: Value = serde_json::from_str(&got.expect_ok().stdout).unwrap();
+        let counts = all["items"].as_array().unwrap().iter();
+        let mut counts: Vec<_> = counts.map(|it| it["series"]["count"].clone()).collect();
+        counts.sort_by_key(Value::as_u64);
+        (counts == [3, 20])
+            .then_some(())
+            .ok_or_else(|| format!("{counts:?}"))
+    });
     let output = installed.collector.as_ref().unwrap().output();
     assert!(!output.contains("\"ERROR\""), "{output}");
 }
