@@ -25,7 +25,7 @@ const QUEUE_BYTES: usize = 24 << 20;
 /// Up to where allows wait, so that they are lost first.
 const ALLOWS_BYTES: usize = QUEUE_BYTES / 4 * 3;
 
-/// How long records may gather before they are written: to wait for the disk for each would slow whoever shares it, etcd
+/// How long records may gather before they are written: to wait for the disk for each would slow others that share it, etcd
 /// perhaps.
 const GATHER: Duration = Duration::from_millis(100);
 

@@ -171,7 +171,7 @@ impl Writer {
         if self.is_unsure {
             self.log = self.last_log().await?;
         }
-        // Also when whoever waits for the write goes away in the middle of it.
+        // A caller that goes away in the middle of the write leaves it so.
         self.is_unsure = true;
         Ok(self.store.pool.acquire().await?)
     }

@@ -72,7 +72,7 @@ mod tests {
     use crate::policy::rules::Modes;
 
     #[test]
-    fn the_same_attempt_has_the_same_fingerprint_whoever_tries_and_any_other_has_another() {
+    fn the_same_attempt_of_any_user_has_the_same_fingerprint_and_any_other_has_another() {
         let key = FingerprintKey::derived_from(b"one");
         let print = |key: &FingerprintKey, uid: &str, user: &str, name: &str, accounts: &str| {
             let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {

@@ -98,7 +98,7 @@ pub struct RecordedFinding {
 }
 
 /// An object of the API server
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct RecordedObject {
@@ -115,7 +115,7 @@ pub struct RecordedObject {
 }
 
 /// Who asked
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct RecordedUser {
@@ -167,20 +167,12 @@ impl Record {
         circumstances: Circumstances,
     ) -> Record {
         let case = &request.case;
-        let name = |text: &str| cut(text, NAME_BYTES).into_owned();
         let (findings, findings_left_out) = findings(verdict);
         let secrets = secrets.iter().take(MAX_LISTED);
         let kept = circumstances.kept.as_ref();
-        let of_kept = |part: fn(&Kept) -> &str| kept.map(|kept| name(part(kept)));
         Record {
-            id: circumstances.id,
-            time: circumstances.time,
-            cluster: of_kept(|kept| &kept.cluster).unwrap_or_default(),
-            replica: of_kept(|kept| &kept.replica).unwrap_or_default(),
-            number: kept.map_or(0, |kept| kept.number),
-            fingerprint: of_kept(|kept| &kept.fingerprint).unwrap_or_default(),
+            fingerprint: kept.map_or_else(String::new, |kept| name(&kept.fingerprint)),
             uid: name(&request.uid),
-            decision: verdict.decision,
             passage: verdict.passage,
             reason: verdict.reason.clone(),
             rules: verdict.rules(),
@@ -203,22 +195,18 @@ impl Record {
             },
             tool: request.tool.cut(NAME_BYTES),
             secrets: secrets.map(|name| name.shown().to_string()).collect(),
-            duration_seconds: circumstances.duration_seconds,
+            ..Record::of_rejection(verdict.decision, "", circumstances)
         }
     }
-}
 
-impl Record {
     /// Puts a request on record that got no review; nothing is known of it but why.
     pub fn of_rejection(decision: Decision, why: &str, circumstances: Circumstances) -> Record {
-        let name = |text: &str| cut(text, NAME_BYTES).into_owned();
         let kept = circumstances.kept.as_ref();
-        let of_kept = |part: fn(&Kept) -> &str| kept.map(|kept| name(part(kept)));
         Record {
             id: circumstances.id,
             time: circumstances.time,
-            cluster: of_kept(|kept| &kept.cluster).unwrap_or_default(),
-            replica: of_kept(|kept| &kept.replica).unwrap_or_default(),
+            cluster: kept.map_or_else(String::new, |kept| name(&kept.cluster)),
+            replica: kept.map_or_else(String::new, |kept| name(&kept.replica)),
             number: kept.map_or(0, |kept| kept.number),
             fingerprint: String::new(),
             uid: String::new(),
@@ -231,23 +219,18 @@ impl Record {
             webhook: Webhook::None,
             operation: None,
             dry_run: false,
-            object: RecordedObject {
-                api_version: String::new(),
-                kind: String::new(),
-                namespace: String::new(),
-                name: String::new(),
-            },
-            user: RecordedUser {
-                name: String::new(),
-                groups: Vec::new(),
-                credential_id: None,
-                pod: None,
-            },
+            object: RecordedObject::default(),
+            user: RecordedUser::default(),
             tool: Tool::default(),
             secrets: Vec::new(),
             duration_seconds: circumstances.duration_seconds,
         }
     }
+}
+
+/// A name that others chose, cut to its bound.
+fn name(text: &str) -> String {
+    cut(text, NAME_BYTES).into_owned()
 }
 
 /// The groups as far as there is room for them.

@@ -104,7 +104,7 @@ fn nobody_sends_who_is_no_replica_and_nobody_reads_who_may_not() {
         assert!(answer.body.contains(part), "{line}: {}", answer.body);
         assert!(!answer.body.contains(token) || token.is_empty(), "{line}");
     }
-    // What was there already is not stored again, whoever asks.
+    // A record that is there already is not stored again.
     let asked = Asked {
         address: collector.address,
         name: "localhost",

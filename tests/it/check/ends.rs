@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Tree, deployment};
+use super::{Tree, deployment, formats};
 use crate::control_plane::kubectl::Client;
 use crate::control_plane::workspace::Workspace;
 
@@ -93,16 +93,8 @@ fn no_value_is_ever_printed_in_any_format() {
         ("s.yaml", &secret),
         ("t.yaml", &wrong),
     ]);
-    for format in [
-        "table",
-        "json",
-        "sarif",
-        "junit",
-        "github",
-        "policyreport",
-        "ocsf",
-    ] {
-        let ended = tree.run(&["--format", format]);
+    for format in formats() {
+        let ended = tree.run(&["--format", &format]);
         assert_eq!(ended.code, Some(1), "{format}");
         assert!(
             !format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"),

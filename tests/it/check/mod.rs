@@ -23,8 +23,17 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use clap::ValueEnum as _;
+use keyguard::report::Format;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// The name of each form in which a report is written.
+pub(crate) fn formats() -> impl Iterator<Item = String> {
+    let values = Format::value_variants().iter();
+    let values = values.filter_map(clap::ValueEnum::to_possible_value);
+    values.map(|value| value.get_name().to_owned())
+}
 
 /// What a Deployment needs, and where.
 fn deployment(name: &str, secret: &str) -> String {

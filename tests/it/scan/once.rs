@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{State, argocd_cm, secret, workload};
+use crate::check::formats;
 
 /// An API key that does not expire, signed with the key of nobody.
 const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcmdvY2QiLCJzdWIiOiJhZG1pbjphcGlLZXkiLCJpYXQiOjE3OTQ5OTY0MDAsImp0aSI6IjEifQ.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -170,16 +171,8 @@ fn no_output_has_a_value() {
             &json!({"token": format!("Bearer {TOKEN}")}),
         ),
     ]);
-    for format in [
-        "table",
-        "json",
-        "sarif",
-        "junit",
-        "github",
-        "policyreport",
-        "ocsf",
-    ] {
-        let ended = state.run("", &["--format", format]);
+    for format in formats() {
+        let ended = state.run("", &["--format", &format]);
         assert_eq!(ended.code, Some(1), "{format}: {}", ended.stderr);
         let all = ended.stdout + &ended.stderr;
         assert!(all.contains("codefresh"), "{format}: {all}");
