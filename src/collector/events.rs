@@ -13,16 +13,18 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use super::following::follow;
 use crate::clock;
 use crate::report::visible::visible;
 use crate::sources::cluster::Cluster;
-use crate::telemetry::audit_store::why;
 use keyguard_core::policy::cut::cut;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
 use keyguard_core::record::Record;
 
+/// The name by which the store knows how far it has got.
+const FOLLOWER: &str = "events";
 /// How many records are read at once.
 const READ: u32 = 100;
 /// From one write to the next, so that a flood of refusals is none of writes.
@@ -35,8 +37,6 @@ const SERIES_SECONDS: i64 = 360;
 const MOST_SERIES: usize = 1_000;
 /// The most bytes of a note, which the API server checks.
 const NOTE_BYTES: usize = 1_024;
-/// From one try to read the store to the next.
-const RETRY: Duration = Duration::from_secs(60);
 /// The API server takes no Event without; objects without a namespace have theirs here.
 const DEFAULT_NAMESPACE: &str = "default";
 
@@ -73,24 +73,12 @@ impl Events {
     }
 
     /// Makes them of what is new in the store, for ever; `added` tells that there is something.
-    pub async fn run(mut self, store: Store, mut added: watch::Receiver<()>) {
-        loop {
-            match self.tell_all(&store).await {
-                Ok(()) => {
-                    if added.changed().await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    self.say(why(&error));
-                    sleep(RETRY).await;
-                }
-            }
-        }
+    pub async fn run(mut self, store: Store, added: watch::Receiver<()>) {
+        follow(FOLLOWER, added, async || self.tell_all(&store).await).await;
     }
 
     async fn tell_all(&mut self, store: &Store) -> Result<(), StoreError> {
-        let mut follower = Follower::open(store.clone(), "events").await?;
+        let mut follower = Follower::open(store.clone(), FOLLOWER).await?;
         loop {
             let found = follower.next(READ).await?;
             let Some(last) = found.last() else {

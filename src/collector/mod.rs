@@ -4,6 +4,7 @@ pub mod callers;
 pub mod checks;
 pub mod client;
 pub mod events;
+mod following;
 pub mod keys;
 mod refusal;
 pub mod sender;

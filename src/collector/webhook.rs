@@ -28,11 +28,11 @@ use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::client::{Https, https, roots};
+use super::following::follow;
 use crate::cli::audit::WebhookFormat;
 use crate::clock;
 use crate::report::ocsf;
 use crate::report::records::sentence;
-use crate::telemetry::audit_store::why;
 use crate::telemetry::collector_metrics::CollectorMetrics;
 use crate::telemetry::labels::WebhookOutcome;
 use keyguard_core::policy::verdict::Decision;
@@ -42,6 +42,8 @@ use keyguard_core::record::Record;
 const URL: &str = "url";
 const KEY: &str = "key";
 const CA: &str = "ca.crt";
+/// The name by which the store knows how far it has got.
+const FOLLOWER: &str = "webhook";
 /// How many records are read at once, and sent at most.
 const READ: u32 = 100;
 /// How many of them are told in words; a chat shows no more.
@@ -144,25 +146,12 @@ impl Webhook {
 
     /// Sends what is new in the store, for ever; `added` tells that there is something. What the other end has not got waits
     /// in the store.
-    pub async fn run(self, store: Store, mut added: watch::Receiver<()>) {
+    pub async fn run(self, store: Store, added: watch::Receiver<()>) {
         let (mut pause, mut said) = (PAUSES.0, String::new());
-        loop {
-            match self.send_all(&store, &mut pause, &mut said).await {
-                Ok(()) => {
-                    if added.changed().await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    let error = why(&error);
-                    if said != error {
-                        tracing::error!(reason = error, "records for the webhook cannot be read");
-                        said = error;
-                    }
-                    sleep(PAUSES.1).await;
-                }
-            }
-        }
+        follow(FOLLOWER, added, async || {
+            self.send_all(&store, &mut pause, &mut said).await
+        })
+        .await;
     }
 
     async fn send_all(
@@ -171,7 +160,7 @@ impl Webhook {
         pause: &mut Duration,
         said: &mut String,
     ) -> Result<(), StoreError> {
-        let mut follower = Follower::open(store.clone(), "webhook").await?;
+        let mut follower = Follower::open(store.clone(), FOLLOWER).await?;
         loop {
             let found = follower.next(READ).await?;
             let Some(last) = found.last() else {

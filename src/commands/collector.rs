@@ -10,7 +10,6 @@ use keyguard_audit::note::SigningKey;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -109,12 +108,9 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         Arc::clone(&told),
     );
     let collector = Arc::new(collector);
-    let posting = posting(webhook, store.clone(), collector.added.subscribe());
-    let telling = telling(
-        arguments.events.then_some(events),
-        store.clone(),
-        collector.added.subscribe(),
-    );
+    let added = || collector.added.subscribe();
+    let posting = webhook.map(|webhook| webhook.run(store.clone(), added()));
+    let telling = arguments.events.then(|| events.run(store.clone(), added()));
     let unready = Arc::clone(&collector.unready);
     tracing::info!(
         address = %bound.address(),
@@ -174,8 +170,8 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
             _ = interrupt.recv() => {}
             () = follow => {}
             () = checks.run() => {}
-            () = posting => {}
-            () = telling => {}
+            () = if_any(posting) => {}
+            () = if_any(telling) => {}
         }
         stopping.cancel();
     };
@@ -195,18 +191,10 @@ fn target(typed: &cli::Webhook) -> Option<Target> {
     })
 }
 
-/// Sends them there, for ever.
-async fn posting(webhook: Option<Webhook>, store: Store, added: watch::Receiver<()>) {
-    match webhook {
-        Some(webhook) => webhook.run(store, added).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Tells the objects that were refused, for ever.
-async fn telling(events: Option<Events>, store: Store, added: watch::Receiver<()>) {
-    match events {
-        Some(events) => events.run(store, added).await,
+/// What runs for ever, if it runs at all.
+pub(super) async fn if_any(task: Option<impl Future<Output = ()>>) {
+    match task {
+        Some(task) => task.await,
         None => std::future::pending().await,
     }
 }

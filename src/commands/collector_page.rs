@@ -13,6 +13,7 @@ use crate::collector::callers::Callers;
 use crate::collector::service::Collector;
 use crate::commands::CommandError;
 use crate::commands::audited::shown_name;
+use crate::commands::collector::if_any;
 use crate::http::limits::ConnectionLimits;
 use crate::http::server::{Bound, Transport};
 use crate::page::access::Access;
@@ -94,12 +95,7 @@ impl PageServer {
             cluster_reader: Some(shown.cluster),
             collector: Some(shown.collector),
         };
-        let following = async {
-            match self.clients {
-                Some(clients) => clients.follow(self.metrics).await,
-                None => std::future::pending().await,
-            }
-        };
+        let following = self.clients.map(|clients| clients.follow(self.metrics));
         let serving = self.bound.serve(
             self.transport,
             page::router(Arc::new(page)),
@@ -109,7 +105,7 @@ impl PageServer {
         );
         tokio::select! {
             _ = serving => {}
-            () = following => {}
+            () = if_any(following) => {}
         }
     }
 }
