@@ -217,19 +217,22 @@ impl<S: Source> Reviewer for Admission<S> {
         request.case.for_the_record = mode == ReviewMode::Exempt;
         // A span is kept in memory for as long as its review takes.
         let span = tracing::info_span!("review", uid = &*cut(&request.uid, UID_BYTES));
-        let outcome = self.admit(request, answer_by).instrument(span).await;
-        let id = Uuid::now_v7().to_string();
-        let checkpoint = self.trail.as_ref().and_then(|trail| trail.checkpoint());
-        let checkpoint = checkpoint
-            .as_ref()
-            .map_or("", |checkpoint| checkpoint.as_str());
-        let on_record = OnRecord {
-            record: &id,
-            checkpoint,
+        let answered = async {
+            let outcome = self.admit(request, answer_by).await;
+            let id = Uuid::now_v7().to_string();
+            let checkpoint = self.trail.as_ref().and_then(|trail| trail.checkpoint());
+            let checkpoint = checkpoint
+                .as_ref()
+                .map_or("", |checkpoint| checkpoint.as_str());
+            let on_record = OnRecord {
+                record: &id,
+                checkpoint,
+            };
+            let reply = reply::encode(&outcome.request, &outcome.verdict, on_record);
+            self.record(&outcome, id, started.elapsed());
+            Answer::Review(reply.into())
         };
-        let reply = reply::encode(&outcome.request, &outcome.verdict, on_record);
-        self.record(&outcome, id, started.elapsed());
-        Answer::Review(reply.into())
+        answered.instrument(span).await
     }
 
     fn rejected(&self, rejection: &Rejection, took: Duration) {

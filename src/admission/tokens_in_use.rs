@@ -5,11 +5,13 @@ use std::collections::btree_map::Entry;
 
 use futures_util::future::join_all;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::admission::lookups::{Admission, outcome};
 use crate::sources::source::Source;
 use crate::telemetry::labels::ReadOutcome;
+use crate::telemetry::spans;
 use keyguard_core::policy::accounts_in_use::argocd_namespace;
 use keyguard_core::policy::facts::Unread;
 use keyguard_core::policy::plan::is_object_name;
@@ -190,6 +192,7 @@ impl<S: Source> Admission<S> {
         };
         let found = match namespace.is_none_or(is_object_name) {
             true => timeout(limit, self.searches.workloads(namespace))
+                .instrument(spans::step("look through workloads"))
                 .await
                 .map_err(|_| Unread::Timeout),
             false => Err(Unread::Garbled),

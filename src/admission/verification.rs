@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::admission::argocd_read::{ArgocdRead, SERVER_TLS, SERVER_TLS_KEYS};
 use crate::admission::lookups::{Admission, within};
 use crate::admission::password_checks::Candidate;
 use crate::sources::source::{SecretRead, Source};
+use crate::telemetry::spans;
 use keyguard_core::argocd::accounts::CONFIG_MAP_NAME;
 use keyguard_core::argocd::settings::is_settings_key;
 use keyguard_core::argocd::verification::State;
@@ -188,8 +190,9 @@ impl<S: Source> Admission<S> {
         let Some(hash) = to_compare(user, values, state) else {
             return Ok(None);
         };
-        let compared = timeout_at(deadline, self.passwords.matches(hash, candidate)).await;
-        compared.unwrap_or(Err(Unverified::Time)).map(Some)
+        let compared = timeout_at(deadline, self.passwords.matches(hash, candidate));
+        let compared = compared.instrument(spans::step("compare a password"));
+        compared.await.unwrap_or(Err(Unverified::Time)).map(Some)
     }
 }
 

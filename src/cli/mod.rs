@@ -15,6 +15,8 @@ use strum::IntoStaticStr;
 
 #[cfg(feature = "audit")]
 pub use serve::AuditTrail;
+#[cfg(feature = "audit")]
+pub use serve::OpenTelemetry;
 pub use serve::Serve;
 
 /// Keeps alive the credential on which a Codefresh GitOps Runtime talks to Argo CD.

@@ -11,6 +11,8 @@ use super::ReadFrom;
 #[cfg(feature = "audit")]
 use super::audit::Retention;
 use crate::telemetry::log::LogFormat;
+#[cfg(feature = "audit")]
+use crate::telemetry::otlp::Signal;
 
 const SERVE_EXAMPLE: &str = "Example, over a folder of manifests:
   keyguard serve --listen 127.0.0.1:8443 --health-listen 127.0.0.1:8080 \\
@@ -109,6 +111,10 @@ pub struct Serve {
     #[cfg(feature = "audit")]
     #[command(flatten)]
     pub audit: AuditTrail,
+    /// What OpenTelemetry gets.
+    #[cfg(feature = "audit")]
+    #[command(flatten)]
+    pub open_telemetry: OpenTelemetry,
     /// How log lines look
     #[arg(
         long,
@@ -117,6 +123,27 @@ pub struct Serve {
         default_value = "json"
     )]
     pub log_format: LogFormat,
+}
+
+/// What `keyguard serve` sends to OpenTelemetry.
+#[cfg(feature = "audit")]
+#[derive(Debug, Args)]
+pub struct OpenTelemetry {
+    /// Where records, traces and metrics are sent by OTLP/gRPC, such as http://otel-collector:4317; nowhere without it
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// The CA certificates that verify it, PEM; without it, public ones
+    #[arg(long, value_name = "FILE", env = "OTEL_EXPORTER_OTLP_CERTIFICATE")]
+    pub otlp_ca: Option<PathBuf>,
+    /// What is sent
+    #[arg(
+        long,
+        value_name = "SIGNAL",
+        env = "KEYGUARD_OTLP_SIGNALS",
+        value_delimiter = ',',
+        default_value = "logs,traces,metrics"
+    )]
+    pub otlp_signals: Vec<Signal>,
 }
 
 /// How `keyguard serve` keeps records: in a store of its own, or by a collector.

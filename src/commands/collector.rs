@@ -34,7 +34,7 @@ use crate::http::server::{Bound, Transport};
 use crate::sources::cluster::Cluster;
 use crate::telemetry::audit_store::Retaining;
 use crate::telemetry::collector_metrics::CollectorMetrics;
-use crate::telemetry::log::Log;
+use crate::telemetry::log::{Elsewhere, Log};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::certificate_files;
 use crate::tls::serving_certificate::ServingCertificate;
@@ -52,8 +52,9 @@ const CONNECTIONS: usize = 256;
 /// When it cannot begin.
 pub(super) fn run(arguments: &Collect) -> Result<(), CommandError> {
     let metrics = Arc::new(Metrics::new());
-    let log = Log::start(io::stdout(), Arc::clone(&metrics)).map_err(CommandError::no("thread"))?;
-    log.install(arguments.log_format);
+    let mut log =
+        Log::start(io::stdout(), Arc::clone(&metrics)).map_err(CommandError::no("thread"))?;
+    log.install(arguments.log_format, Elsewhere::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -68,6 +68,10 @@ pub enum CommandError {
     /// A project file that cannot be used.
     #[error(transparent)]
     Project(#[from] ProjectError),
+    /// What OpenTelemetry is to get cannot be sent.
+    #[cfg(feature = "audit")]
+    #[error(transparent)]
+    Otlp(#[from] crate::telemetry::otlp::OtlpError),
     /// Something that is needed failed: what, and why.
     #[error("{0}")]
     Failed(String, #[source] Box<dyn Error + Send + Sync>),

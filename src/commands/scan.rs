@@ -22,7 +22,7 @@ use crate::scan::progress::Progress;
 use crate::scan::reports::Reports;
 use crate::scan::watch::Watch;
 use crate::sources::any_source::AnySource;
-use crate::telemetry::log::Log;
+use crate::telemetry::log::{Elsewhere, Log};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::scan_metrics::ScanMetrics;
 use keyguard_core::policy::plan::is_object_name;
@@ -73,8 +73,9 @@ async fn once(arguments: &cli::Scan, config: Config) -> Result<u8, CommandError>
 
 async fn again(arguments: &cli::Scan, config: Config, every: Duration) -> Result<(), CommandError> {
     let metrics = Arc::new(Metrics::new());
-    let log = Log::start(io::stdout(), Arc::clone(&metrics)).map_err(CommandError::no("thread"))?;
-    log.install(arguments.log_format);
+    let mut log =
+        Log::start(io::stdout(), Arc::clone(&metrics)).map_err(CommandError::no("thread"))?;
+    log.install(arguments.log_format, Elsewhere::default());
     let handler = CommandError::no("signal handler");
     let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;

@@ -17,6 +17,8 @@ use crate::certificates::serving::{CertificateError, Certificates};
 use crate::cli;
 use crate::commands::CommandError;
 #[cfg(feature = "audit")]
+use crate::commands::audited::unreadable;
+#[cfg(feature = "audit")]
 use crate::commands::trail;
 use crate::config::Config;
 use crate::follow::watched_files::WatchedFiles;
@@ -29,6 +31,8 @@ use crate::sources::cluster::Cluster;
 use crate::sources::manifests::Manifests;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
+#[cfg(feature = "audit")]
+use crate::telemetry::otlp::Otlp;
 use crate::tls::client_certificates::Clients;
 use crate::tls::serving_certificate::ServingCertificate;
 
@@ -60,15 +64,21 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
     let tls = certificates.certificate.server_config(verifier);
     let tls = tls.map_err(CertificateError::Settings)?;
     let metrics = Arc::new(Metrics::new());
-    let log = Log::start(io::stdout(), Arc::clone(&metrics)).map_err(system)?;
-    log.install(arguments.log_format);
-    reviews::install_panic_hook();
+    let mut log = Log::start(io::stdout(), Arc::clone(&metrics)).map_err(system)?;
     // Two, so that one that is busy (a large review, a burst of handshakes) does not keep others waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(system)?;
+    #[cfg(feature = "audit")]
+    let otlp = otlp(&arguments.open_telemetry, &runtime, &metrics)?;
+    #[cfg(feature = "audit")]
+    let elsewhere = otlp.as_ref().map(Otlp::elsewhere);
+    #[cfg(not(feature = "audit"))]
+    let elsewhere = None;
+    log.install(arguments.log_format, elsewhere.unwrap_or_default());
+    reviews::install_panic_hook();
     let ended = runtime.block_on(async {
         let server = Server::bind(
             arguments.listen,
@@ -112,9 +122,35 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
         }
         Ok(())
     });
+    #[cfg(feature = "audit")]
+    if let Some(otlp) = otlp {
+        otlp.end();
+    }
     // A file that is read on a disk that stands still, or that is a pipe, must not keep the program from ending.
     runtime.shutdown_timeout(LAST_LOOK);
     ended
+}
+
+/// What sends to OpenTelemetry, if that was typed.
+#[cfg(feature = "audit")]
+fn otlp(
+    typed: &cli::OpenTelemetry,
+    runtime: &tokio::runtime::Runtime,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Otlp>, CommandError> {
+    let Some(endpoint) = &typed.otlp_endpoint else {
+        return Ok(None);
+    };
+    let ca = typed.otlp_ca.as_deref();
+    let ca = ca.map(|path| std::fs::read(path).map_err(unreadable(path)));
+    let _within = runtime.enter();
+    let otlp = Otlp::start(
+        endpoint,
+        ca.transpose()?.as_deref(),
+        &typed.otlp_signals,
+        metrics,
+    );
+    Ok(Some(otlp?))
 }
 
 /// The cluster that was typed, or the one that keyguard runs in.

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 
 use super::body;
 use super::limits::RequestLimits;
@@ -24,6 +25,7 @@ use super::rejection::Rejection;
 use super::timeout_hint;
 use crate::telemetry::labels::RejectionReason;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans;
 
 /// Where reviews are answered.
 pub const VALIDATE_PATH: &str = "/validate";
@@ -104,7 +106,11 @@ pub fn router<R: Reviewer>(
     });
     let asked = |mode| {
         let review = move |State(reviews): State<Arc<Reviews<R>>>, request: Request| async move {
-            reviews.answer(mode, request).await
+            let span = spans::request(&request);
+            let answer = reviews.answer(mode, request).instrument(span.clone());
+            let response = answer.await;
+            span.record("http.response.status_code", response.status().as_u16());
+            response
         };
         post(review).fallback(async |request| reject(request, Rejection::Method).await)
     };

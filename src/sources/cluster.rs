@@ -15,12 +15,14 @@ use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigErro
 use kube::{Client, Config};
 use thiserror::Error;
 use tower::{BoxError, ServiceBuilder};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use keyguard_core::policy::facts::Unread;
 
 use crate::sources::clock_skew::ClockSkew;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans;
 
 /// How long a connection to the API server may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -187,8 +189,11 @@ impl Cluster {
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("application/json"));
-        let response = self.client.send(request).await;
-        response.map_err(|_| Unread::Unreachable)
+        let span = spans::call(request.method(), request.uri().path());
+        let response = self.client.send(request).instrument(span.clone()).await;
+        let response = response.map_err(|_| Unread::Unreachable)?;
+        span.record("http.response.status_code", response.status().as_u16());
+        Ok(response)
     }
 
     /// One GET. A connection that broke before an answer came is tried once more: a kept-alive

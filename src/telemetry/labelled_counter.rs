@@ -8,7 +8,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use strum::VariantArray;
 
-/// Counts by a label, each value of which shows 0 from the start.
+use super::readable::{Each, Read};
+
+/// Counts by a label, each value of which shows 0 from the start; clones share it.
+#[derive(Clone)]
 pub struct LabelledCounter<L> {
     label: &'static str,
     family: Family<[(&'static str, &'static str); 1], Counter>,
@@ -44,6 +47,21 @@ impl<L: VariantArray + Copy + Into<&'static str>> LabelledCounter<L> {
         self.family
             .get_or_create(&[(self.label, value.into())])
             .inc_by(count);
+    }
+}
+
+impl<L> Read for LabelledCounter<L>
+where
+    L: VariantArray + Copy + Into<&'static str> + Send + Sync + 'static,
+{
+    const IS_COUNTER: bool = true;
+
+    fn read(&self, each: Each<'_>) {
+        for value in L::VARIANTS {
+            let labels = [(self.label, (*value).into())];
+            let count = self.family.get_or_create(&labels).get();
+            each(&labels, count.cast_signed());
+        }
     }
 }
 

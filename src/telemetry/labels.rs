@@ -37,6 +37,16 @@ labels! {
         Refused,
     }
 
+    /// What became of a record for OpenTelemetry.
+    OtlpOutcome {
+        /// The other end has it.
+        Sent,
+        /// Too many waited.
+        QueueFull,
+        /// The other end did not take it, however often it was sent.
+        NotTaken,
+    }
+
     /// Why a request got no review.
     RejectionReason {
         /// Another path.

@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::metrics::Metrics;
 use keyguard_core::record::Record;
@@ -39,9 +40,25 @@ pub struct Log {
     written: Receiver<()>,
 }
 
+/// Who else takes records.
+pub trait TakesRecords: Send + Sync {
+    /// Takes a record, which this is as JSON. Must not wait.
+    fn take(&self, record: &Record, json: &str);
+}
+
+/// Where records and spans go besides.
+#[derive(Default)]
+pub struct Elsewhere {
+    /// Who takes records.
+    pub records: Option<Arc<dyn TakesRecords>>,
+    /// Who takes spans.
+    pub spans: Option<Box<dyn Layer<Registry> + Send + Sync>>,
+}
+
 /// Hands lines to the thread that writes them; clones share it.
 #[derive(Clone)]
 pub struct LogWriter {
+    elsewhere: Option<Arc<dyn TakesRecords>>,
     lines: Sender<Message>,
     queued_bytes: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
@@ -60,6 +77,7 @@ impl Log {
     pub fn start(output: impl Write + Send + 'static, metrics: Arc<Metrics>) -> io::Result<Log> {
         let (lines, queue) = channel();
         let writer = LogWriter {
+            elsewhere: None,
             lines,
             queued_bytes: Arc::default(),
             metrics,
@@ -80,23 +98,24 @@ impl Log {
     }
 
     /// Sends the diagnostics of the whole program there too, from the level on that the variable `RUST_LOG` says, which
-    /// is `info` without it. Once per process.
-    pub fn install(&self, format: LogFormat) {
+    /// is `info` without it, and what there is `elsewhere`. Once per process.
+    pub fn install(&mut self, format: LogFormat, elsewhere: Elsewhere) {
+        self.writer.elsewhere = elsewhere.records;
         let filter = EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .from_env_lossy();
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .with_writer(self.writer());
-        // A second installation in one process changes nothing.
-        let _ = match format {
-            LogFormat::Json => {
-                let builder = builder.json().flatten_event(true);
-                tracing::subscriber::set_global_default(builder.finish())
-            }
-            LogFormat::Text => tracing::subscriber::set_global_default(builder.finish()),
+        let lines = match format {
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+            LogFormat::Text => lines.boxed(),
         };
+        let subscriber = Registry::default()
+            .with(elsewhere.spans)
+            .with(lines.with_filter(filter));
+        // A second installation in one process changes nothing.
+        let _ = tracing::subscriber::set_global_default(subscriber);
     }
 }
 
@@ -110,12 +129,15 @@ impl Drop for Log {
 }
 
 impl LogWriter {
-    /// Queues a decision, and returns how many bytes it has as JSON; never waits for the reader of the log.
+    /// Queues a decision, hands it to who else takes records, and returns how many bytes it has as JSON; never waits for the reader of the log.
     pub fn record(&self, record: &Record) -> usize {
-        match serde_json::to_vec(record) {
+        match serde_json::to_string(record) {
             Ok(line) => {
+                if let Some(elsewhere) = &self.elsewhere {
+                    elsewhere.take(record, &line);
+                }
                 let bytes = line.len();
-                self.queue(line);
+                self.queue(line.into_bytes());
                 bytes
             }
             // Texts and numbers only: it cannot fail.

@@ -1,5 +1,7 @@
 //! What is counted and timed.
 
+use std::fmt::Debug;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -13,9 +15,10 @@ use strum::VariantArray;
 
 use super::labelled_counter::LabelledCounter;
 use super::labels::{
-    ClientRefusal, ConfigOutcome, Follower, Kind, LostReason, ReadOutcome, RejectionReason,
-    ReloadOutcome, WriteOutcome,
+    ClientRefusal, ConfigOutcome, Follower, Kind, LostReason, OtlpOutcome, ReadOutcome,
+    RejectionReason, ReloadOutcome, WriteOutcome,
 };
+use super::readable::{Each, Read, Readable};
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
@@ -24,17 +27,25 @@ use keyguard_core::review::request::Webhook;
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What the name of each begins with.
+pub(super) const PREFIX: &str = "keyguard";
+/// The name of the latency histogram, in seconds.
+pub(super) const DURATIONS: &str = "review_duration";
+/// What stands for the rule where none found anything.
+const NO_RULE: &str = "none";
+
 /// The bounds of the latency histogram, in seconds: 0.25 ms to 5 s, the webhook's own timeout.
-const DURATION_BUCKETS: [f64; 14] = [
+pub(super) const DURATION_BUCKETS: [f64; 14] = [
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
 /// The metrics of the program.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    all: All,
     decisions: Family<DecisionLabels, Counter>,
     durations: [(Webhook, Histogram); Webhook::VARIANTS.len()],
+    durations_elsewhere: OnceLock<Box<dyn Durations>>,
     requests_in_flight: Gauge,
     connections: Gauge,
     certificate_writes: Family<[(&'static str, &'static str); 2], Counter>,
@@ -58,6 +69,8 @@ pub struct Metrics {
     pub audit_spool_bytes: Gauge,
     /// Records that the audit store will never have.
     pub audit_records_lost: LabelledCounter<LostReason>,
+    /// Records that were handed to OpenTelemetry.
+    pub otlp_records: LabelledCounter<OtlpOutcome>,
     /// TLS handshakes that failed or took too long.
     pub tls_handshakes_failed: Counter,
     /// Clients that were not let in, for want of the right certificate.
@@ -80,6 +93,19 @@ pub struct Metrics {
     pub follower_faults: LabelledCounter<Follower>,
 }
 
+/// Everything that is registered: for who scrapes, and for who pushes.
+#[derive(Debug)]
+struct All {
+    registry: Registry,
+    readable: Vec<Readable>,
+}
+
+/// Who else is told how long reviews take.
+pub trait Durations: Debug + Send + Sync {
+    /// A review for this webhook took so many seconds.
+    fn took(&self, webhook: &'static str, seconds: f64);
+}
+
 /// One more of something, until it is dropped.
 #[derive(Debug)]
 pub struct Held(Gauge);
@@ -100,8 +126,11 @@ impl Drop for Held {
 impl Metrics {
     /// Registers everything; what has few labels shows 0 from the start.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("keyguard");
-        let all = &mut registry;
+        let mut registered_here = All {
+            registry: Registry::with_prefix(PREFIX),
+            readable: Vec::new(),
+        };
+        let all = &mut registered_here;
         let metrics = Metrics {
             decisions: registered(
                 all,
@@ -109,19 +138,19 @@ impl Metrics {
                 "Decisions; a review under two rules counts once for each, one under none as `none`",
             ),
             durations: durations(all),
-            secret_reads: LabelledCounter::register(
+            secret_reads: labelled(
                 all,
                 "secret_reads",
                 "Secrets read: `found`, `missing`, `forbidden`, `timeout`, `error`, `too-large`",
                 "outcome",
             ),
-            config_map_reads: LabelledCounter::register(
+            config_map_reads: labelled(
                 all,
                 "config_map_reads",
                 "ConfigMaps read, with the same outcomes",
                 "outcome",
             ),
-            workload_searches: LabelledCounter::register(
+            workload_searches: labelled(
                 all,
                 "workload_searches",
                 "Searches for workloads that use what is changed: `found`, `missing` when nobody does, the others as \
@@ -134,7 +163,7 @@ impl Metrics {
                 "Rounds of lists for these searches; all that wait for the same namespace share one",
             ),
             requests_in_flight: registered(all, "requests_in_flight", "Requests in progress"),
-            requests_rejected: LabelledCounter::register(
+            requests_rejected: labelled(
                 all,
                 "requests_rejected",
                 "Requests without a review, see below",
@@ -160,7 +189,7 @@ impl Metrics {
                 "audit_spool_bytes",
                 "Bytes of records that wait for the collector, with `--audit-server`",
             ),
-            audit_records_lost: LabelledCounter::register(
+            audit_records_lost: labelled(
                 all,
                 "audit_records_lost",
                 "Records that the audit store will never have: `allow-queue-full` before `refusal-queue-full`, when too \
@@ -168,13 +197,20 @@ impl Metrics {
                  once for a segment of it; `store-taken`, once, when another keyguard writes to the store",
                 "reason",
             ),
+            otlp_records: labelled(
+                all,
+                "otlp_records",
+                "Records for `--otlp-endpoint`: `sent`; or lost, as too many waited (`queue-full`) or the other end did not \
+                 take them for five minutes (`not-taken`)",
+                "outcome",
+            ),
             connections: registered(all, "connections", "Open connections for reviews"),
             tls_handshakes_failed: registered(
                 all,
                 "tls_handshakes_failed",
                 "Handshakes that failed or took too long",
             ),
-            clients_refused: LabelledCounter::register(
+            clients_refused: labelled(
                 all,
                 "clients_refused",
                 "Clients refused under `--client-ca`: `no-certificate`, `not-trusted` or `other-name`",
@@ -185,7 +221,7 @@ impl Metrics {
                 "certificate_not_after",
                 "End of the certificate's validity, in Unix seconds",
             ),
-            certificate_reloads: LabelledCounter::register(
+            certificate_reloads: labelled(
                 all,
                 "certificate_reloads",
                 "Other certificates after the first: `served`, or `refused`",
@@ -213,32 +249,46 @@ impl Metrics {
                 "clock_skew",
                 "How far keyguard's clock is ahead of the API server's, by its last answer; more than 10 s are logged, too",
             ),
-            config_reloads: LabelledCounter::register(
+            config_reloads: labelled(
                 all,
                 "config_reloads",
                 "Other configurations found after the start: `applied`, or `refused`",
                 "outcome",
             ),
-            follower_faults: LabelledCounter::register(
+            follower_faults: labelled(
                 all,
                 "follower_faults",
                 "Looks at a file that a fault in keyguard ended, of `configuration`, `client-ca` or \
                  `certificate-files`; what was in force stays, and the next look comes",
                 "follower",
             ),
-            registry: Registry::default(),
+            durations_elsewhere: OnceLock::new(),
+            all: All {
+                registry: Registry::default(),
+                readable: Vec::new(),
+            },
         };
         let version = [("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "1", Info::new(version));
+        all.registry.register("build", "1", Info::new(version));
         for kind in Kind::VARIANTS {
             for outcome in WriteOutcome::VARIANTS {
                 drop(metrics.writes(*kind, *outcome));
             }
         }
         Metrics {
-            registry,
+            all: registered_here,
             ..metrics
         }
+    }
+
+    /// Everything that can be read as numbers; the durations of reviews cannot.
+    pub fn readable(&self) -> &[Readable] {
+        &self.all.readable
+    }
+
+    /// Tells somebody else, too, how long each review takes; who comes second is not told.
+    pub fn tell_durations(&self, to: impl Durations + 'static) {
+        let _ = self.durations_elsewhere.set(Box::new(to));
     }
 
     /// A decision, under one rule that found something or under none.
@@ -253,7 +303,7 @@ impl Metrics {
             webhook: webhook.name(),
             operation: operation.name(),
             decision: decision.name(),
-            rule: rule.map_or("none", Rule::id),
+            rule: rule.map_or(NO_RULE, Rule::id),
         };
         self.decisions.get_or_create(&labels).inc();
     }
@@ -262,6 +312,9 @@ impl Metrics {
     pub fn reviewed(&self, webhook: Webhook, duration: Duration) {
         if let Some((_, histogram)) = self.durations.iter().find(|(of, _)| *of == webhook) {
             histogram.observe(duration.as_secs_f64());
+        }
+        if let Some(elsewhere) = self.durations_elsewhere.get() {
+            elsewhere.took(webhook.name(), duration.as_secs_f64());
         }
     }
 
@@ -288,7 +341,7 @@ impl Metrics {
     /// Everything in OpenMetrics text, of [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         let mut exposition = String::new();
-        if text::encode(&mut exposition, &self.registry).is_err() {
+        if text::encode(&mut exposition, &self.all.registry).is_err() {
             tracing::error!("the metrics could not be written");
         }
         exposition
@@ -309,23 +362,92 @@ struct DecisionLabels {
     rule: &'static str,
 }
 
-fn registered<M: Metric + Default + Clone>(registry: &mut Registry, name: &str, help: &str) -> M {
+impl Read for Family<DecisionLabels, Counter> {
+    const IS_COUNTER: bool = true;
+
+    /// Of what may be decided, what has been.
+    fn read(&self, each: Each<'_>) {
+        let rules = Rule::ALL.iter().map(|rule| rule.id());
+        let rules: Vec<&str> = rules.chain([NO_RULE]).collect();
+        for webhook in Webhook::VARIANTS.iter().map(|webhook| webhook.name()) {
+            for operation in Operation::VARIANTS.iter().map(|it| it.name()) {
+                for decision in Decision::VARIANTS.iter().map(|it| it.name()) {
+                    for rule in &rules {
+                        let labels = DecisionLabels {
+                            webhook,
+                            operation,
+                            decision,
+                            rule,
+                        };
+                        if let Some(count) = self.get(&labels) {
+                            let labels = [
+                                ("webhook", webhook),
+                                ("operation", operation),
+                                ("decision", decision),
+                                ("rule", rule),
+                            ];
+                            each(&labels, count.get().cast_signed());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Read for Family<[(&'static str, &'static str); 2], Counter> {
+    const IS_COUNTER: bool = true;
+
+    fn read(&self, each: Each<'_>) {
+        for kind in Kind::VARIANTS {
+            for outcome in WriteOutcome::VARIANTS {
+                let labels = [("object", kind.into()), ("outcome", outcome.into())];
+                each(&labels, self.get_or_create(&labels).get().cast_signed());
+            }
+        }
+    }
+}
+
+fn registered<M>(all: &mut All, name: &'static str, help: &'static str) -> M
+where
+    M: Metric + Read + Default + Clone,
+{
     let metric = M::default();
-    registry.register(name, help, metric.clone());
+    all.registry.register(name, help, metric.clone());
+    all.readable
+        .push(Readable::new(name, help, "", metric.clone()));
     metric
 }
 
-fn with_unit<M: Metric + Default + Clone>(registry: &mut Registry, name: &str, help: &str) -> M {
-    let metric = M::default();
-    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+fn labelled<L>(
+    all: &mut All,
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+) -> LabelledCounter<L>
+where
+    L: VariantArray + Copy + Into<&'static str> + Send + Sync + 'static,
+{
+    let metric = LabelledCounter::register(&mut all.registry, name, help, label);
+    all.readable
+        .push(Readable::new(name, help, "", metric.clone()));
     metric
 }
 
-fn durations(registry: &mut Registry) -> [(Webhook, Histogram); Webhook::VARIANTS.len()] {
+fn with_unit(all: &mut All, name: &'static str, help: &'static str) -> Gauge {
+    let metric = Gauge::default();
+    let (registry, unit) = (&mut all.registry, Unit::Seconds);
+    registry.register_with_unit(name, help, unit, metric.clone());
+    all.readable
+        .push(Readable::new(name, help, "s", metric.clone()));
+    metric
+}
+
+fn durations(all: &mut All) -> [(Webhook, Histogram); Webhook::VARIANTS.len()] {
     let family: Family<[(&str, &str); 1], Histogram, fn() -> Histogram> =
         Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
-    registry.register_with_unit(
-        "review_duration",
+    all.registry.register_with_unit(
+        DURATIONS,
         "Histogram from the body to the answer, 0.25 ms to 5 s",
         Unit::Seconds,
         family.clone(),

@@ -8,7 +8,11 @@ mod labelled_counter;
 pub mod labels;
 pub mod log;
 pub mod metrics;
+#[cfg(feature = "audit")]
+pub mod otlp;
+pub mod readable;
 pub mod scan_metrics;
+pub mod spans;
 #[cfg(test)]
 pub(crate) mod test_log;
 pub mod trail;

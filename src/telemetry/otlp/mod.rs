@@ -1,0 +1,218 @@
+//! OpenTelemetry, over OTLP/gRPC: each record as a log record, reviews as traces, and the metrics.
+//!
+//! Nothing of it slows or fails an admission: all of it waits in memory, up to a bound, for threads of its own.
+
+mod metrics;
+mod records;
+mod watched;
+
+use std::env;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use axum::http::uri::Scheme;
+use clap::ValueEnum;
+use opentelemetry::KeyValue;
+use opentelemetry::logs::LoggerProvider as _;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{
+    ExporterBuildError, LogExporter, MetricExporter, RetryPolicy, SpanExporter,
+    WithTonicConfig as _,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use thiserror::Error;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tracing::Level;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+
+use self::records::Records;
+use self::watched::{Waiting, Watched};
+use super::log::Elsewhere;
+use super::metrics::Metrics;
+
+/// Who sends it, in each signal.
+const NAME: &str = "keyguard";
+/// How long the other end has for one batch.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// The most records of a batch: 64 of the longest are below the 4 MiB that receivers take by default.
+const BATCH: usize = 64;
+/// How long the end of the program waits for what is left to be sent.
+const LAST_SEND: Duration = Duration::from_secs(1);
+
+/// What can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Signal {
+    /// A log record for each decision
+    Logs,
+    /// A trace for each review
+    Traces,
+    /// The metrics
+    Metrics,
+}
+
+/// Why nothing can be sent.
+#[derive(Debug, Error)]
+pub enum OtlpError {
+    /// It is no address.
+    #[error(
+        "--otlp-endpoint: {0:?} is no address: write it as http://HOST:4317, or https://HOST:4317 with TLS"
+    )]
+    Endpoint(String),
+    /// The CA certificates cannot be used.
+    #[error("--otlp-ca: these CA certificates cannot be used: write them as PEM")]
+    Tls(#[source] tonic::transport::Error),
+    /// A variable of OpenTelemetry says something that cannot be used.
+    #[error("a variable that begins with OTEL_EXPORTER_OTLP_ cannot be used")]
+    Variable(#[from] ExporterBuildError),
+}
+
+/// What sends to OpenTelemetry.
+#[derive(Debug)]
+pub struct Otlp {
+    logs: Option<SdkLoggerProvider>,
+    traces: Option<SdkTracerProvider>,
+    metrics: Option<SdkMeterProvider>,
+    waiting: Waiting,
+}
+
+impl Otlp {
+    /// Sends `signals` to the receiver at `endpoint`, which `ca`, PEM, verifies, or without it a public CA. Connects when
+    /// there is something to send. Within a runtime of tokio, which must run until the [end](Otlp::end).
+    ///
+    /// # Errors
+    /// When what was typed, or a variable of OpenTelemetry, cannot be used.
+    pub fn start(
+        endpoint: &str,
+        ca: Option<&[u8]>,
+        signals: &[Signal],
+        metrics: &Arc<Metrics>,
+    ) -> Result<Otlp, OtlpError> {
+        let channel = channel(endpoint, ca)?;
+        // What follows counts more: what the environment says.
+        let resource = Resource::builder_empty()
+            .with_attributes([
+                KeyValue::new("service.name", NAME),
+                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new(
+                    "service.instance.id",
+                    env::var("HOSTNAME").unwrap_or_default(),
+                ),
+            ])
+            .with_detector(Box::new(TelemetryResourceDetector))
+            .with_detector(Box::new(EnvResourceDetector::new()))
+            .build();
+        let is_wanted = |signal| signals.contains(&signal);
+        let waiting = Waiting::new(Arc::clone(metrics));
+        let logs = is_wanted(Signal::Logs).then(|| {
+            let exporter = LogExporter::builder()
+                .with_tonic()
+                .with_channel(channel.clone());
+            // Tried again by what counts them.
+            let exporter = exporter
+                .with_retry_policy(RetryPolicy::disabled())
+                .build()?;
+            let config = BatchConfigBuilder::default()
+                .with_max_queue_size(Waiting::MOST)
+                .with_max_export_batch_size(BATCH)
+                .build();
+            let processor = BatchLogProcessor::builder(Watched::new("logs", exporter, &waiting))
+                .with_batch_config(config)
+                .build();
+            let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+            Ok::<_, OtlpError>(provider.with_log_processor(processor).build())
+        });
+        let traces = is_wanted(Signal::Traces).then(|| {
+            let exporter = SpanExporter::builder()
+                .with_tonic()
+                .with_channel(channel.clone());
+            let exporter = Watched::new("traces", exporter.build()?, &waiting);
+            let provider = SdkTracerProvider::builder().with_resource(resource.clone());
+            Ok::<_, OtlpError>(provider.with_batch_exporter(exporter).build())
+        });
+        let pushed = is_wanted(Signal::Metrics).then(|| {
+            let exporter = MetricExporter::builder()
+                .with_tonic()
+                .with_channel(channel.clone());
+            let exporter = Watched::new("metrics", exporter.build()?, &waiting);
+            let provider = SdkMeterProvider::builder().with_resource(resource.clone());
+            let provider = provider.with_periodic_exporter(exporter).build();
+            metrics::register(metrics, &provider.meter(NAME));
+            Ok::<_, OtlpError>(provider)
+        });
+        Ok(Otlp {
+            logs: logs.transpose()?,
+            traces: traces.transpose()?,
+            metrics: pushed.transpose()?,
+            waiting,
+        })
+    }
+
+    /// What of the program's log goes there.
+    pub fn elsewhere(&self) -> Elsewhere {
+        let records = Records::new(
+            self.logs.as_ref().map(|logs| logs.logger(NAME)),
+            self.waiting.clone(),
+        );
+        let spans = self.traces.as_ref().map(|traces| {
+            let tracer: SdkTracer = traces.tracer(NAME);
+            // The names of source files and threads tell the reader of a trace nothing.
+            let layer = tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_location(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+                .with_target(false);
+            layer
+                .with_filter(Targets::new().with_target(NAME, Level::DEBUG))
+                .boxed()
+        });
+        Elsewhere {
+            records: Some(Arc::new(records)),
+            spans,
+        }
+    }
+
+    /// Sends what is left, as far as the other end takes it within a second.
+    pub fn end(self) {
+        // None of them waits for another.
+        thread::scope(|scope| {
+            if let Some(logs) = &self.logs {
+                scope.spawn(|| logs.shutdown_with_timeout(LAST_SEND));
+            }
+            if let Some(traces) = &self.traces {
+                scope.spawn(|| traces.shutdown_with_timeout(LAST_SEND));
+            }
+            if let Some(metrics) = &self.metrics {
+                scope.spawn(|| metrics.shutdown_with_timeout(LAST_SEND));
+            }
+        });
+    }
+}
+
+/// The connection that all signals share.
+fn channel(endpoint: &str, ca: Option<&[u8]>) -> Result<Channel, OtlpError> {
+    let invalid = || OtlpError::Endpoint(endpoint.to_owned());
+    let to = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| invalid())?;
+    let is_tls = match to.uri().scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => true,
+        Some(scheme) if *scheme == Scheme::HTTP => false,
+        _ => return Err(invalid()),
+    };
+    let mut to = to.connect_timeout(ATTEMPT).timeout(ATTEMPT);
+    if is_tls {
+        let tls = ClientTlsConfig::new();
+        let tls = match ca {
+            Some(ca) => tls.ca_certificate(Certificate::from_pem(ca)),
+            None => tls.with_webpki_roots(),
+        };
+        to = to.tls_config(tls).map_err(OtlpError::Tls)?;
+    }
+    Ok(to.connect_lazy())
+}
