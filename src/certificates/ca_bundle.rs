@@ -11,32 +11,48 @@ use x509_parser::parse_x509_certificate;
 #[derive(Debug, Error)]
 pub enum CaBundleError {
     /// It cannot be read.
-    #[error("--ca-bundle {} cannot be read", path.display())]
+    #[error("{flag} {} cannot be read", path.display())]
     Unreadable {
+        /// Where it was typed.
+        flag: &'static str,
         /// The file.
         path: PathBuf,
         /// What the operating system says.
         source: std::io::Error,
     },
     /// No certificate, or something that is none.
-    #[error("--ca-bundle {}: no X.509 certificate in PEM in it; name the CA's certificate", .0.display())]
-    NoCertificate(PathBuf),
+    #[error("{flag} {}: no X.509 certificate in PEM in it; name the CA's certificate", path.display())]
+    NoCertificate {
+        /// Where it was typed.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// A private key, which must not go into the API server's objects.
-    #[error("--ca-bundle {}: there is a private key in it; name a file with the CA's certificate only", .0.display())]
-    PrivateKey(PathBuf),
+    #[error("{flag} {}: there is a private key in it; name a file with the CA's certificate only", path.display())]
+    PrivateKey {
+        /// Where it was typed.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
 }
 
-/// Reads a bundle and proves that it holds certificates and no key.
+/// Reads a bundle that was typed behind a flag, and proves that it holds certificates and no key.
 ///
 /// # Errors
 /// When it does not.
-pub fn read(path: &Path) -> Result<Vec<u8>, CaBundleError> {
+pub fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, CaBundleError> {
     let pem = std::fs::read(path).map_err(|source| CaBundleError::Unreadable {
+        flag,
         path: path.to_owned(),
         source,
     })?;
     if String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----") {
-        return Err(CaBundleError::PrivateKey(path.to_owned()));
+        return Err(CaBundleError::PrivateKey {
+            flag,
+            path: path.to_owned(),
+        });
     }
     let certificates: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
@@ -45,7 +61,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CaBundleError> {
         .iter()
         .all(|der| parse_x509_certificate(der).is_ok());
     if certificates.is_empty() || !x509 {
-        return Err(CaBundleError::NoCertificate(path.to_owned()));
+        return Err(CaBundleError::NoCertificate {
+            flag,
+            path: path.to_owned(),
+        });
     }
     Ok(pem)
 }
@@ -66,20 +85,23 @@ mod tests {
         let path = folder.path().join("ca.crt");
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            super::read(&path)
+            super::read("--ca-bundle", &path)
         };
         assert!(read(&certificate).is_ok());
         assert!(read(&format!("{certificate}{certificate}")).is_ok());
-        assert!(matches!(read(""), Err(CaBundleError::NoCertificate(_))));
+        assert!(matches!(read(""), Err(CaBundleError::NoCertificate { .. })));
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(
             read(garbage),
-            Err(CaBundleError::NoCertificate(_))
+            Err(CaBundleError::NoCertificate { .. })
         ));
         let with_key = format!("{certificate}{}", key.serialize_pem());
-        assert!(matches!(read(&with_key), Err(CaBundleError::PrivateKey(_))));
         assert!(matches!(
-            super::read(Path::new("/nowhere/at/all")),
+            read(&with_key),
+            Err(CaBundleError::PrivateKey { .. })
+        ));
+        assert!(matches!(
+            super::read("--ca-bundle", Path::new("/nowhere/at/all")),
             Err(CaBundleError::Unreadable { .. })
         ));
     }

@@ -13,11 +13,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::configuration::Configuration;
+#[cfg(feature = "audit")]
+use crate::certificates::ca_bundle;
 use crate::certificates::serving::{CertificateError, Certificates};
 use crate::cli;
 use crate::commands::CommandError;
-#[cfg(feature = "audit")]
-use crate::commands::audited::unreadable;
 #[cfg(feature = "audit")]
 use crate::commands::trail;
 use crate::config::Config;
@@ -142,7 +142,7 @@ fn otlp(
         return Ok(None);
     };
     let ca = typed.otlp_ca.as_deref();
-    let ca = ca.map(|path| std::fs::read(path).map_err(unreadable(path)));
+    let ca = ca.map(|path| ca_bundle::read("--otlp-ca", path));
     let _within = runtime.enter();
     let otlp = Otlp::start(
         endpoint,

@@ -43,7 +43,7 @@ pub fn render(arguments: &cli::WebhookConfig) -> Result<String, CommandError> {
     let policy = Config::load(arguments.config.as_deref())?.policy();
     let (mut client_config, own_namespace) = target(&arguments.target)?;
     if let Some(path) = &arguments.ca_bundle {
-        client_config.ca_bundle = Some(ByteString(ca_bundle::read(path)?));
+        client_config.ca_bundle = Some(ByteString(ca_bundle::read("--ca-bundle", path)?));
     }
     let registered = Registered {
         client_config,

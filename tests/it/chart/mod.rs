@@ -20,6 +20,7 @@ mod certificates;
 mod figures;
 mod install;
 mod monitoring;
+mod open_telemetry;
 mod optional_rights;
 mod page;
 #[cfg(feature = "browser-tests")]

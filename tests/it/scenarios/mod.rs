@@ -34,6 +34,8 @@ pub(crate) mod load;
 mod malformed;
 mod modes;
 pub(crate) mod objects;
+mod otlp;
+pub(crate) mod otlp_receiver;
 mod outages;
 mod password_mode;
 mod races;
