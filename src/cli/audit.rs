@@ -11,6 +11,7 @@ use strum::VariantArray as _;
 
 use crate::report::records::Lines;
 use crate::telemetry::log::LogFormat;
+use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::verdict::Decision;
 
 /// What `keyguard audit` can do.
@@ -166,9 +167,10 @@ pub struct Webhook {
         value_name = "RULE",
         env = "KEYGUARD_AUDIT_WEBHOOK_RULE",
         value_delimiter = ',',
-        requires = "folder"
+        requires = "folder",
+        value_parser = rule
     )]
-    pub rule: Vec<String>,
+    pub rule: Vec<Rule>,
     /// What is posted
     #[arg(
         long = "webhook-format",
@@ -195,6 +197,19 @@ fn decision(name: &str) -> Result<Decision, String> {
         let names: Vec<&str> = known.iter().map(|decision| decision.name()).collect();
         format!("one of {}", names.join(", "))
     })
+}
+
+fn rule(id: &str) -> Result<Rule, String> {
+    Rule::from_id(id).ok_or_else(|| {
+        "a rule is written as accounts/api-key-removed; docs/rules.md lists them all".to_owned()
+    })
+}
+
+fn object(name: &str) -> Result<String, String> {
+    match name.rsplit_once('/') {
+        None => Ok(name.to_owned()),
+        Some((_, name)) => Err(format!("write the name alone, without its kind: {name}")),
+    }
 }
 
 /// How much is kept; what is older or more goes in whole weeks.
@@ -278,22 +293,22 @@ pub struct Query {
 #[derive(Debug, Args)]
 pub struct Wanted {
     /// What was decided, such as deny or break-glass
-    #[arg(long, value_name = "DECISION")]
-    pub decision: Option<String>,
-    /// A rule that found something
-    #[arg(long, value_name = "RULE")]
-    pub rule: Option<String>,
-    /// Who asked
+    #[arg(long, value_name = "DECISION", value_parser = decision)]
+    pub decision: Option<Decision>,
+    /// A rule that found something, such as accounts/api-key-removed
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub rule: Option<Rule>,
+    /// Who asked, by their whole name, such as system:serviceaccount:argocd:argocd-server
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// By what the change came: an application, a release or a field manager
+    /// By what the change came: the application of Argo CD, else the release, else what Flux has, else the field manager
     #[arg(long, value_name = "NAME")]
     pub tool: Option<String>,
     /// The namespace of the object
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// The name of the object
-    #[arg(long, value_name = "NAME")]
+    /// The name of the object, without its kind
+    #[arg(long, value_name = "NAME", value_parser = object)]
     pub object: Option<String>,
     /// The fingerprint of an attempt
     #[arg(long, value_name = "FINGERPRINT")]

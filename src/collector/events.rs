@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hyper::{Method, Request, StatusCode};
+use keyguard_audit::entry::milliseconds;
 use keyguard_audit::follower::Follower;
 use keyguard_audit::store::{Store, StoreError};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
-use super::following::follow;
+use super::following::{Failure, follow, readable};
 use crate::clock;
 use crate::report::visible::visible;
 use crate::sources::cluster::Cluster;
@@ -24,11 +25,13 @@ use keyguard_core::policy::verdict::Decision;
 use keyguard_core::record::Record;
 
 /// The name by which the store knows how far it has got.
-const FOLLOWER: &str = "events";
+pub const FOLLOWER: &str = "events";
 /// How many records are read at once.
 const READ: u32 = 100;
 /// From one write to the next, so that a flood of refusals is none of writes.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// From one try to the next, when the API server could not make one.
+const RETRY: Duration = Duration::from_secs(5);
 /// What is older is no news any more: after so many seconds nobody is told.
 const NEWS_SECONDS: i64 = 600;
 /// How many seconds after the last one of a series another begins, as it is with kubectl and the kubelet.
@@ -85,15 +88,13 @@ impl Events {
                 return Ok(());
             };
             let mut again: Vec<(Record, u64)> = Vec::new();
-            for found in &found {
-                let is_news = clock::now() - found.time() / 1000 < NEWS_SECONDS;
-                let record = found.record()?;
-                if !is_news || record.decision != Decision::Deny || record.dry_run {
+            for record in readable(FOLLOWER, &found) {
+                if !is_news(&record) || record.decision != Decision::Deny || record.dry_run {
                     continue;
                 }
                 // The same attempts of a batch are one write.
                 let same = |(other, _): &&mut (Record, u64)| {
-                    !other.fingerprint.is_empty() && other.fingerprint == record.fingerprint
+                    !other.fingerprint.is_empty() && key(other) == key(&record)
                 };
                 match again.iter_mut().find(same) {
                     Some((_, count)) => *count += 1,
@@ -101,7 +102,14 @@ impl Events {
                 }
             }
             for (record, count) in again {
-                self.tell(&record, count).await;
+                while let Err(failure) = self.tell(&record, count).await {
+                    let is_over = failure.is_final || !is_news(&record);
+                    self.say(failure.what);
+                    if is_over {
+                        break;
+                    }
+                    sleep(RETRY).await;
+                }
                 sleep(INTERVAL).await;
             }
             follower.has(last).await?;
@@ -109,14 +117,18 @@ impl Events {
     }
 
     /// Makes an Event of attempts, or lets one that stands for the same stand for them as well.
-    async fn tell(&mut self, record: &Record, count: u64) {
+    ///
+    /// # Errors
+    /// When the API server does not make it.
+    async fn tell(&mut self, record: &Record, count: u64) -> Result<(), Failure> {
         let now = clock::now();
         if self.known.len() >= MOST_SERIES {
             self.known.clear();
         }
-        let key = record.fingerprint.clone();
-        let series = self.known.get_mut(&key);
-        let series = series.filter(|series| now - series.last < SERIES_SECONDS && !key.is_empty());
+        let key = key(record);
+        let is_known = |series: &&mut Series| now - series.last < SERIES_SECONDS;
+        let series = self.known.get_mut(&key).filter(is_known);
+        let series = series.filter(|_| !record.fingerprint.is_empty());
         let written = match series {
             Some(series) => {
                 series.count += count;
@@ -137,18 +149,16 @@ impl Events {
                 let path = path(&series.namespace);
                 let written = write(&self.cluster, Method::POST, &path, &event).await;
                 if written.is_ok() {
-                    self.known.insert(key, series);
+                    self.known.insert(key.clone(), series);
                 }
                 written
             }
         };
-        match written {
+        match &written {
             Ok(()) => self.said.clear(),
-            Err(reason) => {
-                self.known.remove(&record.fingerprint);
-                self.say(reason);
-            }
+            Err(_) => drop(self.known.remove(&key)),
         }
+        written
     }
 
     fn say(&mut self, reason: String) {
@@ -157,6 +167,16 @@ impl Events {
             self.said = reason;
         }
     }
+}
+
+/// By what attempts are known that one Event stands for: the same, by the same user.
+fn key(record: &Record) -> String {
+    format!("{} {}", record.fingerprint, record.user.name)
+}
+
+fn is_news(record: &Record) -> bool {
+    let time = milliseconds(&record.time).unwrap_or_default();
+    clock::now() - time / 1000 < NEWS_SECONDS
 }
 
 fn path(namespace: &str) -> String {
@@ -202,7 +222,7 @@ fn event(record: &Record, series: &Series) -> Value {
     event
 }
 
-async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> Result<(), String> {
+async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> Result<(), Failure> {
     let media_type = match method {
         Method::PATCH => "application/merge-patch+json",
         _ => "application/json",
@@ -210,14 +230,21 @@ async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> R
     let request = Request::builder().method(method).uri(path);
     let body = Zeroizing::new(body.to_string().into_bytes());
     let sent = cluster.send_json(request, media_type, body).await;
-    let response = sent.map_err(|unread: Unread| unread.what().to_owned())?;
-    match response.status() {
+    let response = sent.map_err(|unread: Unread| Failure::passing(unread.what().to_owned()))?;
+    let what = match response.status() {
         // After a restart in between it may be there already.
-        status if status.is_success() || status == StatusCode::CONFLICT => Ok(()),
-        StatusCode::FORBIDDEN => Err(
-            "the collector may not create and patch events.k8s.io; the chart's audit.events gives the right"
-                .to_owned(),
+        status if status.is_success() || status == StatusCode::CONFLICT => return Ok(()),
+        StatusCode::FORBIDDEN => {
+            "the collector may not create and patch events.k8s.io; the chart's audit.events gives the right".to_owned()
+        }
+        status => format!("the API server answers {status}"),
+    };
+    Err(Failure {
+        what,
+        // The namespace is gone, or it is no Event.
+        is_final: matches!(
+            response.status(),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
         ),
-        status => Err(format!("the API server answers {status}")),
-    }
+    })
 }

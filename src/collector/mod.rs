@@ -11,6 +11,7 @@ pub mod sender;
 pub mod service;
 pub mod spool;
 pub mod webhook;
+mod webhook_address;
 
 /// The audience of the tokens by which the collector knows who calls.
 pub const AUDIENCE: &str = "keyguard-audit";

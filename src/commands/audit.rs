@@ -54,15 +54,10 @@ pub fn run(command: &AuditCommand) -> Result<u8, CommandError> {
 }
 
 async fn query(arguments: &Query) -> Result<(), CommandError> {
-    let after = match &arguments.after {
-        None => None,
-        Some(text) => {
-            let wrong = || said("--after: it is not what a page gave as next");
-            Some(Cursor::parse(text).ok_or_else(wrong)?)
-        }
-    };
+    let after = arguments.after.as_ref();
+    let after = after.map(|text| cursor(text, "--after"));
     let filter = Filter {
-        after,
+        after: after.transpose()?,
         ..filter(&arguments.wanted)?
     };
     let page = page(&arguments.of, &filter, arguments.limit).await?;
@@ -76,13 +71,25 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
     };
     stdout()
         .write_all(text.as_bytes())
-        .map_err(CommandError::Output)
+        .map_err(CommandError::Output)?;
+    if let (RecordFormat::Csv, Some(next)) = (arguments.format, page.next) {
+        let more = format!("more: --after {next}; keyguard audit export has them all\n");
+        stderr()
+            .write_all(more.as_bytes())
+            .map_err(CommandError::Output)?;
+    }
+    Ok(())
+}
+
+fn cursor(text: &str, what: &str) -> Result<Cursor, CommandError> {
+    let wrong = || CommandError::Said(format!("{what}: it is not what a page gave as next"));
+    Cursor::parse(text).ok_or_else(wrong)
 }
 
 fn filter(wanted: &Wanted) -> Result<Filter, CommandError> {
     Ok(Filter {
-        decision: wanted.decision.clone(),
-        rule: wanted.rule.clone(),
+        decision: wanted.decision.map(|it| it.name().to_owned()),
+        rule: wanted.rule.map(|it| it.id().to_owned()),
         user: wanted.user.clone(),
         tool: wanted.tool.clone(),
         namespace: wanted.namespace.clone(),
@@ -221,7 +228,7 @@ async fn lines(arguments: &Export, format: Lines) -> Result<(), CommandError> {
             .map_err(CommandError::Output)?;
         match page.next {
             None => return Ok(()),
-            Some(next) => filter.after = Cursor::parse(&next),
+            Some(next) => filter.after = Some(cursor(&next, "what comes next")?),
         }
     }
 }

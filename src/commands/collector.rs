@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use keyguard_audit::follower::Follower;
 use keyguard_audit::note::SigningKey;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
@@ -19,10 +20,10 @@ use crate::certificates::serving::CertificateError;
 use crate::cli::audit::{self as cli, Collect};
 use crate::collector::callers::Callers;
 use crate::collector::checks::Checks;
-use crate::collector::events::Events;
+use crate::collector::events::{self, Events};
 use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
-use crate::collector::webhook::{Target, Webhook};
+use crate::collector::webhook::{self, Target, Webhook};
 use crate::commands::CommandError;
 use crate::commands::audited::{
     cluster_name, failed, no_key, outlive_limits, retention, said, unreadable,
@@ -93,6 +94,15 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let webhook = webhook
         .transpose()
         .map_err(|error| CommandError::Failed("--webhook".to_owned(), error.into()))?;
+    // What was not wanted for a while is not told of later.
+    for (name, is_wanted) in [
+        (webhook::FOLLOWER, webhook.is_some()),
+        (events::FOLLOWER, arguments.events),
+    ] {
+        if !is_wanted {
+            Follower::forget(&store, name).await.map_err(failed)?;
+        }
+    }
     let checks = Checks {
         address: arguments.store.clone(),
         key: verifying_key,

@@ -12,6 +12,8 @@ use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
 use keyguard_core::record::Record;
 
+/// What a formula begins with, also in full width.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 /// The columns of a record.
 const COLUMNS: [&str; 11] = [
     "time",
@@ -56,7 +58,8 @@ pub fn table(records: &[Record], next: Option<&str>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    const SHOWN: [usize; 8] = [0, 1, 2, 4, 5, 6, 8, 9];
+    // Without the ids, and a dry run is told beside the decision.
+    const SHOWN: [usize; 9] = [0, 1, 2, 4, 5, 6, 7, 8, 9];
     let shown = |all: &[String]| -> Vec<String> {
         SHOWN
             .iter()
@@ -66,7 +69,11 @@ pub fn table(records: &[Record], next: Option<&str>) -> String {
     };
     table.set_header(shown(&COLUMNS.map(|name| name.to_uppercase())));
     for record in records {
-        table.add_row(shown(&columns(record)));
+        let mut columns = columns(record);
+        if record.dry_run {
+            columns[1].push_str(" (dry run)");
+        }
+        table.add_row(shown(&columns));
     }
     let rows = table.lines().map(|line| line.trim_end().to_owned());
     let mut text: String = rows.map(|line| format!("{line}\n")).collect();
@@ -169,10 +176,12 @@ pub fn sentence(record: &Record) -> String {
     }
 }
 
-/// A cell in quotes, that no spreadsheet takes for a formula.
+/// A cell in quotes, that no spreadsheet takes for a formula; some take what follows a semicolon for another cell.
 fn cell_of(text: &str) -> String {
     let text = visible(text, &[]).replace('"', "\"\"");
-    let formula = text.starts_with(['=', '+', '-', '@']);
-    let guard = if formula { "'" } else { "" };
-    format!("\"{guard}{text}\"")
+    let guarded = text.split(';').map(|part| match part.starts_with(FORMULA) {
+        true => format!("'{part}"),
+        false => part.to_owned(),
+    });
+    format!("\"{}\"", guarded.collect::<Vec<_>>().join(";"))
 }

@@ -61,7 +61,8 @@ impl CollectorMetrics {
         let webhook = LabelledCounter::register(
             &mut registry,
             "webhook_records",
-            "Records for the webhook: `sent`, or `refused` when the other end said ten times that it does not want them",
+            "Records for the webhook: `sent`; `refused` when the other end said ten times that it does not want one; \
+             `unreadable` when this version cannot read one",
             "outcome",
         );
         let webhook_behind = Gauge::default();

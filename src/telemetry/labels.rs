@@ -35,6 +35,8 @@ labels! {
         Sent,
         /// The other end does not want it, however often it is sent.
         Refused,
+        /// This version of keyguard cannot read it.
+        Unreadable,
     }
 
     /// What became of a record for OpenTelemetry.

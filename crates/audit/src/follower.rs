@@ -45,6 +45,16 @@ impl Follower {
         Ok(follower)
     }
 
+    /// Forgets where the follower of this name was: it begins with the next record when it is opened again.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn forget(store: &Store, name: &str) -> Result<(), StoreError> {
+        let forget = sqlx::query("DELETE FROM followers WHERE name = $1");
+        forget.bind(name.to_owned()).execute(&store.pool).await?;
+        Ok(())
+    }
+
     /// At most `limit` of the records that come next, the oldest first.
     ///
     /// # Errors
@@ -105,6 +115,10 @@ mod tests {
             follower = Follower::open(kept.store.clone(), "webhook").await.unwrap();
         }
         assert_eq!(numbers, [6, 7, 8, 9]);
+        Follower::forget(&kept.store, "webhook").await.unwrap();
+        kept.append(10..=10, MONDAY + WEEK).await;
+        let follower = Follower::open(kept.store.clone(), "webhook").await.unwrap();
+        assert!(follower.next(10).await.unwrap().is_empty());
         assert_eq!(kept.faults().await, [""; 0]);
     }
 }

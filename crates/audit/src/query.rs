@@ -110,7 +110,8 @@ impl Found {
 impl Cursor {
     /// Reads what [`Page::next`] said.
     pub fn parse(text: &str) -> Option<Cursor> {
-        let (time, position) = text.split_once('-')?;
+        // A time before 1970 begins with the same sign.
+        let (time, position) = text.rsplit_once('-')?;
         Some(Cursor {
             time: time.parse().ok()?,
             position: position.parse().ok()?,
