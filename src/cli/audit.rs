@@ -237,9 +237,14 @@ const QUERY_EXAMPLES: &str = "Examples:
   keyguard audit query --store sqlite:audit.db --decision deny --since 2026-11-01T00:00:00Z
   keyguard audit query --server https://localhost:8443 --ca ca.crt --token-file token --decision deny";
 
+/// One of the places where records are.
+fn of() -> ArgGroup {
+    ArgGroup::new("of").required(true).args(["store", "server"])
+}
+
 /// Where records are asked for.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[group(skip)]
 pub struct AskedOf {
     /// The store
     #[arg(
@@ -270,7 +275,7 @@ pub struct AskedOf {
 
 /// Arguments of `keyguard audit query`.
 #[derive(Debug, Args)]
-#[command(after_help = QUERY_EXAMPLES)]
+#[command(after_help = QUERY_EXAMPLES, group = of())]
 pub struct Query {
     /// Where they are.
     #[command(flatten)]
@@ -376,7 +381,7 @@ pub struct Verify {
 
 /// Arguments of `keyguard audit export`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true))]
+#[command(group = ArgGroup::new("what").required(true), group = of())]
 pub struct Export {
     /// Where they are.
     #[command(flatten)]
@@ -387,13 +392,13 @@ pub struct Export {
     /// Writes records to standard output, newest first, in this form
     #[arg(long, value_name = "FORMAT", group = "what")]
     pub format: Option<Lines>,
-    /// Writes the log of a week as files into this folder, from a store
-    #[arg(long, value_name = "DIR", group = "what", conflicts_with_all = ["server", "Wanted"])]
+    /// Writes the log of a week as files into this folder
+    #[arg(long, value_name = "DIR", group = "what", conflicts_with = "Wanted")]
     pub tiles: Option<PathBuf>,
     /// The key.
     #[command(flatten)]
     pub key: Key,
-    /// The week, such as 2026-W48; without it the last one
+    /// The week, such as 2026-W48; without it the newest
     #[arg(long, value_name = "WEEK", requires = "tiles")]
     pub week: Option<String>,
 }

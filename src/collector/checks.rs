@@ -35,7 +35,7 @@ impl Checks {
         let mut older = Vec::new();
         loop {
             let pause = match self.check(&mut older).await {
-                Ok(()) => INTERVAL,
+                Ok(pause) => pause,
                 Err(error) => {
                     tracing::warn!(reason = why(&error), "the audit log could not be verified");
                     RETRY
@@ -45,7 +45,8 @@ impl Checks {
         }
     }
 
-    async fn check(&self, older: &mut Vec<String>) -> Result<(), StoreError> {
+    /// Verifies once, and tells how long to wait until the next time.
+    async fn check(&self, older: &mut Vec<String>) -> Result<Duration, StoreError> {
         let store = Store::open_snapshot(&self.address).await?;
         let evidence = Evidence {
             key: &self.key,
@@ -55,7 +56,10 @@ impl Checks {
         };
         let found = match store.verify(&evidence, |_| {}).await {
             // Before the first record.
-            Err(StoreError::Nothing) => return Ok(()),
+            Err(StoreError::Nothing) => {
+                self.metrics.log_verified.set(clock::now());
+                return Ok(RETRY);
+            }
             found => found?,
         };
         let checkpoints = store.logs().await?;
@@ -75,7 +79,7 @@ impl Checks {
         }
         self.metrics.log_intact.set(is_intact.into());
         self.metrics.log_verified.set(clock::now());
-        Ok(())
+        Ok(INTERVAL)
     }
 }
 

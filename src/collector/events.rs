@@ -38,6 +38,8 @@ const NEWS_SECONDS: i64 = 600;
 const SERIES_SECONDS: i64 = 360;
 /// The most series that are known.
 const MOST_SERIES: usize = 1_000;
+/// The most Events of a namespace within the time of a series: a flood there must not silence the others.
+const MOST_OF_NAMESPACE: u32 = 25;
 /// The most bytes of a note, which the API server checks.
 const NOTE_BYTES: usize = 1_024;
 /// The API server takes no Event without; objects without a namespace have theirs here.
@@ -58,10 +60,25 @@ impl Series {
     }
 }
 
+/// How many Events each namespace has had, and since when.
+#[derive(Default)]
+struct Spent(HashMap<String, (i64, u32)>);
+
+impl Spent {
+    /// One more of a namespace; the number of it within the time of a series.
+    fn add(&mut self, namespace: &str, now: i64) -> u32 {
+        self.0.retain(|_, (since, _)| now - *since < SERIES_SECONDS);
+        let (_, count) = self.0.entry(namespace.to_owned()).or_insert((now, 0));
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
 /// Makes Events.
 pub struct Events {
     cluster: Cluster,
     known: HashMap<String, Series>,
+    spent: Spent,
     said: String,
 }
 
@@ -71,6 +88,7 @@ impl Events {
         Events {
             cluster,
             known: HashMap::new(),
+            spent: Spent::default(),
             said: String::new(),
         }
     }
@@ -102,6 +120,9 @@ impl Events {
                 }
             }
             for (record, count) in again {
+                if !self.has_room(&record) {
+                    continue;
+                }
                 while let Err(failure) = self.tell(&record, count).await {
                     let is_over = failure.is_final || !is_news(&record);
                     self.say(failure.what);
@@ -114,6 +135,19 @@ impl Events {
             }
             follower.has(last).await?;
         }
+    }
+
+    /// Whether the namespace has had few Events; that it has had too many is said once.
+    fn has_room(&mut self, record: &Record) -> bool {
+        let namespace = namespace(record);
+        let count = self.spent.add(namespace, clock::now());
+        if count == MOST_OF_NAMESPACE + 1 {
+            tracing::warn!(
+                namespace,
+                "so much is refused there that for some minutes no more Events are made about it"
+            );
+        }
+        count <= MOST_OF_NAMESPACE
     }
 
     /// Makes an Event of attempts, or lets one that stands for the same stand for them as well.
@@ -247,4 +281,21 @@ async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> R
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_in_one_namespace_leaves_room_for_the_others_and_ends() {
+        let mut spent = Spent::default();
+        let counts: Vec<u32> = (0..1_000)
+            .map(|second| spent.add("flood", second / 10))
+            .collect();
+        assert_eq!(counts.last(), Some(&1_000));
+        assert_eq!(spent.add("victim", 100), 1);
+        assert_eq!(spent.add("flood", SERIES_SECONDS), 1);
+        assert_eq!(spent.0.len(), 2);
+    }
 }

@@ -16,7 +16,7 @@ use keyguard_audit::entry::{Mark, rfc3339};
 use keyguard_audit::note::{Checkpoint, VerifyingKey};
 use keyguard_audit::query::{Filter, Page};
 use keyguard_audit::store::{Store, StoreError};
-use keyguard_audit::tiles::{CHECKPOINT, KEY_FILE};
+use keyguard_audit::tiles::{CHECKPOINT, KEY_FILE, paths};
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -109,6 +109,7 @@ pub fn router(collector: Arc<Collector>) -> Router {
     Router::new()
         .route(RECORDS_PATH, get(page).post(receive))
         .route("/log/", get(weeks))
+        .route("/log/{week}/", get(files))
         .route("/log/{week}/{*path}", get(log_file))
         .fallback(async || Refusal::Nothing)
         .with_state(collector)
@@ -163,6 +164,23 @@ async fn weeks(
     Ok(Json(
         logs.iter().map(|(week, _)| week.to_string()).collect(),
     ))
+}
+
+/// What is there for a week.
+async fn files(
+    State(collector): State<Arc<Collector>>,
+    headers: HeaderMap,
+    Path(week): Path<String>,
+) -> Result<Json<Vec<String>>, Refusal> {
+    let admitted = collector.callers.admit(token(&headers), Wanted::Get);
+    admitted.await?;
+    let checkpoint = collector.store.log_file(&week, CHECKPOINT).await?;
+    let checkpoint = checkpoint.ok_or(Refusal::Nothing)?;
+    let read = Checkpoint::parse(&String::from_utf8_lossy(&checkpoint));
+    let size = read.map_err(StoreError::from)?.size;
+    let mut files = paths(size);
+    files.extend([KEY_FILE, CHECKPOINT].map(str::to_owned));
+    Ok(Json(files))
 }
 
 async fn log_file(

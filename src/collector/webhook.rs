@@ -244,7 +244,9 @@ fn body(records: &[Record], format: WebhookFormat) -> String {
             Value::Array(events.collect()).to_string()
         }
         WebhookFormat::Json => {
-            let mut told: Vec<String> = records.iter().take(TOLD).map(sentence).collect();
+            // A chat would take what a user calls themselves for a link, or for everybody's name.
+            let text = |record| sentence(record).replace('<', "‹").replace('>', "›");
+            let mut told: Vec<String> = records.iter().take(TOLD).map(text).collect();
             if let Some(more) = records.len().checked_sub(TOLD).filter(|more| *more > 0) {
                 told.push(format!("and {more} more"));
             }

@@ -171,6 +171,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn files_that_change_count_at_once_and_those_that_are_wrong_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        put(URL, "https://one.example/hook\n");
+        let mut address = Address::read(folder.path()).unwrap();
+        assert_eq!(address.signature("id", 1, "{}"), None);
+        put(URL, "https://two.example/hook");
+        put(KEY, "a-key-that-nobody-could-guess");
+        address.refresh().unwrap();
+        assert_eq!(address.host, "two.example");
+        assert!(address.signature("id", 1, "{}").is_some());
+        for wrong in [
+            "http://three.example",
+            "https://user:word@three.example",
+            "",
+        ] {
+            put(URL, wrong);
+            assert!(address.refresh().is_err(), "{wrong}");
+            assert_eq!(address.host, "two.example");
+        }
+    }
+
+    #[test]
     fn the_signature_is_that_of_standard_webhooks() {
         // The example of its specification.
         let signer = signer(b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();

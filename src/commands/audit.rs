@@ -2,13 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{BufReader, IsTerminal as _, Write as _, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyguard_audit::evidence::Evidence;
-use keyguard_audit::note::{SigningKey, VerifyingKey};
+use keyguard_audit::note::{Checkpoint, SigningKey, VerifyingKey};
 use keyguard_audit::query::{Cursor, Filter, Page};
 use keyguard_audit::store::Store;
+use keyguard_audit::tiles::{self, CHECKPOINT, ExportError, KEY_FILE};
 use keyguard_audit::witness::Witness;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::cli::audit::{
@@ -104,34 +106,33 @@ fn filter(wanted: &Wanted) -> Result<Filter, CommandError> {
 
 /// A page of a store, or of a collector.
 async fn page(of: &AskedOf, filter: &Filter, limit: u32) -> Result<Page, CommandError> {
-    let AskedOf {
-        server: Some(server),
-        ca: Some(ca),
-        token_file: Some(token),
-        ..
-    } = of
-    else {
-        let address = of.store.as_deref();
-        let address =
-            address.ok_or_else(|| said("name --store, or --server with --ca and --token-file"))?;
-        return open(address)
-            .await?
-            .query(filter, limit)
-            .await
-            .map_err(failed);
+    let Some(client) = client(of)? else {
+        let store = open(of.store.as_deref().unwrap_or_default()).await?;
+        return store.query(filter, limit).await.map_err(failed);
+    };
+    let answer = client.get(&page_path(filter, limit)).await;
+    parsed_answer(&answer.map_err(no_answer)?)
+}
+
+/// What asks a collector, if one was typed.
+fn client(of: &AskedOf) -> Result<Option<Client>, CommandError> {
+    let (Some(server), Some(ca), Some(token)) = (&of.server, &of.ca, &of.token_file) else {
+        return Ok(None);
     };
     let target = Target {
         server: https(server)?,
         ca: ca.clone(),
         token: token.clone(),
     };
-    let no_answer = |error: CallError| CommandError::Failed("--server".to_owned(), error.into());
-    let client = Client::new(target).map_err(no_answer)?;
-    let answer = client
-        .get(&page_path(filter, limit))
-        .await
-        .map_err(no_answer)?;
-    serde_json::from_slice(&answer)
+    Client::new(target).map(Some).map_err(no_answer)
+}
+
+fn no_answer(error: CallError) -> CommandError {
+    CommandError::Failed("--server".to_owned(), error.into())
+}
+
+fn parsed_answer<T: DeserializeOwned>(answer: &[u8]) -> Result<T, CommandError> {
+    serde_json::from_slice(answer)
         .map_err(|error| CommandError::Failed("--server: its answer".to_owned(), error.into()))
 }
 
@@ -197,20 +198,56 @@ async fn export(arguments: &Export) -> Result<(), CommandError> {
     if let Some(format) = arguments.format {
         return lines(arguments, format).await;
     }
-    let (Some(address), Some(tiles)) = (&arguments.of.store, &arguments.tiles) else {
-        return Err(said("name --store, of which the log is written"));
-    };
-    let key = verifying_key(&arguments.key, address)?;
-    let store = open(address).await?;
+    let folder = arguments.tiles.as_deref().unwrap_or(Path::new("."));
     let week = arguments.week.as_deref();
-    let exported = store.export(week, &key, tiles).await;
-    let exported = exported.map_err(|error| {
-        CommandError::Failed("the log is not exported".to_owned(), error.into())
-    })?;
+    let exported = match client(&arguments.of)? {
+        Some(client) => fetched(&client, week, folder).await?,
+        None => {
+            let address = arguments.of.store.as_deref().unwrap_or_default();
+            let key = verifying_key(&arguments.key, address)?;
+            let exported = open(address).await?.export(week, &key, folder).await;
+            exported.map_err(not_exported)?
+        }
+    };
     let text = format!("{} {} entries\n", exported.origin, exported.size);
     stdout()
         .write_all(text.as_bytes())
         .map_err(CommandError::Output)
+}
+
+fn not_exported(error: ExportError) -> CommandError {
+    CommandError::Failed("the log is not exported".to_owned(), error.into())
+}
+
+/// Fetches the log of a week from a collector into a folder. The checkpoint comes last, as it is asked for first: what grows
+/// meanwhile is left out.
+async fn fetched(
+    client: &Client,
+    week: Option<&str>,
+    folder: &Path,
+) -> Result<Checkpoint, CommandError> {
+    let weeks: Vec<String> = parsed_answer(&client.get("/log/").await.map_err(no_answer)?)?;
+    let week = match week {
+        Some(week) => weeks.into_iter().find(|it| it == week),
+        None => weeks.into_iter().next_back(),
+    };
+    let week = week.ok_or(ExportError::NoLog).map_err(not_exported)?;
+    let get = async |path: &str| {
+        let file = client.get(&format!("/log/{week}/{path}")).await;
+        file.map_err(no_answer)
+    };
+    let note = get(CHECKPOINT).await?;
+    let checkpoint = Checkpoint::parse(&String::from_utf8_lossy(&note));
+    let checkpoint = checkpoint.map_err(|error| no_key(Path::new(CHECKPOINT), error))?;
+    for path in tiles::paths(checkpoint.size)
+        .iter()
+        .map(String::as_str)
+        .chain([KEY_FILE])
+    {
+        tiles::write(folder, path, &get(path).await?).map_err(not_exported)?;
+    }
+    tiles::write(folder, CHECKPOINT, &note).map_err(not_exported)?;
+    Ok(checkpoint)
 }
 
 /// Writes all records that are wanted, a page after the other.

@@ -83,6 +83,9 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let cluster = Cluster::open(kubeconfig, MOST_BYTES, Arc::clone(&metrics)).await?;
     let store = Store::open(&arguments.store).await.map_err(failed)?;
     let key = signing_key(arguments, &cluster, &store).await?;
+    // Its connections are others, so that who searches does not keep records from being stored.
+    let read = Store::open_to_read(&arguments.store).await;
+    let read = read.map_err(failed)?;
     let verifying_key = key.verifying_key();
     let id = Uuid::now_v7().to_string();
     let writer = Writer::new(store.clone(), key, cluster_name, id)
@@ -112,7 +115,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let (events, reader) = (Events::new(cluster.clone()), cluster.clone());
     let callers = Arc::new(Callers::new(cluster, arguments.audience.clone()));
     let collector = Collector::new(
-        store.clone(),
+        read.clone(),
         writer,
         retaining,
         Arc::clone(&callers),
@@ -167,7 +170,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
     let showing = page.serve(
         Shown {
             arguments,
-            store: &store,
+            store: &read,
             callers,
             cluster: reader,
             collector,
@@ -187,6 +190,7 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         stopping.cancel();
     };
     tokio::join!(serving, probing, showing, signals);
+    read.close().await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())

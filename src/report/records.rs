@@ -185,3 +185,21 @@ fn cell_of(text: &str) -> String {
     });
     format!("\"{}\"", guarded.collect::<Vec<_>>().join(";"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_taken_for_a_formula_whatever_parts_them() {
+        for (text, cell) in [
+            ("plain", r#""plain""#),
+            ("a;b", r#""a;b""#),
+            ("=1+1", r#""'=1+1""#),
+            (r#"x;=HYPERLINK("a")"#, r#""x;'=HYPERLINK(""a"")""#),
+            ("＝1", r#""'＝1""#),
+        ] {
+            assert_eq!(cell_of(text), cell);
+        }
+    }
+}

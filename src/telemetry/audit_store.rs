@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use keyguard_audit::retention::Retention;
+use keyguard_audit::retention::{Deleted, Retention};
 use keyguard_audit::store::StoreError;
 use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use tokio::time::{Instant, sleep};
@@ -50,11 +50,20 @@ impl Retaining {
         }
         self.last = Some(Instant::now());
         match writer.retain(self.keep, now()).await {
-            Ok(weeks) if weeks.is_empty() => {}
-            Ok(weeks) => tracing::info!(
-                ?weeks,
-                "the audit store has deleted what is too old or too much"
-            ),
+            Ok(Deleted { weeks, .. }) if weeks.is_empty() => {}
+            Ok(Deleted { weeks, unsent }) => {
+                tracing::info!(
+                    ?weeks,
+                    "the audit store has deleted what is too old or too much"
+                );
+                for (follower, records) in unsent {
+                    tracing::error!(
+                        follower,
+                        records,
+                        "some of what was deleted was not sent yet, and never will be"
+                    );
+                }
+            }
             Err(error) => {
                 tracing::warn!(
                     reason = why(&error),

@@ -39,7 +39,7 @@ impl Evidence<'_> {
         };
         for note in self.older {
             let read = Checkpoint::parse(note)?;
-            let by = "the older checkpoint".to_owned();
+            let by = "a checkpoint that was kept".to_owned();
             match Checkpoint::verify(note, &read.origin, self.key) {
                 Ok(read) => pin(&read.origin, read.size, read.root, by),
                 Err(error) => findings.fault(format!("{by}: {error}")),
@@ -54,7 +54,7 @@ impl Evidence<'_> {
                     origin,
                     *size,
                     *root,
-                    format!("the API server's event {event}"),
+                    format!("the checkpoint in the API server's event {event}"),
                 );
             }
         }

@@ -20,13 +20,22 @@ pub struct Retention {
     pub bytes: Option<u64>,
 }
 
+/// What was deleted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// The weeks.
+    pub weeks: Vec<String>,
+    /// How many of their records those who follow the log had not got, by name.
+    pub unsent: Vec<(String, i64)>,
+}
+
 impl Writer {
     /// Deletes the logs of weeks that are too old or too much, with all that is kept of them, and writes an entry that says
-    /// so; all of it, or nothing. Returns the weeks. `now` is in milliseconds since 1970.
+    /// so; all of it, or nothing. `now` is in milliseconds since 1970.
     ///
     /// # Errors
     /// When the store does not answer, or another writes to it.
-    pub async fn retain(&mut self, keep: Retention, now: i64) -> Result<Vec<String>, StoreError> {
+    pub async fn retain(&mut self, keep: Retention, now: i64) -> Result<Deleted, StoreError> {
         let mut connection = self.connection().await?;
         let retained = self.retain_by(&mut connection, keep, now).await;
         self.done(connection, retained).await
@@ -37,11 +46,12 @@ impl Writer {
         connection: &mut PoolConnection<Any>,
         keep: Retention,
         now: i64,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Deleted, StoreError> {
         let weeks = self.too_much(keep, now).await?;
-        if weeks.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some([_, end]) = weeks.last().map(|week| positions(*week)) else {
+            return Ok(Deleted::default());
+        };
+        let unsent = self.unsent(end).await?;
         let mut hours = Vec::new();
         for week in &weeks {
             hours.push(self.hours_of(*week).await?);
@@ -60,7 +70,22 @@ impl Writer {
             time: rfc3339(now),
         };
         self.commit_mark(transaction, log, &mark).await?;
-        Ok(names)
+        Ok(Deleted {
+            weeks: names,
+            unsent,
+        })
+    }
+
+    /// How many records before a position each of those who follow the log has not got.
+    async fn unsent(&self, end: i64) -> Result<Vec<(String, i64)>, StoreError> {
+        let unsent = "SELECT f.name AS name, COUNT(*) AS count FROM followers f \
+                      JOIN records r ON r.position > f.position WHERE r.position < $1 GROUP BY f.name ORDER BY f.name";
+        let unsent = sqlx::query(unsent).bind(end).fetch_all(&self.store.pool);
+        let unsent = unsent.await?;
+        let unsent = unsent.iter();
+        unsent
+            .map(|row| Ok((row.try_get("name")?, row.try_get("count")?)))
+            .collect()
     }
 
     /// The weeks to delete, the oldest first: always all up to one, so that those that stay follow each other.

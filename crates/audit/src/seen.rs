@@ -169,6 +169,11 @@ impl<'a> Seen<'a> {
         let Some(witness) = self.witness else {
             return;
         };
+        let (records, checkpoints) = (witness.records.len(), witness.checkpoints.len());
+        findings.notes.push(match records + checkpoints {
+            0 => "the API server's log has no annotation of keyguard, so it proves nothing".to_owned(),
+            _ => format!("{records} records and {checkpoints} checkpoints of the API server's log were compared"),
+        });
         let is_own = |witnessed: &Witnessed| {
             let log = witnessed.log.as_deref();
             log.is_none_or(|log| evidence.origin_of(log).is_some())

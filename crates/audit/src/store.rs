@@ -63,6 +63,9 @@ pub enum StoreError {
     /// What it holds makes no sense.
     #[error("the store is damaged: {0}; keyguard audit verify tells more")]
     Damaged(String),
+    /// The log has no room for an entry of that length.
+    #[error("an entry of the log has at most {} bytes", crate::entry::MOST_BYTES)]
+    TooLong,
     /// There is no log in it, and nothing says that there was.
     #[error(
         "the store has no log: nothing was ever written to it, or all of it was removed, which a checkpoint or the API server's audit log would tell"

@@ -235,7 +235,7 @@ async fn who_has_the_key_and_writes_everything_anew_is_found_by_what_others_kept
     assert_eq!(
         found,
         [
-            "the first 500 entries of the log of 2026-W48 are not those that the older checkpoint has a checkpoint of"
+            "the first 500 entries of the log of 2026-W48 are not those that a checkpoint that was kept is of"
         ]
     );
     // A checkpoint by another key is none.

@@ -2,9 +2,12 @@
 
 use keyguard_core::record::Record;
 
+use crate::entry::Mark;
+use crate::follower::Follower;
 use crate::note::{Checkpoint, SigningKey};
 use crate::query::{Cursor, Filter};
 use crate::retention::Retention;
+use crate::store::StoreError;
 use crate::test_store::{Kept, MONDAY, WEEK, database, kept, record};
 use crate::writer::Writer;
 
@@ -140,12 +143,22 @@ async fn whole_weeks_go_when_they_are_too_old_or_too_much_and_the_rest_is_intact
         bytes: None,
     };
     assert_eq!(
-        kept.writer.retain(Retention::default(), now).await.unwrap(),
+        kept.writer
+            .retain(Retention::default(), now)
+            .await
+            .unwrap()
+            .weeks,
         [""; 0]
     );
-    assert_eq!(kept.writer.retain(age(4), now).await.unwrap(), [""; 0]);
+    assert_eq!(
+        kept.writer.retain(age(4), now).await.unwrap().weeks,
+        [""; 0]
+    );
     // Its last moment was three weeks and a moment ago.
-    assert_eq!(kept.writer.retain(age(3), now).await.unwrap(), ["2026-W48"]);
+    assert_eq!(
+        kept.writer.retain(age(3), now).await.unwrap().weeks,
+        ["2026-W48"]
+    );
     let found = kept.verify(&[older], None).await;
     assert_eq!(
         found.faults, [""; 0],
@@ -172,7 +185,7 @@ async fn whole_weeks_go_when_they_are_too_old_or_too_much_and_the_rest_is_intact
         bytes: Some(2 * 50 * 600),
     };
     assert_eq!(
-        kept.writer.retain(two_weeks, now).await.unwrap(),
+        kept.writer.retain(two_weeks, now).await.unwrap().weeks,
         ["2026-W49", "2026-W50"]
     );
     let none = Retention {
@@ -180,7 +193,7 @@ async fn whole_weeks_go_when_they_are_too_old_or_too_much_and_the_rest_is_intact
         bytes: Some(0),
     };
     assert_eq!(
-        kept.writer.retain(none, now).await.unwrap(),
+        kept.writer.retain(none, now).await.unwrap().weeks,
         ["2026-W51"],
         "the week that grows stays"
     );
@@ -264,4 +277,36 @@ fn both_databases_have_the_same_schema() {
             .collect::<Vec<_>>()
     };
     assert_eq!(plain(sqlite), plain(postgres));
+}
+
+#[tokio::test]
+async fn a_mark_that_the_log_has_no_room_for_is_refused_and_leaves_it_as_it_was() {
+    let mut kept = kept(3).await;
+    let mark = Mark::Looked {
+        user: "alice".to_owned(),
+        // JSON has two bytes for each.
+        at: "\\".repeat(40_000),
+        time: "2026-11-27T12:00:00Z".to_owned(),
+    };
+    let refused = kept.writer.mark(&mark, MONDAY).await;
+    assert!(matches!(refused, Err(StoreError::TooLong)), "{refused:?}");
+    kept.append(4..=4, MONDAY).await;
+    assert_eq!(kept.faults().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_deleted_before_it_was_sent_is_told() {
+    let mut kept = kept(5).await;
+    let mut follower = Follower::open(kept.store.clone(), "webhook").await.unwrap();
+    kept.append(6..=8, MONDAY).await;
+    let found = follower.next(1).await.unwrap();
+    follower.has(found.last().unwrap()).await.unwrap();
+    kept.append(9..=9, MONDAY + WEEK).await;
+    let retention = Retention {
+        milliseconds: Some(0),
+        bytes: None,
+    };
+    let deleted = kept.writer.retain(retention, MONDAY + WEEK).await.unwrap();
+    assert_eq!(deleted.weeks, ["2026-W48"]);
+    assert_eq!(deleted.unsent, [("webhook".to_owned(), 2)]);
 }

@@ -6,14 +6,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use thiserror::Error;
 
 use crate::merkle::{TILE_WIDTH, Tile};
 use crate::note::{Checkpoint, VerifyingKey};
-use crate::store::{Store, StoreError, damage, packed, unpacked};
-use crate::week::{Place, Week};
+use crate::store::{Store, StoreError, damage, unpacked};
+use crate::week::Week;
 
 /// The file with the public key, as note verifiers read it.
 pub const KEY_FILE: &str = "key.pub";
@@ -112,46 +111,49 @@ impl Store {
             .find(|(of, _)| week.is_none_or(|week| of.to_string() == week))
             .ok_or(ExportError::NoLog)?;
         let checkpoint = Checkpoint::parse(&note).map_err(StoreError::from)?;
-        let files = Files { folder };
-        let tiles = "SELECT level, place, hashes FROM tiles WHERE week = $1 ORDER BY level, place";
-        let mut tiles = sqlx::query(tiles).bind(week.number()).fetch(&self.pool);
-        while let Some(row) = tiles.try_next().await.map_err(StoreError::from)? {
-            let mut tile = tile_of(&row)?;
-            // The log may have grown since the checkpoint.
-            let of_level = checkpoint.size / TILE_WIDTH.saturating_pow(tile.level);
-            let width = of_level
-                .saturating_sub(tile.index * TILE_WIDTH)
-                .min(TILE_WIDTH);
-            if width == 0 {
-                continue;
-            }
-            tile.hashes
-                .truncate(usize::try_from(width).unwrap_or(usize::MAX));
-            let path = tile_path(&tile.level.to_string(), tile.index, width);
-            files.write(&path, &packed(&tile))?;
+        for path in paths(checkpoint.size) {
+            let file = self.log_file(&week.to_string(), &path).await?;
+            let missing = || StoreError::Damaged(format!("the log of {week} has no {path}"));
+            write(folder, &path, &file.ok_or_else(missing)?)?;
         }
-        let mut start = 0;
-        while start < checkpoint.size {
-            let end = checkpoint.size.min(start + TILE_WIDTH);
-            let entries = self.entries(week, start, end).await?;
-            let path = tile_path("entries", start / TILE_WIDTH, end - start);
-            files.write(&path, &bundle(entries.iter().map(Vec::as_slice)))?;
-            start = end;
-        }
-        files.write(KEY_FILE, key.to_text(&checkpoint.origin).as_bytes())?;
+        let key = key.to_text(&checkpoint.origin);
+        write(folder, KEY_FILE, key.as_bytes())?;
         // The checkpoint comes last: by it a reader of the folder knows which files are there.
-        files.write(CHECKPOINT, note.as_bytes())?;
+        write(folder, CHECKPOINT, note.as_bytes())?;
         Ok(checkpoint)
     }
+}
 
-    async fn entries(&self, week: Week, start: u64, end: u64) -> Result<Vec<Vec<u8>>, StoreError> {
-        let at = |index| Place { week, index }.position();
-        let entries =
-            "SELECT body FROM entries WHERE position >= $1 AND position < $2 ORDER BY position";
-        let rows = sqlx::query(entries).bind(at(start)).bind(at(end));
-        let rows = rows.fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok(row.try_get("body")?)).collect()
+/// The paths of all tiles and entries of a log of so many.
+pub fn paths(size: u64) -> Vec<String> {
+    let of_level = |level: &str, count: u64| -> Vec<String> {
+        let tiles = 0..count.div_ceil(TILE_WIDTH);
+        let width = |index| TILE_WIDTH.min(count - index * TILE_WIDTH);
+        tiles
+            .map(|index| tile_path(level, index, width(index)))
+            .collect()
+    };
+    let mut paths = of_level("entries", size);
+    let (mut level, mut count) = (0, size);
+    while count > 0 {
+        paths.extend(of_level(&format!("{level}"), count));
+        (level, count) = (level + 1, count / TILE_WIDTH);
     }
+    paths
+}
+
+/// Writes one of the files of a log.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(folder: &Path, path: &str, bytes: &[u8]) -> Result<(), ExportError> {
+    let path: PathBuf = folder.join(path);
+    let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = parent.and_then(|()| fs::write(&path, bytes));
+    written.map_err(|source| ExportError::File {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 /// A stored tile.
@@ -168,25 +170,27 @@ pub(crate) fn tile_of(row: &sqlx::any::AnyRow) -> Result<Tile, StoreError> {
     })
 }
 
-struct Files<'a> {
-    folder: &'a Path,
-}
-
-impl Files<'_> {
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), ExportError> {
-        let path: PathBuf = self.folder.join(path);
-        let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
-        let written = parent.and_then(|()| fs::write(&path, bytes));
-        written.map_err(|source| ExportError::File {
-            path: path.display().to_string(),
-            source,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_of_a_log_are_those_of_its_size() {
+        assert_eq!(paths(0), [""; 0]);
+        assert_eq!(paths(3), ["tile/entries/000.p/3", "tile/0/000.p/3"]);
+        assert_eq!(
+            paths(513),
+            [
+                "tile/entries/000",
+                "tile/entries/001",
+                "tile/entries/002.p/1",
+                "tile/0/000",
+                "tile/0/001",
+                "tile/0/002.p/1",
+                "tile/1/000.p/2",
+            ]
+        );
+    }
 
     #[test]
     fn paths_are_those_of_the_specification() {

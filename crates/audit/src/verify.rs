@@ -98,9 +98,7 @@ impl Store {
             if !seen.is_deleted(&week) {
                 let by = sizes.into_values().flatten().next();
                 let by = by.map(|(_, by)| by).unwrap_or_default();
-                findings.fault(format!(
-                    "the log of {week} is missing, of which {by} has a checkpoint"
-                ));
+                findings.fault(format!("the log of {week} is missing, which {by} is of"));
             }
         }
         for week in seen.continued.keys().filter(|week| !kept.contains(*week)) {
@@ -300,7 +298,7 @@ impl Store {
             for (_, by) in roots.iter().filter(|(pinned, _)| *pinned != root) {
                 let week = reading.week;
                 let fault = format!(
-                    "the first {size} entries of the log of {week} are not those that {by} has a checkpoint of"
+                    "the first {size} entries of the log of {week} are not those that {by} is of"
                 );
                 reading.findings.fault(fault);
             }
@@ -362,7 +360,7 @@ impl Reading<'_> {
         for (of, roots) in pinned {
             for (_, by) in roots {
                 findings.fault(format!(
-                    "the log of {week} was cut to {size} entries: {by} has a checkpoint of {of}"
+                    "the log of {week} was cut to {size} entries: {by} is of {of}"
                 ));
             }
         }

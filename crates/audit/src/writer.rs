@@ -237,6 +237,9 @@ impl Writer {
         mark: &Mark,
     ) -> Result<(), StoreError> {
         let body = serde_json::to_vec(mark).unwrap_or_default();
+        if body.len() > MOST_BYTES {
+            return Err(StoreError::TooLong);
+        }
         insert(&mut transaction, log.end().position(), &body).await?;
         let mut full: Vec<Tile> = Vec::new();
         log.edge.add(leaf(&body), |tile| full.push(tile));

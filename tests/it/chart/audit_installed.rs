@@ -18,6 +18,7 @@ use crate::control_plane::tls_http::{Asked, ask_as};
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
 use crate::control_plane::workspace::Workspace;
+use crate::scenarios::audit_trail::{FSCK, fsck_is_content};
 
 /// The names by which the test's own pods are reached; the chart's are those of Services.
 pub(super) const LOCAL: [&str; 2] = ["--tls-dns-name=localhost", "--tls-dns-name=127.0.0.1"];
@@ -188,10 +189,7 @@ impl<'a> Installed<'a> {
                 "--server",
                 &address,
             ])
-            .arg("--ca")
-            .arg(self.file("ca.crt"))
-            .arg("--token-file")
-            .arg(self.file("token"))
+            .args(self.reading())
             .args(["--namespace", &self.namespace])
             .args(arguments)
             .output()
@@ -243,18 +241,37 @@ impl<'a> Installed<'a> {
         fs::write(self.file("key.pub"), key.body).unwrap();
         let output = Command::new("go")
             .env("SSL_CERT_FILE", self.file("ca.crt"))
-            .args([
-                "run",
-                "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4",
-                "--ui=false",
-            ])
+            .args(["run", FSCK, "--ui=false"])
             .arg(format!("--storage_url={address}/log/{week}"))
             .arg(format!("--bearer_token={}", asked.token))
             .arg(format!("--public_key={}", self.file("key.pub").display()))
             .output()
             .expect("go is there");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        fsck_is_content(&output);
+        // The same as files, as somebody gets it who has no token.
+        let folder = tempfile::tempdir().unwrap();
+        let exported = Command::new(env!("CARGO_BIN_EXE_keyguard"))
+            .args(["audit", "export", "--server", &address, "--tiles"])
+            .arg(folder.path())
+            .args(self.reading())
+            .output()
+            .unwrap();
+        assert!(exported.status.success(), "{exported:?}");
+        let output = Command::new("go")
+            .args(["run", FSCK, "--ui=false"])
+            .arg(format!("--storage_url=file://{}", folder.path().display()))
+            .arg(format!("--public_key={}", self.file("key.pub").display()))
+            .output()
+            .expect("go is there");
+        fsck_is_content(&output);
+    }
+
+    /// The arguments of who reads.
+    fn reading(&self) -> [String; 2] {
+        [
+            format!("--ca={}", self.file("ca.crt").display()),
+            format!("--token-file={}", self.file("token").display()),
+        ]
     }
 
     /// What `keyguard audit verify` says of the store on a volume, which must be whole.

@@ -1,7 +1,9 @@
 //! Records that are posted to somebody else, who may be away.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -28,6 +30,8 @@ struct Receiver {
     got: Arc<Mutex<Vec<(String, String)>>>,
     /// What it answers.
     status: Arc<Mutex<&'static str>>,
+    /// Beyond so many records it says that it is too much.
+    most: Arc<AtomicUsize>,
     _workspace: Workspace,
     authority: String,
 }
@@ -53,10 +57,12 @@ impl Receiver {
             address: listener.local_addr().unwrap(),
             got: Arc::default(),
             status: Arc::new(Mutex::new("200 OK")),
+            most: Arc::new(AtomicUsize::new(usize::MAX)),
             authority: std::fs::read_to_string(&authority.certificate).unwrap(),
             _workspace: workspace,
         };
         let (got, status) = (Arc::clone(&receiver.got), Arc::clone(&receiver.status));
+        let most = Arc::clone(&receiver.most);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let session = ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -64,7 +70,11 @@ impl Receiver {
                 let Some(request) = request(&mut stream) else {
                     continue;
                 };
-                let status = *status.lock().unwrap();
+                let body: Value = serde_json::from_str(&request.1).unwrap();
+                let status = match body["records"].as_array().unwrap().len() {
+                    many if many > most.load(Ordering::Relaxed) => "413 Content Too Large",
+                    _ => *status.lock().unwrap(),
+                };
                 if status.starts_with("200") {
                     got.lock().unwrap().push(request);
                 }
@@ -155,6 +165,8 @@ fn what_is_refused_is_posted_signed_once_also_after_the_other_end_was_away() {
         said.then_some(()).ok_or(output)
     });
     assert_eq!(receiver.ids().len(), 1);
+    // What it does not take together it takes in smaller parts.
+    receiver.most.store(2, Ordering::Relaxed);
     receiver.answer("200 OK");
     posted(refused);
     let mut ids = receiver.ids();
@@ -176,6 +188,11 @@ fn what_is_refused_is_posted_signed_once_also_after_the_other_end_was_away() {
         let signature = format!("v1,{}", STANDARD.encode(signer.finalize().into_bytes()));
         assert_eq!(header(head, "webhook-signature"), signature);
     }
+    let ids: BTreeSet<_> = got
+        .iter()
+        .map(|(head, _)| header(head, "webhook-id"))
+        .collect();
+    assert_eq!(ids.len(), got.len(), "each for other records");
     let first: Value = serde_json::from_str(&got[0].1).unwrap();
     let text = first["text"].as_str().unwrap();
     let expected = format!(

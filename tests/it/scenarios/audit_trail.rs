@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -27,6 +27,19 @@ const LOSS: [&str; 4] = [
     "--type=merge",
     r#"--patch={"data":{"accounts.admin":"login"}}"#,
 ];
+
+/// The checker of another project.
+pub(crate) const FSCK: &str = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4";
+
+/// It ends with 0 also when it has found something.
+pub(crate) fn fsck_is_content(output: &Output) {
+    let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    let said = said.concat();
+    assert!(
+        output.status.success() && said.contains("Successfully fsck'd"),
+        "{said}"
+    );
+}
 
 /// A store of a server, and what `keyguard audit` says of it.
 pub(super) struct Trail(TempDir, &'static str);
@@ -124,15 +137,13 @@ impl Trail {
         let shown = tiles.display().to_string();
         let exported = self.audit("export", &["--tiles", &shown]);
         assert_eq!(exported.code, Some(0), "{}", exported.printed);
-        let fsck = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4";
         let output = Command::new("go")
-            .args(["run", fsck, "--ui=false"])
+            .args(["run", FSCK, "--ui=false"])
             .arg(format!("--storage_url=file://{shown}"))
             .arg(format!("--public_key={shown}/key.pub"))
             .output()
             .expect("go is there");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        fsck_is_content(&output);
     }
 }
 
@@ -341,4 +352,24 @@ fn what_cannot_be_a_store_is_refused_at_the_start() {
         Some(2),
         "a store is not made by asking"
     );
+}
+
+#[test]
+fn a_name_that_nothing_has_is_no_empty_answer() {
+    let trail = Trail::new();
+    for (flag, value, said) in [
+        ("--decision", "denied", "one of allow, exempt"),
+        ("--rule", "api-key-removed", "accounts/api-key-removed"),
+        (
+            "--object",
+            "ConfigMap/argocd-cm",
+            "without its kind: argocd-cm",
+        ),
+    ] {
+        for (command, more) in [("query", "--limit=5"), ("export", "--format=csv")] {
+            let ended = trail.audit(command, &[flag, value, more]);
+            assert_eq!(ended.code, Some(2), "{flag} {value}");
+            assert!(ended.printed.contains(said), "{}", ended.printed);
+        }
+    }
 }
