@@ -352,7 +352,8 @@ pub enum RecordFormat {
 /// The public key of the log.
 #[derive(Debug, Args)]
 pub struct Key {
-    /// The key of the log, its public half (key.pub of an export) or all of it; without it the file beside an SQLite store
+    /// The key of the log: a file with its public half (key.pub of an export) or all of it, or what is in key.pub; without it
+    /// the file beside an SQLite store
     #[arg(long, value_name = "FILE", env = "KEYGUARD_AUDIT_KEY")]
     pub key: Option<PathBuf>,
 }

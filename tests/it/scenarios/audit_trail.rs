@@ -231,7 +231,17 @@ async fn a_refused_attempt_is_found_proved_and_pinned_by_the_api_server() {
         intact.contains("intact") && !intact.contains("not in the API server's log"),
         "{intact}"
     );
+    assert!(
+        intact.contains("checkpoints of the API server's log were compared"),
+        "{intact}"
+    );
+    let nothing = trail.verified(&["--audit-log=/dev/null"], 0);
+    assert!(nothing.contains("so it proves nothing"), "{nothing}");
     trail.checked_by_fsck();
+    let key = fs::read_to_string(trail.path("tiles/key.pub")).unwrap();
+    assert!(trail.verified(&["--key", key.trim()], 0).contains("intact"));
+    let part = trail.audit("query", &["--format=csv", "--limit=1"]).printed;
+    assert!(part.contains("more: --after "), "{part}");
 
     // Somebody who has the key writes all of it anew, but for one record.
     let all: Vec<Record> = trail
