@@ -11,6 +11,7 @@ use keyguard_audit::store::Store;
 use keyguard_audit::tiles::{self, CHECKPOINT, ExportError, KEY_FILE};
 use keyguard_audit::witness::Witness;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::cli::audit::{
@@ -63,13 +64,14 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
         ..filter(&arguments.wanted)?
     };
     let page = page(&arguments.of, &filter, arguments.limit).await?;
+    let records: Vec<Record> = page.records.iter().filter_map(|it| parsed(it)).collect();
     let text = match arguments.format {
         RecordFormat::Json => match serde_json::to_string(&page) {
             Ok(json) => format!("{json}\n"),
             Err(error) => return Err(CommandError::Failed("the page".to_owned(), error.into())),
         },
-        RecordFormat::Csv => records::csv(&parsed(&page)?),
-        RecordFormat::Table => records::table(&parsed(&page)?, page.next.as_deref()),
+        RecordFormat::Csv => records::csv(&records),
+        RecordFormat::Table => records::table(&records, page.next.as_deref()),
     };
     stdout()
         .write_all(text.as_bytes())
@@ -136,14 +138,20 @@ fn parsed_answer<T: DeserializeOwned>(answer: &[u8]) -> Result<T, CommandError> 
         .map_err(|error| CommandError::Failed("--server: its answer".to_owned(), error.into()))
 }
 
-fn parsed(page: &Page) -> Result<Vec<Record>, CommandError> {
-    let records = page
-        .records
-        .iter()
-        .map(|record| serde_json::from_str(record.get()));
-    let records: Result<Vec<Record>, _> = records.collect();
-    records
-        .map_err(|_| said("a record of the store cannot be read; keyguard audit verify tells more"))
+/// A record, if it is one of this version.
+fn parsed(record: &RawValue) -> Option<Record> {
+    serde_json::from_str(record.get()).ok()
+}
+
+/// What is printed is not all: the exit code says so, too.
+fn all_of(unreadable: usize) -> Result<(), CommandError> {
+    match unreadable {
+        0 => Ok(()),
+        count => Err(CommandError::Said(format!(
+            "{count} records are left out, as they are none of this version of keyguard; use the version that stored them, \
+             --format json or --format jsonl"
+        ))),
+    }
 }
 
 async fn verify(arguments: &Verify) -> Result<u8, CommandError> {
@@ -253,18 +261,22 @@ async fn fetched(
 /// Writes all records that are wanted, a page after the other.
 async fn lines(arguments: &Export, format: Lines) -> Result<(), CommandError> {
     let mut filter = filter(&arguments.wanted)?;
-    let mut text = format.header();
+    let (mut text, mut unreadable) = (format.header(), 0);
     loop {
         let page = page(&arguments.of, &filter, EXPORTED).await?;
-        for (body, record) in page.records.iter().zip(parsed(&page)?) {
-            text.push_str(&format.line(body.get(), &record));
+        for record in &page.records {
+            match (format, parsed(record)) {
+                (Lines::Jsonl, None) => text.extend([record.get(), "\n"]),
+                (_, Some(known)) => text.push_str(&format.line(record.get(), &known)),
+                (_, None) => unreadable += 1,
+            }
         }
         let output = std::mem::take(&mut text);
         stdout()
             .write_all(output.as_bytes())
             .map_err(CommandError::Output)?;
         match page.next {
-            None => return Ok(()),
+            None => return all_of(unreadable),
             Some(next) => filter.after = Some(cursor(&next, "what comes next")?),
         }
     }
