@@ -7,6 +7,7 @@ mod decision;
 mod export;
 mod forms;
 mod frame;
+mod row;
 pub mod session;
 mod standing;
 mod timeline;
@@ -144,6 +145,14 @@ impl Visit {
     fn here(&self) -> String {
         let path = self.uri.path_and_query();
         path.map_or("/", |path| path.as_str()).to_owned()
+    }
+
+    /// For a page that has nothing to filter: what is asked of it in vain is said.
+    fn takes_no_filter(&self) -> Result<(), NotAsked> {
+        match self.query() {
+            "" => Ok(()),
+            _ => Err(NotAsked::Filters),
+        }
     }
 
     fn query(&self) -> &str {
