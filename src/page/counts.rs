@@ -57,6 +57,7 @@ pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageErr
             "Counts are of all namespaces together, and you may see some of them.".to_owned(),
         ));
     }
+    visit.takes_no_filter()?;
     page.looked(&viewer, visit).await;
     let until = now().div_euclid(MILLISECONDS_OF_A_DAY) + 1;
     let counts = page.store.days(until - DAYS, until).await?;
