@@ -6,10 +6,11 @@ use keyguard_audit::attempts::AttemptsPage;
 use keyguard_audit::query::Filter;
 use strum::VariantArray as _;
 
-use super::access::{Scope, Viewer};
+use super::access::Viewer;
 use super::asked::Asked;
 use super::frame::Frame;
 use super::row::Row;
+use super::scope::{Namespaces, Scope};
 use super::{Page, PageError, Visit};
 use crate::report::records::word;
 use keyguard_core::policy::rules::Rule;
@@ -23,7 +24,7 @@ const ROWS: usize = 50;
 struct Timeline {
     frame: Frame,
     quick: Vec<Link>,
-    namespaces: Option<Vec<String>>,
+    namespaces: Option<Namespaces>,
     is_filtered: bool,
     /// Whether more is filtered than the links above the form do.
     shows_filters: bool,
@@ -49,28 +50,31 @@ struct Choice {
     is_current: bool,
 }
 
-pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
-    let viewer = page.access.viewer(&visit.headers).await?;
+pub(super) async fn show(
+    page: &Page,
+    visit: &Visit,
+    viewer: &Viewer,
+) -> Result<Response, PageError> {
     let asked = Asked::parse(visit.query())?;
-    let scope = page.scope(&viewer, &asked.namespace).await?;
-    page.looked(&viewer, visit).await;
+    let scope = page.scope(viewer, &asked.namespace).await?;
+    page.looked(viewer, visit).await?;
     let (filter, namespaces) = within(asked.filter()?, scope);
     let asked = Asked {
         namespace: filter.namespace.clone().unwrap_or_default(),
         ..asked
     };
     let found = page.store.attempts(&filter, asked.as_of()?, ROWS).await?;
-    let timeline = Timeline::of(page, visit, &viewer, asked, namespaces, &found);
+    let timeline = Timeline::of(page, visit, viewer, asked, namespaces, &found);
     Ok(Html(timeline.render()?).into_response())
 }
 
 /// What of `filter` somebody may see, and the namespaces to choose from if it is one of them.
-pub(super) fn within(filter: Filter, scope: Scope) -> (Filter, Option<Vec<String>>) {
+pub(super) fn within(filter: Filter, scope: Scope) -> (Filter, Option<Namespaces>) {
     match scope {
         Scope::All => (filter, None),
         Scope::Some(namespaces) => {
             let namespace = filter.namespace.clone();
-            let namespace = namespace.or_else(|| namespaces.first().cloned());
+            let namespace = namespace.or_else(|| namespaces.names.first().cloned());
             (
                 Filter {
                     namespace,
@@ -88,7 +92,7 @@ impl Timeline {
         visit: &Visit,
         viewer: &Viewer,
         asked: Asked,
-        namespaces: Option<Vec<String>>,
+        namespaces: Option<Namespaces>,
         found: &AttemptsPage,
     ) -> Timeline {
         let base = asked.from_the_newest();
@@ -154,21 +158,18 @@ impl Timeline {
     }
 }
 
-impl Page {
-    /// Of which namespaces somebody may list decisions.
-    pub(super) async fn scope(&self, viewer: &Viewer, wanted: &str) -> Result<Scope, PageError> {
-        let known = async |most| Ok(self.store.namespaces(most).await?);
-        self.access.scope(viewer, wanted, known).await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn who_may_not_see_all_sees_one_namespace_at_a_time() {
-        let scope = || Scope::Some(vec!["a".to_owned(), "b".to_owned()]);
+        let scope = || {
+            Scope::Some(Namespaces {
+                names: vec!["a".to_owned(), "b".to_owned()],
+                has_more: false,
+            })
+        };
         let namespace = |wanted: Option<&str>, scope| {
             let filter = Filter {
                 namespace: wanted.map(str::to_owned),
