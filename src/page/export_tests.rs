@@ -88,9 +88,10 @@ async fn an_export_that_nobody_takes_ends() {
 async fn an_export_that_runs_is_closed_for_no_other_connection_and_there_are_two_of_one_viewer() {
     let shown = large().await;
     let connect = shown.serve(3).await;
-    let head = async |line: &str| {
+    let head = async |ends: &str| {
         let mut stream = connect().await;
-        let request = format!("GET {line} HTTP/1.1\r\nHost: page\r\nConnection: close\r\n\r\n");
+        let line = "GET /export?format=jsonl HTTP/1.1";
+        let request = format!("{line}\r\nHost: page\r\nConnection: {ends}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut begin = [0; 12];
         stream.read_exact(&mut begin).await.unwrap();
@@ -98,14 +99,16 @@ async fn an_export_that_runs_is_closed_for_no_other_connection_and_there_are_two
     };
     let mut running = Vec::new();
     for _ in 0..2 {
-        let (stream, status) = head("/export?format=jsonl").await;
+        let (stream, status) = head("close").await;
         assert_eq!(status, "HTTP/1.1 200");
         running.push(stream);
     }
-    // Each of these takes the one place that is left.
+    // There is one place for all of these, which stay open.
+    let mut others = Vec::new();
     for _ in 0..5 {
-        let (_open, status) = head("/export?format=jsonl").await;
+        let (stream, status) = head("keep-alive").await;
         assert_eq!(status, "HTTP/1.1 503");
+        others.push(stream);
     }
     for mut stream in running {
         let mut rest = Vec::new();
