@@ -18,7 +18,7 @@ use crate::http::limits::ConnectionLimits;
 use crate::http::server::{Bound, Transport};
 use crate::page::access::Access;
 use crate::page::session::Sessions;
-use crate::page::{self, Page};
+use crate::page::{self, Bounds, Page};
 use crate::sources::cluster::Cluster;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::client_certificates::Clients;
@@ -94,6 +94,7 @@ impl PageServer {
             audience: shown.arguments.audience.clone(),
             cluster_reader: Some(shown.cluster),
             collector: Some(shown.collector),
+            bounds: Bounds::default(),
         };
         let following = self.clients.map(|clients| clients.follow(self.metrics));
         let serving = self.bound.serve(

@@ -40,12 +40,18 @@ impl Usage {
         })))
     }
 
-    /// A request is in progress until the result is dropped.
-    pub(super) fn request_begins(self: &Arc<Self>) -> InProgress {
+    /// A request is in progress until the result and all copies of it are dropped.
+    pub(super) fn request_begins(self: &Arc<Self>) -> Arc<InProgress> {
         let mut state = self.state();
         state.requests += 1;
         state.priority.has_asked = true;
-        InProgress(Arc::clone(self))
+        Arc::new(InProgress(Arc::clone(self)))
+    }
+
+    fn request_rests(&self) {
+        let mut state = self.state();
+        state.requests -= 1;
+        state.priority.idle_since = Instant::now();
     }
 
     /// `None` while a request is in progress: then it stays.
@@ -59,15 +65,31 @@ impl Usage {
     }
 }
 
-/// A request in progress.
+/// A request in progress; each request has it as an extension, for what goes on when the answer has begun.
 #[derive(Debug)]
-pub(super) struct InProgress(Arc<Usage>);
+pub(crate) struct InProgress(Arc<Usage>);
+
+impl InProgress {
+    /// Until the result is dropped the client is waited for, and the connection makes room as one that is idle.
+    pub(crate) fn waits_for_client(&self) -> Waiting<'_> {
+        self.0.request_rests();
+        Waiting(&self.0)
+    }
+}
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.requests -= 1;
-        state.priority.idle_since = Instant::now();
+        self.0.request_rests();
+    }
+}
+
+/// A request of which the rest has not come yet.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a>(&'a Usage);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().requests += 1;
     }
 }
 
@@ -166,6 +188,8 @@ mod tests {
         sleep(Duration::from_secs(1)).await;
         drop(second.request_begins());
         let in_progress = busy.request_begins();
+        // What goes on behind the answer keeps it in progress.
+        drop(Arc::clone(&in_progress));
         let mut closed = usages.each_ref().map(|usage| open(&mut connections, usage));
         let _ = silent;
         for expected in [2, 0, 1] {
@@ -180,6 +204,10 @@ mod tests {
                 .await
                 .is_err()
         );
+        let waiting = in_progress.waits_for_client();
+        assert!(busy.eviction_priority().is_some());
+        drop(waiting);
+        assert!(busy.eviction_priority().is_none());
         drop(in_progress);
         connections.make_room(1).await;
         assert_eq!(closed[3].try_recv(), Err(TryRecvError::Closed));

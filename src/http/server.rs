@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+pub(crate) use super::connections::InProgress;
 use super::connections::{Connections, Usage};
 use super::limits::ConnectionLimits;
 use crate::telemetry::metrics::Metrics;
@@ -265,8 +266,9 @@ impl Server {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             let in_progress = usage.request_begins();
+            request.extensions_mut().insert(Arc::clone(&in_progress));
             let answer = self.router.clone().oneshot(request.map(Body::new));
             async move {
                 let answer = answer.await;

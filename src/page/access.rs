@@ -1,4 +1,4 @@
-//! Who looks, and what of it RBAC lets them see: by namespace, asked of the API server for each page.
+//! Who looks, and whether RBAC lets them, as the API server says it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +11,8 @@ use super::PageError;
 use super::session::{self, Sessions};
 use crate::collector::callers::{Access as Of, Callers, Denied, Known, User};
 
-/// The most namespaces that are tried for somebody who names none.
-const MOST_NAMESPACES: u32 = 100;
+/// The most bytes of the name of a user, which each look puts into the log.
+const MOST_USER_BYTES: usize = 1_024;
 /// Who a proxy says that looks, and in which groups they are, separated by commas: as oauth2-proxy sends it.
 const PROXY_USER: &str = "x-forwarded-user";
 const PROXY_GROUPS: &str = "x-forwarded-groups";
@@ -36,15 +36,6 @@ pub enum Viewer {
     Anybody,
     /// Somebody whom RBAC knows.
     Known(User),
-}
-
-/// Which namespaces somebody may see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All of them, and objects without.
-    All,
-    /// These, of those that have records.
-    Some(Vec<String>),
 }
 
 impl Viewer {
@@ -81,23 +72,31 @@ impl Access {
         }
     }
 
+    /// Whose token it is that somebody typed.
+    ///
+    /// # Errors
+    /// When the token does not count, or the API server does not answer.
+    pub async fn identify(&self, token: &str) -> Result<Viewer, PageError> {
+        let Access::Token(callers, _) = self else {
+            return Err(PageError::NotFound);
+        };
+        match callers.identify(token, Known::Never).await {
+            Err(Denied::Unknown(audience)) => Err(PageError::SignedOut(Some(format!(
+                "This is no token of a ServiceAccount for the audience {audience}, or it has ended."
+            )))),
+            identified => Ok(Viewer::Known(identified?)),
+        }
+    }
+
     /// Begins a session by a token, and returns the value of its cookie.
     ///
     /// # Errors
-    /// When the token does not count.
-    pub async fn sign_in(&self, token: Zeroizing<String>) -> Result<(String, User), PageError> {
-        let Access::Token(callers, sessions) = self else {
-            return Err(PageError::NotFound);
-        };
-        let user = match callers.identify(&token, Known::Never).await {
-            Err(Denied::Unknown(audience)) => {
-                return Err(PageError::SignedOut(Some(format!(
-                    "This is no token of a ServiceAccount for the audience {audience}, or it has ended."
-                ))));
-            }
-            identified => identified?,
-        };
-        Ok((sessions.begin(token, Instant::now()), user))
+    /// When there are no sessions.
+    pub fn begin(&self, viewer: &Viewer, token: Zeroizing<String>) -> Result<String, PageError> {
+        match self {
+            Access::Token(_, sessions) => Ok(sessions.begin(viewer.name(), token, Instant::now())),
+            _ => Err(PageError::NotFound),
+        }
     }
 
     /// Ends the session of a request.
@@ -127,58 +126,44 @@ impl Access {
         }
     }
 
-    /// Of which namespaces somebody may list decisions; `known` names those that have some.
+    /// Whether somebody may list decisions about a namespace, by the right for it or for all.
     ///
     /// # Errors
-    /// When it is none, or the API server or the store does not answer.
-    pub async fn scope(
-        &self,
-        viewer: &Viewer,
-        wanted: &str,
-        known: impl AsyncFnOnce(u32) -> Result<Vec<String>, PageError>,
-    ) -> Result<Scope, PageError> {
-        if self.may(viewer, "list", "").await? {
-            return Ok(Scope::All);
-        }
-        let candidates = match wanted {
-            "" => known(MOST_NAMESPACES).await?,
-            wanted => vec![wanted.to_owned()],
-        };
-        let mut allowed = Vec::new();
-        for namespace in candidates.into_iter().filter(|it| !it.is_empty()) {
-            if self.may(viewer, "list", &namespace).await? {
-                allowed.push(namespace);
-            }
-        }
-        match allowed.is_empty() {
-            false => Ok(Scope::Some(allowed)),
-            true => Err(PageError::Forbidden(format!(
-                "{} may not list decisions.keyguard.dev {}. Ask for a RoleBinding to a ClusterRole with this verb, such as keyguard-audit-viewer.",
-                viewer.name(),
-                match wanted {
-                    "" => "in any namespace that has records".to_owned(),
-                    wanted => format!("in the namespace {wanted}"),
-                }
-            ))),
-        }
+    /// When the API server does not answer.
+    pub async fn may_list(&self, viewer: &Viewer, namespace: &str) -> Result<bool, PageError> {
+        Ok(self.may(viewer, "list", "").await?
+            || (!namespace.is_empty() && self.may(viewer, "list", namespace).await?))
     }
 }
 
 /// Who looks, as the proxy says it. Its names are of another directory: none of the cluster's own can be among them.
 fn proxied(headers: &HeaderMap) -> Result<User, PageError> {
-    let text = |name| {
-        let mut values = headers.get_all(name).iter();
-        let first = values.next().and_then(|value| value.to_str().ok());
-        first.filter(|_| values.next().is_none())
+    let refused = |why: &str| Err(PageError::Forbidden(why.to_owned()));
+    // As bytes: the names of a directory have other letters too.
+    let texts = |name| {
+        let values = headers.get_all(name).iter();
+        let texts = values.map(|value| std::str::from_utf8(value.as_bytes()));
+        texts.collect::<Result<Vec<_>, _>>()
     };
     let is_foreign = |name: &&str| !name.is_empty() && !name.starts_with("system:");
-    let user = text(PROXY_USER).map(str::trim).filter(is_foreign);
-    let user = user.ok_or_else(|| {
-        PageError::Forbidden(
-            "The proxy in front does not say who looks: it must send X-Forwarded-User once, and no name that begins with system:.".to_owned(),
-        )
-    })?;
-    let groups = text(PROXY_GROUPS).unwrap_or_default().split(',');
+    let user = match texts(PROXY_USER).as_deref() {
+        Ok([user]) => Some(user.trim()),
+        _ => None,
+    };
+    let user = user
+        .filter(is_foreign)
+        .filter(|it| it.len() <= MOST_USER_BYTES);
+    let Some(user) = user else {
+        return refused(
+            "The proxy in front does not say who looks: it must send X-Forwarded-User once, in UTF-8, of at most 1024 bytes, and no name that begins with system:.",
+        );
+    };
+    let Ok(groups) = texts(PROXY_GROUPS) else {
+        return refused(
+            "The proxy in front sends groups that cannot be read: it must send X-Forwarded-Groups in UTF-8.",
+        );
+    };
+    let groups = groups.iter().flat_map(|groups| groups.split(','));
     let groups = groups.map(str::trim).filter(is_foreign);
     Ok(User {
         username: user.to_owned(),
@@ -218,20 +203,32 @@ mod tests {
     #[test]
     fn a_proxy_names_people_and_none_of_the_cluster_itself() {
         let user = proxied(&headers(&[
-            (PROXY_USER, "alice@example.com"),
-            (PROXY_GROUPS, "team-a, system:masters,,team-b"),
+            (PROXY_USER, "jörg@example.com"),
+            (PROXY_GROUPS, "team-a, system:masters,,Öffentlich"),
+            (PROXY_GROUPS, "team-b"),
         ]));
         let user = user.unwrap();
-        assert_eq!(user.username, "alice@example.com");
-        assert_eq!(user.groups, ["team-a", "team-b", AUTHENTICATED]);
+        assert_eq!(user.username, "jörg@example.com");
+        assert_eq!(
+            user.groups,
+            ["team-a", "Öffentlich", "team-b", AUTHENTICATED]
+        );
+        let long = "a".repeat(MOST_USER_BYTES + 1);
         for refused in [
             &[][..],
             &[(PROXY_USER, "")],
             &[(PROXY_USER, "system:admin")],
             &[(PROXY_USER, "alice"), (PROXY_USER, "bob")],
+            &[(PROXY_USER, &long)],
         ] {
             assert!(proxied(&headers(refused)).is_err());
         }
+        // None of the groups is dropped silently.
+        let latin = HeaderValue::from_bytes(b"team-a,J\xf6rg").unwrap();
+        let mut sent = headers(&[(PROXY_USER, "alice"), (PROXY_GROUPS, "team-b")]);
+        sent.append(PROXY_GROUPS, latin);
+        let refused = proxied(&sent).unwrap_err().to_string();
+        assert!(refused.contains("X-Forwarded-Groups"), "{refused}");
     }
 
     #[test]

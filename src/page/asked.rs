@@ -7,9 +7,11 @@ use keyguard_audit::query::{Cursor, Filter};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use keyguard_core::policy::plan::is_object_name;
+
 /// The filters as they stand in the URL; an empty one does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Asked {
     /// What was decided, such as `deny`.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,6 +46,9 @@ pub struct Asked {
     /// Where the page before ended.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub after: String,
+    /// The last position that the store had when the first page was made.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub as_of: String,
     /// Of an export: `csv`, `jsonl` or `ocsf`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub format: String,
@@ -66,6 +71,14 @@ pub enum NotAsked {
     /// No cursor.
     #[error("after is not what a page gave as its next; begin with the newest")]
     After,
+    /// No name of a namespace.
+    #[error(
+        "{0:?} is no name of a namespace: it has lower-case letters, digits and hyphens; correct the filter"
+    )]
+    Namespace(String),
+    /// A page that takes no filter.
+    #[error("this page takes no filter; take away what follows the question mark of its address")]
+    Filters,
 }
 
 impl Asked {
@@ -88,7 +101,11 @@ impl Asked {
             // Names in Kubernetes have no blanks at their ends; what is pasted has.
             *text = text.trim().to_owned();
         }
-        Ok(asked)
+        // It becomes a part of paths of the API server.
+        match asked.namespace.is_empty() || is_namespace(&asked.namespace) {
+            true => Ok(asked),
+            false => Err(NotAsked::Namespace(asked.namespace)),
+        }
     }
 
     /// The query of a URL that asks for the same.
@@ -96,17 +113,38 @@ impl Asked {
         serde_urlencoded::to_string(self).unwrap_or_default()
     }
 
-    /// The same from another place on.
-    pub fn after(&self, after: String) -> Asked {
+    /// The same after a page, of what the store had at `as_of`.
+    pub fn after(&self, after: Cursor, as_of: i64) -> Asked {
         Asked {
-            after,
+            after: after.to_string(),
+            as_of: as_of.to_string(),
             ..self.clone()
+        }
+    }
+
+    /// The same from the newest on.
+    pub fn from_the_newest(&self) -> Asked {
+        Asked {
+            after: String::new(),
+            as_of: String::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The last position that the store had when the first page was made.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn as_of(&self) -> Result<Option<i64>, NotAsked> {
+        match self.as_of.as_str() {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| NotAsked::After),
         }
     }
 
     /// Whether some records are not asked for.
     pub fn is_filtered(&self) -> bool {
-        self.after(String::new()) != Asked::default()
+        self.from_the_newest() != Asked::default()
     }
 
     /// What the store is asked for.
@@ -145,13 +183,19 @@ impl Asked {
     }
 }
 
+/// Whether a namespace can have this name.
+pub(super) fn is_namespace(name: &str) -> bool {
+    is_object_name(name) && !name.contains('.')
+}
+
 /// A time, or how long ago it was, in milliseconds since 1970.
 pub fn time(text: &str) -> Option<i64> {
     let ago = || {
         let ago = humantime::parse_duration(text).ok()?;
-        let then = SystemTime::now().checked_sub(ago)?;
-        let since = then.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        i64::try_from(since.as_millis()).ok()
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = i64::try_from(now.ok()?.as_millis()).ok()?;
+        let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+        Some(now.saturating_sub(ago))
     };
     milliseconds(text).or_else(ago)
 }
@@ -165,14 +209,25 @@ mod tests {
         for query in [
             "",
             "decision=deny&user=alice",
-            "namespace=a%26b&object=%3Cscript%3E&dry-run=no&after=1-2",
+            "namespace=a-b&object=%3Cscript%3E&dry-run=no&after=1-2&as-of=3",
         ] {
             assert_eq!(Asked::parse(query).unwrap().query(), query);
         }
-        let asked = Asked::parse("decision=&user=+bob+&other=1").unwrap();
+        let asked = Asked::parse("decision=&user=+bob+").unwrap();
         assert_eq!(asked.query(), "user=bob");
         assert!(asked.is_filtered());
-        assert!(!Asked::parse("after=1-2").unwrap().is_filtered());
+        assert!(!Asked::parse("after=1-2&as-of=3").unwrap().is_filtered());
+    }
+
+    #[test]
+    fn a_time_long_ago_is_one() {
+        let year = 365 * 86_400_000;
+        let now = time("0s").unwrap();
+        for (ago, years) in [("1y", 1), ("100y", 100), ("100000000y", 100_000_000)] {
+            let then = time(ago).unwrap();
+            assert!(then <= now - years * year, "{ago}: {then}");
+        }
+        assert_eq!(time("1 fortnight"), None);
     }
 
     #[test]
@@ -183,6 +238,25 @@ mod tests {
             ("dry-run=maybe", NotAsked::DryRun),
             ("after=x", NotAsked::After),
         ];
+        assert_eq!(
+            Asked::parse("as-of=x").unwrap().as_of(),
+            Err(NotAsked::After)
+        );
+        for name in [
+            "a/b",
+            "team-a/policyreports?x=",
+            "../secrets",
+            "a b",
+            "a.b",
+            "A",
+            "a#",
+        ] {
+            let query = serde_urlencoded::to_string([("namespace", name)]).unwrap();
+            let refused = Asked::parse(&query).unwrap_err();
+            assert_eq!(refused, NotAsked::Namespace(name.to_owned()));
+        }
+        let misspelt = Asked::parse("nspace=a").unwrap_err().to_string();
+        assert!(misspelt.contains("`nspace`"), "{misspelt}");
         for (query, expected) in table {
             assert_eq!(Asked::parse(query).unwrap().filter(), Err(expected));
         }

@@ -6,8 +6,9 @@ use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use keyguard_audit::attempts::DayCount;
 
-use super::access::Scope;
+use super::access::Viewer;
 use super::frame::Frame;
+use super::scope::Scope;
 use super::{Page, PageError, Visit, zone};
 use crate::telemetry::audit_store::now;
 
@@ -50,18 +51,22 @@ struct Bar {
 type Day = [i64; 3];
 const CLASSES: [&str; 3] = ["deny", "break-glass", "other"];
 
-pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
-    let viewer = page.access.viewer(&visit.headers).await?;
-    if page.scope(&viewer, "").await? != Scope::All {
+pub(super) async fn show(
+    page: &Page,
+    visit: &Visit,
+    viewer: &Viewer,
+) -> Result<Response, PageError> {
+    if page.scope(viewer, "").await? != Scope::All {
         return Err(PageError::Forbidden(
             "Counts are of all namespaces together, and you may see some of them.".to_owned(),
         ));
     }
-    page.looked(&viewer, visit).await;
+    visit.takes_no_filter()?;
+    page.looked(viewer, visit).await?;
     let until = now().div_euclid(MILLISECONDS_OF_A_DAY) + 1;
     let counts = page.store.days(until - DAYS, until).await?;
     let shown = Counts {
-        frame: Frame::new("Counts", page, visit, &viewer),
+        frame: Frame::new("Counts", page, visit, viewer),
         days: DAYS,
         width: DAYS * STEP,
         rules: rows(&counts, until - DAYS),

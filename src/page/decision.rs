@@ -2,9 +2,13 @@
 
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
+use keyguard_audit::query::Filter;
+use percent_encoding::percent_decode_str;
 
+use super::access::Viewer;
+use super::asked::Asked;
 use super::frame::Frame;
-use super::timeline::Row;
+use super::row::Row;
 use super::{Page, PageError, Visit};
 use crate::report::visible::visible;
 use keyguard_core::policy::verdict::Effect;
@@ -39,24 +43,30 @@ struct Fact {
     value: String,
 }
 
-pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
-    let viewer = page.access.viewer(&visit.headers).await?;
+pub(super) async fn show(
+    page: &Page,
+    visit: &Visit,
+    viewer: &Viewer,
+) -> Result<Response, PageError> {
+    visit.takes_no_filter()?;
     let id = visit.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let found = page.store.record(id).await?.ok_or(PageError::NotFound)?;
+    let id = percent_decode_str(id).decode_utf8_lossy();
+    let found = page.store.record(&id).await?.ok_or(PageError::NotFound)?;
     let record = found.record()?;
     let namespace = &record.object.namespace;
     // Who may not see it is not told that it is there.
-    let may = page.access.may(&viewer, "get", "").await?
-        || (!namespace.is_empty() && page.access.may(&viewer, "get", namespace).await?);
+    let may = page.access.may(viewer, "get", "").await?
+        || (!namespace.is_empty() && page.access.may(viewer, "get", namespace).await?);
     if !may {
         return Err(PageError::NotFound);
     }
-    page.looked(&viewer, visit).await;
-    let attempts = page.store.attempts_of(&record.fingerprint).await?;
-    let row = Row::of(&record, attempts, &visit.clock);
+    page.looked(viewer, visit).await?;
+    let every = Filter::default();
+    let attempts = page.store.attempts_of(&record.fingerprint, &every).await?;
+    let row = Row::of(&record, attempts.as_ref(), &Asked::default(), &visit.clock);
     let place = found.place();
     let shown = DecisionPage {
-        frame: Frame::new(&format!("{}: {}", row.word, row.what), page, visit, &viewer),
+        frame: Frame::new(&format!("{}: {}", row.word, row.what), page, visit, viewer),
         findings: findings(&record),
         left_out: record.findings_left_out,
         facts: facts(&record, &row, &visit.clock.name()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{LOCATION, SET_COOKIE};
@@ -10,7 +11,10 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use zeroize::Zeroizing;
 
+use super::access::Viewer;
+use super::asked::Asked;
 use super::{Page, PageError, Visit, session, zone};
+use crate::http::server::InProgress;
 
 /// The most bytes of a form: a token has a few thousand.
 const FORM_BYTES: usize = 32 * 1024;
@@ -23,17 +27,23 @@ pub(super) async fn sign_in(
     State(page): State<Arc<Page>>,
     uri: Uri,
     headers: HeaderMap,
+    in_progress: Option<Extension<Arc<InProgress>>>,
     body: Body,
 ) -> Response {
     let mut visit = Visit::of(uri, headers);
     let signed_in = async {
-        let mut form = form(body).await?;
+        let mut form = form(body, in_progress).await?;
         let next = form.take("next");
         // What is wrong is told on the page that was wanted.
         visit.uri = local(&next).parse().unwrap_or_default();
         let token = Zeroizing::new(form.take("token").trim().to_owned());
-        let (cookie, user) = page.access.sign_in(token).await?;
-        tracing::info!(user = user.username, "somebody signs in to the page");
+        let viewer = page.access.identify(&token).await?;
+        if let Err(error) = may_see_anything(&page, &viewer, &visit).await {
+            page.refused(&viewer, &visit, &error);
+            return Err(error);
+        }
+        let cookie = page.access.begin(&viewer, token)?;
+        tracing::info!(user = viewer.name(), "somebody signs in to the page");
         let cookie = format!(
             "{}={cookie}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Strict",
             session::COOKIE,
@@ -44,6 +54,18 @@ pub(super) async fn sign_in(
     match signed_in.await {
         Ok(response) => response,
         Err(error) => page.told(&visit, error),
+    }
+}
+
+/// Whether a session is of any use: in the namespace that was wanted, or in any other.
+async fn may_see_anything(page: &Page, viewer: &Viewer, visit: &Visit) -> Result<(), PageError> {
+    let wanted = Asked::parse(visit.query()).unwrap_or_default().namespace;
+    if !wanted.is_empty() && page.access.may_list(viewer, &wanted).await? {
+        return Ok(());
+    }
+    match page.scope(viewer, "").await {
+        Ok(_) | Err(PageError::NamespaceWanted) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -60,10 +82,14 @@ pub(super) async fn choose_zone(
     State(page): State<Arc<Page>>,
     uri: Uri,
     headers: HeaderMap,
+    in_progress: Option<Extension<Arc<InProgress>>>,
     body: Body,
 ) -> Response {
+    let mut visit = Visit::of(uri, headers);
     let chosen = async {
-        let mut form = form(body).await?;
+        let mut form = form(body, in_progress).await?;
+        let next = form.take("next");
+        visit.uri = local(&next).parse().unwrap_or_default();
         let name = form.take("zone").trim().to_owned();
         let known = zone::zone(&name).ok_or(PageError::Form(
             "There is no such time zone. Type UTC, or a name of the IANA database such as Europe/Berlin.",
@@ -73,11 +99,11 @@ pub(super) async fn choose_zone(
             zone::COOKIE,
             known.iana_name().unwrap_or("UTC")
         );
-        Ok(see_other(&form.take("next"), &cookie))
+        Ok(see_other(&next, &cookie))
     };
     match chosen.await {
         Ok(response) => response,
-        Err(error) => page.told(&Visit::of(uri, headers), error),
+        Err(error) => page.told(&visit, error),
     }
 }
 
@@ -106,7 +132,12 @@ impl Form {
     }
 }
 
-async fn form(body: Body) -> Result<Form, PageError> {
+async fn form(
+    body: Body,
+    in_progress: Option<Extension<Arc<InProgress>>>,
+) -> Result<Form, PageError> {
+    // Or forms that never come whole would keep everybody else out.
+    let _waiting = in_progress.as_ref().map(|it| it.waits_for_client());
     let read = axum::body::to_bytes(body, FORM_BYTES);
     let read = tokio::time::timeout(ARRIVAL, read).await;
     let bytes: Bytes = read.ok().and_then(Result::ok).ok_or(PageError::Form(

@@ -7,39 +7,42 @@ mod decision;
 mod export;
 mod forms;
 mod frame;
+mod guard;
+mod looks;
+mod row;
+mod scope;
 pub mod session;
 mod standing;
 mod timeline;
 mod zone;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use askama::Template;
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
-use axum::middleware::{self, Next};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use keyguard_audit::store::{Store, StoreError};
 use thiserror::Error;
 
 use self::access::{Access, Viewer, cookie};
 use self::asked::NotAsked;
+use self::export::Exports;
 use self::frame::Frame;
+use self::looks::{Look, Looks};
+use self::scope::Answers;
 use self::zone::Clock;
 use crate::collector::callers::Denied;
 use crate::collector::service::Collector;
+use crate::http::server::InProgress;
+use crate::report::visible::visible;
 use crate::sources::cluster::Cluster;
 use crate::telemetry::audit_store::{now, why};
-
-/// Nothing runs, nothing comes from elsewhere, nothing frames it.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
-                      frame-ancestors 'none'; base-uri 'none'";
 
 /// What the page is made of.
 pub struct Page {
@@ -57,6 +60,16 @@ pub struct Page {
     pub cluster_reader: Option<Cluster>,
     /// What keeps on record who looks; nothing where nobody asks who.
     pub collector: Option<Arc<Collector>>,
+    /// What keeps one viewer from taking what others need.
+    pub bounds: Bounds,
+}
+
+/// What viewers did lately, which is bounded.
+#[derive(Default)]
+pub struct Bounds {
+    answers: Answers,
+    exports: Arc<Exports>,
+    looks: Looks,
 }
 
 /// Why there is no page.
@@ -68,6 +81,19 @@ pub enum PageError {
     /// RBAC says no.
     #[error("{0}")]
     Forbidden(String),
+    /// RBAC was asked about so many namespaces in vain, and there are more.
+    #[error(
+        "There are records of more namespaces than the API server is asked about, and you may see none of those. Name the one that you want to see."
+    )]
+    NamespaceWanted,
+    /// So many exports run.
+    #[error("So many exports run that another has to wait. Try again when one has ended.")]
+    Busy,
+    /// Somebody looks at more than is put on record.
+    #[error(
+        "You look at more than 60 addresses in a minute, each of which is put on record. Wait a minute, or export what you need."
+    )]
+    TooMany,
     /// There is nothing, or nothing that this viewer may see.
     #[error("There is nothing here, or nothing that you may see.")]
     NotFound,
@@ -100,7 +126,11 @@ impl PageError {
             PageError::SignedOut(_) => StatusCode::UNAUTHORIZED,
             PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::NotFound => StatusCode::NOT_FOUND,
-            PageError::NotAsked(_) | PageError::Form(_) => StatusCode::BAD_REQUEST,
+            PageError::NotAsked(_) | PageError::Form(_) | PageError::NamespaceWanted => {
+                StatusCode::BAD_REQUEST
+            }
+            PageError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
             PageError::Unanswered(denied) => denied.status(),
             PageError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             PageError::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -121,6 +151,8 @@ struct SignIn {
 struct Message {
     frame: Frame,
     text: String,
+    /// The path to which a namespace can be named.
+    namespace_for: Option<String>,
 }
 
 /// What a page is asked with.
@@ -128,6 +160,8 @@ struct Visit {
     uri: Uri,
     headers: HeaderMap,
     clock: Clock,
+    /// What keeps its connection open.
+    in_progress: Option<Arc<InProgress>>,
 }
 
 impl Visit {
@@ -138,12 +172,21 @@ impl Visit {
             clock: Clock::new(zone, now()),
             uri,
             headers,
+            in_progress: None,
         }
     }
 
     fn here(&self) -> String {
         let path = self.uri.path_and_query();
         path.map_or("/", |path| path.as_str()).to_owned()
+    }
+
+    /// For a page that has nothing to filter: what is asked of it in vain is said.
+    fn takes_no_filter(&self) -> Result<(), NotAsked> {
+        match self.query() {
+            "" => Ok(()),
+            _ => Err(NotAsked::Filters),
+        }
     }
 
     fn query(&self) -> &str {
@@ -165,48 +208,7 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/style.css", get(style))
         .fallback(nothing)
         .with_state(page)
-        .layer(middleware::from_fn(guarded))
-}
-
-/// Lets no other site send a form, and says what a browser may do with the answer.
-async fn guarded(request: Request, next: Next) -> Response {
-    let mut response = match request.method().is_safe() || is_of_this_site(request.headers()) {
-        true => next.run(request).await,
-        false => (
-            StatusCode::FORBIDDEN,
-            "this form was sent by another site; open the page itself\n",
-        )
-            .into_response(),
-    };
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    let unless_said = headers.entry(CACHE_CONTROL);
-    unless_said.or_insert(HeaderValue::from_static("no-store"));
-    response
-}
-
-/// As browsers say it; a client that is none has no session that another site could use.
-fn is_of_this_site(headers: &HeaderMap) -> bool {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
-        return matches!(site, "same-origin" | "none");
-    }
-    let host = |origin: &str| origin.split_once("://").map(|(_, host)| host.to_owned());
-    text(ORIGIN).is_none_or(|origin| host(origin).as_deref() == text(HOST))
+        .layer(middleware::from_fn(guard::guarded))
 }
 
 async fn style() -> impl IntoResponse {
@@ -219,10 +221,23 @@ async fn style() -> impl IntoResponse {
 
 macro_rules! shown {
     ($name:ident, $module:ident) => {
-        async fn $name(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response {
-            let visit = Visit::of(uri, headers);
-            let shown = $module::show(&page, &visit).await;
-            shown.unwrap_or_else(|error| page.told(&visit, error))
+        async fn $name(
+            State(page): State<Arc<Page>>,
+            in_progress: Option<Extension<Arc<InProgress>>>,
+            uri: Uri,
+            headers: HeaderMap,
+        ) -> Response {
+            let mut visit = Visit::of(uri, headers);
+            visit.in_progress = in_progress.map(|Extension(it)| it);
+            let viewer = match page.access.viewer(&visit.headers).await {
+                Ok(viewer) => viewer,
+                Err(error) => return page.told(&visit, error),
+            };
+            let shown = $module::show(&page, &visit, &viewer).await;
+            shown.unwrap_or_else(|error| {
+                page.refused(&viewer, &visit, &error);
+                page.told(&visit, error)
+            })
         }
     };
 }
@@ -239,9 +254,34 @@ async fn nothing(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) ->
 
 impl Page {
     /// Keeps on record that somebody looked.
-    async fn looked(&self, viewer: &Viewer, visit: &Visit) {
-        if let Some(collector) = &self.collector {
-            collector.looked(viewer.name(), &visit.here()).await;
+    async fn looked(&self, viewer: &Viewer, visit: &Visit) -> Result<(), PageError> {
+        let Some(collector) = &self.collector else {
+            return Ok(());
+        };
+        let at = visit.here();
+        match self.bounds.looks.at(viewer.name(), &at, Instant::now()) {
+            Look::New => collector.looked(viewer.name(), &at).await,
+            Look::Again => {}
+            Look::TooMany => return Err(PageError::TooMany),
+        }
+        Ok(())
+    }
+
+    /// Tells that somebody wanted to look at what they may not see, or what is not there.
+    fn refused(&self, viewer: &Viewer, visit: &Visit, error: &PageError) {
+        if !matches!(error, PageError::Forbidden(_) | PageError::NotFound) {
+            return;
+        }
+        let (user, at, status) = (viewer.name(), visit.here(), error.status().as_u16());
+        // Apart from what is shown: that is to be on record when they may see it a moment later.
+        let address = format!("{status} {at}");
+        if self.bounds.looks.at(user, &address, Instant::now()) == Look::New {
+            tracing::info!(
+                user,
+                at,
+                status,
+                "somebody is refused a look at the audit trail"
+            );
         }
     }
 
@@ -250,7 +290,7 @@ impl Page {
         let page = match error {
             PageError::SignedOut(why) => SignIn {
                 frame: Frame::without_viewer("Sign in", self, visit),
-                why,
+                why: why.map(|why| visible(&why, &[]).into_owned()),
                 audience: self.audience.clone(),
             }
             .render(),
@@ -260,7 +300,9 @@ impl Page {
                     self,
                     visit,
                 ),
-                text: error.to_string(),
+                text: visible(&error.to_string(), &[]).into_owned(),
+                namespace_for: matches!(error, PageError::NamespaceWanted)
+                    .then(|| visit.uri.path().to_owned()),
             }
             .render(),
         };
@@ -272,38 +314,7 @@ impl Page {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_of_other_sites_are_known() {
-        let headers = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter();
-            let pairs = pairs.map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            });
-            pairs.collect::<HeaderMap>()
-        };
-        let table = [
-            (&[][..], true),
-            (&[("sec-fetch-site", "same-origin")], true),
-            (&[("sec-fetch-site", "same-site")], false),
-            (&[("sec-fetch-site", "cross-site")], false),
-            (
-                &[("origin", "http://localhost:1"), ("host", "localhost:1")],
-                true,
-            ),
-            (
-                &[("origin", "http://localhost:2"), ("host", "localhost:1")],
-                false,
-            ),
-            (&[("origin", "null"), ("host", "localhost:1")], false),
-        ];
-        for (sent, expected) in table {
-            assert_eq!(is_of_this_site(&headers(sent)), expected, "{sent:?}");
-        }
-    }
-}
+mod test_page;
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

@@ -15,8 +15,9 @@ use zeroize::Zeroizing;
 pub const COOKIE: &str = "__Host-keyguard-session";
 /// How long a session lasts at most; a token that ends earlier ends it too.
 pub const LASTS: Duration = Duration::from_secs(3600);
-/// The most sessions; one more ends that which would end first.
+/// The most sessions, of all and of one user; one more ends that which would end first.
 const MOST: usize = 1_000;
+const MOST_OF_ONE: usize = 10;
 
 /// The sessions of one server.
 pub struct Sessions {
@@ -25,6 +26,7 @@ pub struct Sessions {
 }
 
 struct Session {
+    user: String,
     token: Zeroizing<String>,
     ends: Instant,
 }
@@ -44,19 +46,29 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Begins a session and returns the value of its cookie.
-    pub fn begin(&self, token: Zeroizing<String>, now: Instant) -> String {
+    /// Begins a session of a user and returns the value of its cookie.
+    pub fn begin(&self, user: &str, token: Zeroizing<String>, now: Instant) -> String {
         let id = Uuid::new_v4().simple().to_string();
         let ends = now + LASTS;
         let mut open = self.lock();
         open.retain(|_, session| session.ends > now);
-        if open.len() >= MOST {
-            let first = open.iter().min_by_key(|(_, session)| session.ends);
+        let own = open.values().filter(|session| session.user == user);
+        let too_many_own = own.count() >= MOST_OF_ONE;
+        if too_many_own || open.len() >= MOST {
+            let may_end = open
+                .iter()
+                .filter(|(_, session)| !too_many_own || session.user == user);
+            let first = may_end.min_by_key(|(_, session)| session.ends);
             if let Some(first) = first.map(|(id, _)| id.clone()) {
                 open.remove(&first);
             }
         }
-        open.insert(id.clone(), Session { token, ends });
+        let session = Session {
+            user: user.to_owned(),
+            token,
+            ends,
+        };
+        open.insert(id.clone(), session);
         let signature = URL_SAFE_NO_PAD.encode(self.sign(&id).finalize().into_bytes());
         format!("{id}.{signature}")
     }
@@ -105,11 +117,11 @@ mod tests {
     #[test]
     fn a_session_lasts_until_it_ends_and_no_other_cookie_opens_it() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let cookie = sessions.begin(token("t"), now);
+        let cookie = sessions.begin("u", token("t"), now);
         let seen = |cookie: &str, now| sessions.token(cookie, now).map(|it| it.to_string());
         assert_eq!(seen(&cookie, now).as_deref(), Some("t"));
         let (id, signature) = cookie.split_once('.').unwrap();
-        let of_another_server = Sessions::default().begin(token("t"), now);
+        let of_another_server = Sessions::default().begin("u", token("t"), now);
         let (_, foreign) = of_another_server.split_once('.').unwrap();
         for forged in [
             "",
@@ -132,11 +144,23 @@ mod tests {
         let (sessions, start) = (Sessions::default(), Instant::now());
         let at = |place: usize| start + Duration::from_millis(u64::try_from(place).unwrap());
         let cookies: Vec<_> = (0..=MOST)
-            .map(|place| sessions.begin(token("t"), at(place)))
+            .map(|place| sessions.begin(&format!("user-{place}"), token("t"), at(place)))
             .collect();
         let is_open = |cookie: &String| sessions.token(cookie, at(MOST)).is_some();
         let open = cookies.iter().map(is_open).collect::<Vec<_>>();
         assert_eq!(open.iter().filter(|is_open| **is_open).count(), MOST);
         assert!(!open[0]);
+    }
+
+    #[test]
+    fn who_signs_in_again_and_again_ends_sessions_of_their_own_alone() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let other = sessions.begin("other", token("t"), now);
+        let own: Vec<_> = (0..2 * MOST)
+            .map(|_| sessions.begin("one", token("t"), now))
+            .collect();
+        let is_open = |cookie: &&String| sessions.token(cookie, now).is_some();
+        assert!(is_open(&&other));
+        assert_eq!(own.iter().filter(is_open).count(), MOST_OF_ONE);
     }
 }

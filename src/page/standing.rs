@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::access::Scope;
+use super::access::Viewer;
 use super::asked::Asked;
 use super::frame::Frame;
+use super::scope::{Namespaces, Scope};
 use super::{Page, PageError, Visit};
 use crate::collector::callers::Denied;
 use crate::report::policy_report::{Api, NAME};
@@ -27,6 +29,7 @@ struct Standing {
     frame: Frame,
     namespaces: Vec<Namespace>,
     is_cut: bool,
+    has_more_namespaces: bool,
 }
 
 struct Namespace {
@@ -84,16 +87,23 @@ struct Object {
     name: String,
 }
 
-pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
-    let viewer = page.access.viewer(&visit.headers).await?;
+pub(super) async fn show(
+    page: &Page,
+    visit: &Visit,
+    viewer: &Viewer,
+) -> Result<Response, PageError> {
     let asked = Asked::parse(visit.query())?;
     let cluster = page.cluster_reader.as_ref().ok_or(PageError::NotFound)?;
-    let scope = page.scope(&viewer, &asked.namespace).await?;
-    page.looked(&viewer, visit).await;
+    let scope = page.scope(viewer, &asked.namespace).await?;
+    page.looked(viewer, visit).await?;
+    let mut has_more_namespaces = false;
     let places = match scope {
         Scope::All if asked.namespace.is_empty() => vec![String::new()],
         Scope::All => vec![asked.namespace.clone()],
-        Scope::Some(namespaces) => namespaces,
+        Scope::Some(Namespaces { names, has_more }) => {
+            has_more_namespaces = has_more;
+            names
+        }
     };
     let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     let mut is_cut = false;
@@ -112,9 +122,10 @@ pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageErr
         results,
     });
     let shown = Standing {
-        frame: Frame::new("What stands", page, visit, &viewer),
+        frame: Frame::new("What stands", page, visit, viewer),
         namespaces: namespaces.collect(),
         is_cut,
+        has_more_namespaces,
     };
     Ok(Html(shown.render()?).into_response())
 }
@@ -139,7 +150,9 @@ async fn reports(cluster: &Cluster, namespace: &str) -> Result<Vec<Report>, Page
             all.extend(list.items);
             match list.metadata.r#continue.as_str() {
                 "" => return Ok(all),
-                token => next = format!("&continue={token}"),
+                token => {
+                    next = format!("&continue={}", utf8_percent_encode(token, NON_ALPHANUMERIC))
+                }
             }
             if all.len() > MOST {
                 return Ok(all);

@@ -2,21 +2,19 @@
 
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
-use keyguard_audit::attempts::{Attempts, AttemptsPage, MOST_ATTEMPTS};
-use keyguard_audit::entry::milliseconds;
+use keyguard_audit::attempts::AttemptsPage;
 use keyguard_audit::query::Filter;
 use strum::VariantArray as _;
 
-use super::access::{Scope, Viewer};
+use super::access::Viewer;
 use super::asked::Asked;
 use super::frame::Frame;
-use super::zone::Clock;
+use super::row::Row;
+use super::scope::{Namespaces, Scope};
 use super::{Page, PageError, Visit};
-use crate::report::records::{what, word};
-use crate::report::visible::visible;
+use crate::report::records::word;
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::verdict::Decision;
-use keyguard_core::record::Record;
 
 /// The most rows of a page.
 const ROWS: usize = 50;
@@ -26,7 +24,7 @@ const ROWS: usize = 50;
 struct Timeline {
     frame: Frame,
     quick: Vec<Link>,
-    namespaces: Option<Vec<String>>,
+    namespaces: Option<Namespaces>,
     is_filtered: bool,
     /// Whether more is filtered than the links above the form do.
     shows_filters: bool,
@@ -52,107 +50,31 @@ struct Choice {
     is_current: bool,
 }
 
-/// A decision as people read it.
-pub(super) struct Row {
-    pub id: String,
-    pub iso: String,
-    pub time: String,
-    /// Its name, and what it means.
-    pub decision: &'static str,
-    pub word: &'static str,
-    pub is_dry_run: bool,
-    pub what: String,
-    pub place: String,
-    pub who: String,
-    pub tool: String,
-    pub rules: Vec<String>,
-    /// What was found first.
-    pub why: String,
-    pub reason: String,
-    pub fingerprint: String,
-    pub attempts: Option<Told>,
-}
-
-/// What attempts come to, in words.
-pub(super) struct Told {
-    pub often: String,
-    pub rest: String,
-}
-
-impl Row {
-    /// The row of a record.
-    pub(super) fn of(record: &Record, attempts: Option<Attempts>, clock: &Clock) -> Row {
-        let shown = |text: &str| visible(text, &[]).into_owned();
-        let time = milliseconds(&record.time).unwrap_or_default();
-        Row {
-            id: record.id.clone(),
-            iso: record.time.clone(),
-            time: clock.full(time),
-            decision: record.decision.name(),
-            word: word(record.decision),
-            is_dry_run: record.dry_run,
-            what: what(record),
-            place: shown(&record.object.namespace),
-            who: shown(&record.user.name),
-            tool: shown(record.tool.name()),
-            rules: record.rules.iter().map(|it| it.id().to_owned()).collect(),
-            why: record
-                .findings
-                .first()
-                .map_or_else(String::new, |it| shown(&it.message)),
-            reason: shown(&record.reason),
-            fingerprint: record.fingerprint.clone(),
-            attempts: attempts.filter(|it| it.count > 1).map(|it| told(it, clock)),
-        }
-    }
-}
-
-/// "17 times" "by 2 users since Tuesday 10:04; went through on Thursday 09:12 by break glass".
-fn told(attempts: Attempts, clock: &Clock) -> Told {
-    let more = if attempts.count >= MOST_ATTEMPTS {
-        "at least "
-    } else {
-        ""
-    };
-    let users = match attempts.users {
-        1 => "1 user".to_owned(),
-        users => format!("{users} users"),
-    };
-    let mut rest = format!("by {users} since {}", clock.short(attempts.first));
-    if let Some(passed) = attempts.passed {
-        rest.push_str(&format!("; went through on {}", clock.short(passed)));
-        if attempts.broke_glass == Some(passed) {
-            rest.push_str(" by break glass");
-        }
-    }
-    Told {
-        often: format!("{more}{} times", attempts.count),
-        rest,
-    }
-}
-
-pub(super) async fn show(page: &Page, visit: &Visit) -> Result<Response, PageError> {
-    let viewer = page.access.viewer(&visit.headers).await?;
+pub(super) async fn show(
+    page: &Page,
+    visit: &Visit,
+    viewer: &Viewer,
+) -> Result<Response, PageError> {
     let asked = Asked::parse(visit.query())?;
-    let scope = page.scope(&viewer, &asked.namespace).await?;
-    page.looked(&viewer, visit).await;
+    let scope = page.scope(viewer, &asked.namespace).await?;
+    page.looked(viewer, visit).await?;
     let (filter, namespaces) = within(asked.filter()?, scope);
     let asked = Asked {
         namespace: filter.namespace.clone().unwrap_or_default(),
         ..asked
     };
-    let found = page.store.attempts(&filter, ROWS).await?;
-    let timeline = Timeline::of(page, visit, &viewer, asked, namespaces, &found);
+    let found = page.store.attempts(&filter, asked.as_of()?, ROWS).await?;
+    let timeline = Timeline::of(page, visit, viewer, asked, namespaces, &found);
     Ok(Html(timeline.render()?).into_response())
 }
 
 /// What of `filter` somebody may see, and the namespaces to choose from if it is one of them.
-pub(super) fn within(filter: Filter, scope: Scope) -> (Filter, Option<Vec<String>>) {
+pub(super) fn within(filter: Filter, scope: Scope) -> (Filter, Option<Namespaces>) {
     match scope {
         Scope::All => (filter, None),
         Scope::Some(namespaces) => {
             let namespace = filter.namespace.clone();
-            let namespace = namespace.or_else(|| namespaces.first().cloned());
+            let namespace = namespace.or_else(|| namespaces.names.first().cloned());
             (
                 Filter {
                     namespace,
@@ -170,10 +92,10 @@ impl Timeline {
         visit: &Visit,
         viewer: &Viewer,
         asked: Asked,
-        namespaces: Option<Vec<String>>,
+        namespaces: Option<Namespaces>,
         found: &AttemptsPage,
     ) -> Timeline {
-        let base = asked.after(String::new());
+        let base = asked.from_the_newest();
         let query = |asked: &Asked| match asked.query() {
             query if query.is_empty() => query,
             query => format!("?{query}"),
@@ -206,8 +128,10 @@ impl Timeline {
         let dry_run = [("no", "no"), ("yes", "yes")];
         let dry_run = dry_run.map(|(value, text)| choice(value, text, &base.dry_run));
         let rows = found.rows.iter();
-        let rows = rows.map(|row| Row::of(&row.record, row.attempts, &visit.clock));
-        let next = found.next.map(|next| query(&asked.after(next.to_string())));
+        let rows = rows.map(|row| Row::of(&row.record, row.attempts.as_ref(), &base, &visit.clock));
+        let next = found
+            .next
+            .map(|next| query(&asked.after(next, found.as_of)));
         let export = match base.query() {
             query if query.is_empty() => query,
             query => format!("{query}&"),
@@ -234,58 +158,18 @@ impl Timeline {
     }
 }
 
-impl Page {
-    /// Of which namespaces somebody may list decisions.
-    pub(super) async fn scope(&self, viewer: &Viewer, wanted: &str) -> Result<Scope, PageError> {
-        let known = async |most| Ok(self.store.namespaces(most).await?);
-        self.access.scope(viewer, wanted, known).await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn attempts_are_told_in_words() {
-        let now = 1_795_737_600_000; // Friday, 27 November 2026, 00:00 UTC
-        let clock = Clock::new(jiff::tz::TimeZone::UTC, now);
-        let day = 86_400_000;
-        let attempts = Attempts {
-            count: 17,
-            users: 2,
-            first: now - 3 * day,
-            passed: None,
-            broke_glass: None,
-        };
-        let said = |attempts| {
-            let told = told(attempts, &clock);
-            format!("{} {}", told.often, told.rest)
-        };
-        assert_eq!(said(attempts), "17 times by 2 users since Tuesday 00:00");
-        let passed = Attempts {
-            passed: Some(now - day),
-            ..attempts
-        };
-        assert_eq!(
-            said(passed),
-            "17 times by 2 users since Tuesday 00:00; went through on Thursday 00:00"
-        );
-        let broken = Attempts {
-            users: 1,
-            count: MOST_ATTEMPTS,
-            broke_glass: passed.passed,
-            ..passed
-        };
-        assert_eq!(
-            said(broken),
-            "at least 1000 times by 1 user since Tuesday 00:00; went through on Thursday 00:00 by break glass"
-        );
-    }
-
-    #[test]
     fn who_may_not_see_all_sees_one_namespace_at_a_time() {
-        let scope = || Scope::Some(vec!["a".to_owned(), "b".to_owned()]);
+        let scope = || {
+            Scope::Some(Namespaces {
+                names: vec!["a".to_owned(), "b".to_owned()],
+                has_more: false,
+            })
+        };
         let namespace = |wanted: Option<&str>, scope| {
             let filter = Filter {
                 namespace: wanted.map(str::to_owned),

@@ -35,9 +35,13 @@ impl Clock {
         self.zone.iana_name().unwrap_or("UTC").to_owned()
     }
 
-    /// Milliseconds since 1970 as `2026-11-27 15:59:41`.
+    /// Milliseconds since 1970 as `2026-11-27 15:59:41`, in a named zone as `2026-11-27 16:59:41 +01:00`: an hour comes twice
+    /// when summer ends.
     pub(super) fn full(&self, milliseconds: i64) -> String {
-        self.format(milliseconds, "%Y-%m-%d %H:%M:%S")
+        match self.zone == TimeZone::UTC {
+            true => self.format(milliseconds, "%Y-%m-%d %H:%M:%S"),
+            false => self.format(milliseconds, "%Y-%m-%d %H:%M:%S %:z"),
+        }
     }
 
     /// The same as short as it can be told: `Tuesday 15:59` of the last days, else `2026-11-27 15:59`.
@@ -77,23 +81,28 @@ mod tests {
         let day = 86_400_000;
         let table = [
             ("UTC", now, "2026-11-27 00:00:00", "Friday 00:00"),
-            ("Europe/Berlin", now, "2026-11-27 01:00:00", "Friday 01:00"),
+            (
+                "Europe/Berlin",
+                now,
+                "2026-11-27 01:00:00 +01:00",
+                "Friday 01:00",
+            ),
             (
                 "America/New_York",
                 now,
-                "2026-11-26 19:00:00",
+                "2026-11-26 19:00:00 -05:00",
                 "Thursday 19:00",
             ),
             (
                 "Asia/Kathmandu",
                 now - 9 * day,
-                "2026-11-18 05:45:00",
+                "2026-11-18 05:45:00 +05:45",
                 "2026-11-18 05:45",
             ),
             (
                 "Europe/Berlin",
                 now - 150 * day,
-                "2026-06-30 02:00:00",
+                "2026-06-30 02:00:00 +02:00",
                 "2026-06-30 02:00",
             ),
             ("", i64::MAX, "", ""),

@@ -139,9 +139,97 @@ impl std::fmt::Display for Cursor {
     }
 }
 
-enum Value<'a> {
+/// What stands in a place of a statement.
+pub(crate) enum Value<'a> {
     Text(&'a str),
     Number(i64),
+}
+
+/// Which part of the store is looked at.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct View<'a> {
+    /// Nothing that was stored after this position.
+    pub(crate) as_of: Option<i64>,
+    /// Nothing with these fingerprints.
+    pub(crate) without: &'a [String],
+}
+
+/// What stands behind WHERE, and the values of its places.
+#[derive(Default)]
+pub(crate) struct Conditions<'a> {
+    all: Vec<String>,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Those of a filter, but for where the page before ended; `time` is the column of it.
+    pub(crate) fn of(filter: &'a Filter, time: &str, by_rule: bool) -> Conditions<'a> {
+        let mut conditions = Conditions::default();
+        if let Some(rule) = &filter.rule {
+            let condition = match by_rule {
+                true => "w.rule = ?",
+                false => {
+                    "EXISTS (SELECT 1 FROM record_rules w WHERE w.rule = ? AND w.time = r.time AND w.position = r.position)"
+                }
+            };
+            conditions.add(condition, Value::Text(rule));
+        }
+        for (column, wanted) in [
+            ("r.decision", &filter.decision),
+            ("r.user_name", &filter.user),
+            ("r.tool", &filter.tool),
+            ("r.namespace", &filter.namespace),
+            ("r.object", &filter.object),
+            ("r.fingerprint", &filter.fingerprint),
+        ] {
+            if let Some(wanted) = wanted {
+                conditions.add(&format!("{column} = ?"), Value::Text(wanted));
+            }
+        }
+        if let Some(dry_run) = filter.dry_run {
+            conditions.add("r.dry_run = ?", Value::Number(dry_run.into()));
+        }
+        if let Some(since) = filter.since {
+            conditions.add(&format!("{time} >= ?"), Value::Number(since));
+        }
+        if let Some(until) = filter.until {
+            conditions.add(&format!("{time} < ?"), Value::Number(until));
+        }
+        conditions
+    }
+
+    fn add(&mut self, condition: &str, value: Value<'a>) {
+        let place = self.place(value);
+        self.all.push(condition.replace('?', &place));
+    }
+
+    /// A place for a value, such as `$3`.
+    pub(crate) fn place(&mut self, value: Value<'a>) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// All of them, joined.
+    pub(crate) fn text(&self) -> String {
+        match self.all.is_empty() {
+            true => "1 = 1".to_owned(),
+            false => self.all.join(" AND "),
+        }
+    }
+
+    /// A statement with the values in their places.
+    pub(crate) fn bind<'q>(
+        self,
+        sql: String,
+    ) -> sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
+        let query = sqlx::query(AssertSqlSafe(sql));
+        self.values
+            .into_iter()
+            .fold(query, |query, value| match value {
+                Value::Text(text) => query.bind(searchable(text)),
+                Value::Number(number) => query.bind(number),
+            })
+    }
 }
 
 impl Store {
@@ -180,7 +268,16 @@ impl Store {
         filter: &Filter,
         limit: u32,
     ) -> Result<(Vec<Found>, bool), StoreError> {
-        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        self.find_in(View::default(), filter, limit).await
+    }
+
+    /// The same in a part of the store.
+    pub(crate) async fn find_in(
+        &self,
+        view: View<'_>,
+        filter: &Filter,
+        limit: u32,
+    ) -> Result<(Vec<Found>, bool), StoreError> {
         // Either the rule leads to the records, in the order of their times, or what few records have does, and the rule
         // is looked up for each of them.
         let few = [
@@ -193,66 +290,37 @@ impl Store {
         let by_rule = filter.rule.is_some() && few.iter().all(|wanted| wanted.is_none());
         let time = if by_rule { "w.time" } else { "r.time" };
         let position = if by_rule { "w.position" } else { "r.position" };
-        let mut is = |condition: String, value| {
-            values.push(value);
-            conditions.push(condition.replace('?', &format!("${}", values.len())));
-        };
-        let texts = [
-            ("r.decision", &filter.decision),
-            ("r.user_name", &filter.user),
-            ("r.tool", &filter.tool),
-            ("r.namespace", &filter.namespace),
-            ("r.object", &filter.object),
-            ("r.fingerprint", &filter.fingerprint),
-        ];
-        if let Some(rule) = &filter.rule {
-            let condition = match by_rule {
-                true => "w.rule = ?",
-                false => {
-                    "EXISTS (SELECT 1 FROM record_rules w WHERE w.rule = ? AND w.time = r.time AND w.position = r.position)"
-                }
-            };
-            is(condition.to_owned(), Value::Text(rule));
-        }
-        for (column, wanted) in texts {
-            if let Some(wanted) = wanted {
-                is(format!("{column} = ?"), Value::Text(wanted));
-            }
-        }
-        if let Some(dry_run) = filter.dry_run {
-            is("r.dry_run = ?".to_owned(), Value::Number(dry_run.into()));
-        }
-        if let Some(since) = filter.since {
-            is(format!("{time} >= ?"), Value::Number(since));
-        }
-        if let Some(until) = filter.until {
-            is(format!("{time} < ?"), Value::Number(until));
-        }
+        let mut conditions = Conditions::of(filter, time, by_rule);
         if let Some(after) = filter.after {
-            values.extend([after.time, after.position].map(Value::Number));
-            let (first, second) = (values.len() - 1, values.len());
-            conditions.push(format!("({time}, {position}) < (${first}, ${second})"));
+            let places = [after.time, after.position].map(|it| conditions.place(Value::Number(it)));
+            let [first, second] = places;
+            conditions
+                .all
+                .push(format!("({time}, {position}) < ({first}, {second})"));
         }
-        let conditions = match conditions.is_empty() {
-            true => String::new(),
-            false => format!("WHERE {}", conditions.join(" AND ")),
-        };
+        if let Some(as_of) = view.as_of {
+            // The sign keeps it from leading to the records: in the order of their positions all would be read.
+            conditions.add(&format!("+{position} <= ?"), Value::Number(as_of));
+        }
+        if !view.without.is_empty() {
+            let without = view.without.iter();
+            let places: Vec<_> = without
+                .map(|it| conditions.place(Value::Text(it)))
+                .collect();
+            let condition = format!("r.fingerprint NOT IN ({})", places.join(", "));
+            conditions.all.push(condition);
+        }
         let from = match by_rule {
             true => "record_rules w JOIN records r ON r.position = w.position",
             false => "records r",
         };
         let sql = format!(
-            "SELECT r.time, r.position, e.body FROM {from} JOIN entries e ON e.position = r.position {conditions} \
+            "SELECT r.time, r.position, e.body FROM {from} JOIN entries e ON e.position = r.position WHERE {} \
              ORDER BY {time} DESC, {position} DESC LIMIT {}",
+            conditions.text(),
             u64::from(limit) + 1
         );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for value in values {
-            query = match value {
-                Value::Text(text) => query.bind(searchable(text)),
-                Value::Number(number) => query.bind(number),
-            };
-        }
+        let query = conditions.bind(sql);
         let mut rows = query.fetch(&self.pool);
         let (mut found, mut left) = (Vec::new(), PAGE_BYTES);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -44,6 +44,7 @@ impl Page {
             audience: String::new(),
             cluster_reader: None,
             collector: None,
+            bounds: crate::page::Bounds::default(),
         };
         self.0
             .serve(

@@ -4,15 +4,18 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::thread;
 
+use serde_json::{Value, json};
+
 use super::audit_installed::Installed;
 use super::install::argocd;
 use crate::control_plane::ControlPlane;
 use crate::control_plane::certificates::Authority;
 use crate::control_plane::plain_http::ask;
-use crate::control_plane::tls_http::get_with;
+use crate::control_plane::tls_http::{get_with, post_review};
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
 use crate::control_plane::workspace::Workspace;
+use crate::scenarios::audit_trail::losing_review;
 
 const SESSION: &str = "__Host-keyguard-session";
 
@@ -154,6 +157,14 @@ fn each_sees_what_rbac_lets_them_see_until_it_is_taken_away() {
     team.get(&elsewhere).expect(404, "nothing that you may see");
     auditor.get(&elsewhere).expect(200, &other);
 
+    // Who may see nothing.
+    let create = ["create", "serviceaccount", "idle"];
+    installed.release.kubectl().run(create).expect_ok();
+    let form = format!("token={}", installed.token_of("idle", "keyguard-audit"));
+    let seen = nobody.send("POST /sign-in", &[], &form);
+    let seen = seen.expect(403, "in any namespace that has records");
+    assert!(!seen.contains(SESSION), "{seen}");
+
     // What is forged, of another server, or taken away.
     let forged = |cookie: &str| Browser {
         page,
@@ -173,9 +184,12 @@ fn each_sees_what_rbac_lets_them_see_until_it_is_taken_away() {
         .expect(403, "another site");
     let kubectl = || plane.kubectl().namespace(&installed.namespace);
     kubectl().run(["delete", "rolebinding", "team"]).expect_ok();
-    team.get("/")
-        .expect(403, "may not list decisions.keyguard.dev");
     team.get(&own).expect(404, "nothing that you may see");
+    wait_for("the right to be gone from the list too", || {
+        let seen = team.get("/");
+        let is_gone = seen.0 == 403 && seen.1.contains("may not list decisions.keyguard.dev");
+        is_gone.then_some(()).ok_or(seen.1)
+    });
     let accounts = || installed.release.kubectl();
     accounts()
         .run(["delete", "serviceaccount", "team"])
@@ -197,6 +211,10 @@ fn each_sees_what_rbac_lets_them_see_until_it_is_taken_away() {
         output.contains("system:serviceaccount:keyguard:auditor"),
         "{output}"
     );
+    let mut refused = output.lines().filter(|it| it.contains("is refused a look"));
+    let other = format!("/?namespace={other}");
+    let is_told = refused.any(|it| it.contains("keyguard:team") && it.contains(&other));
+    assert!(is_told, "{output}");
     assert!(!output.contains("panic"), "{output}");
     let said = installed.verified(&installed.store());
     assert!(said.contains("intact"), "{said}");
@@ -309,4 +327,45 @@ fn a_hundred_browsers_at_once_are_all_answered() {
             });
         }
     });
+    // What one looks at again and again is on record now and then.
+    let output = installed.collector.as_ref().unwrap().output();
+    let looks = output.matches("somebody looks at the audit trail").count();
+    assert!((3..=30).contains(&looks), "{looks}");
+    let mut users = 0..1_000;
+    let is_refused = users.any(|user| auditor.get(&format!("/?user={user}")).0 == 429);
+    assert!(is_refused, "nothing bounds how much is looked at");
+}
+
+#[test]
+fn of_more_namespaces_than_are_asked_about_one_names_ones_own() {
+    let plane = ControlPlane::bare();
+    let installed = Installed::new(&plane, &[]);
+    let own = plane.fresh_namespace("zz");
+    let bundle = installed.authority();
+    let pod = installed.release.pods.first().unwrap();
+    let mut review: Value = serde_json::from_str(&losing_review()).unwrap();
+    let others = (0..=100).map(|other| format!("team-{other}"));
+    for namespace in others.chain([own.clone()]) {
+        for place in ["/object/metadata", "/oldObject/metadata", ""] {
+            let at = review["request"].pointer_mut(place).unwrap();
+            at["namespace"] = json!(namespace);
+        }
+        let answer = post_review(pod.address, bundle.as_bytes(), &review.to_string());
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    let auditor = Browser::sign_in(installed.page(), &installed.viewer("auditor", None));
+    wait_for("the last of them to be stored", || {
+        let seen = auditor.get(&format!("/?namespace={own}"));
+        let is_there = seen.1.contains(&format!("</strong> in {own}<"));
+        is_there.then_some(()).ok_or(seen.1)
+    });
+    let team = Browser::sign_in(installed.page(), &installed.viewer("team", Some(&own)));
+    for path in ["/", "/scan", "/export?format=csv"] {
+        team.get(path)
+            .expect(400, "Name the one that you want to see");
+    }
+    let seen = team.get(&format!("/?namespace={own}"));
+    seen.expect(200, &format!("</strong> in {own}<"));
+    let exported = team.get(&format!("/export?format=csv&namespace={own}"));
+    exported.expect(200, &own);
 }

@@ -170,6 +170,9 @@ def zone(page):
     page.fill("#zone", "<b>")
     press(page, "Use it")
     expect("no such time zone" in page.inner_text("main"), "another zone is taken")
+    page.fill("#zone", "UTC")
+    press(page, "Use it")
+    expect(page.locator(".timeline").count() == 1, "after a wrong zone nothing leads back")
 
 
 def sessions(browser, said):
