@@ -188,7 +188,7 @@ impl Store {
         if fingerprint.is_empty() {
             return Ok(None);
         }
-        let mut wanted = Conditions::of(filter, "r.time", false);
+        let mut wanted = Conditions::of(filter, "r.time", false, None);
         let condition = wanted.text();
         let place = wanted.place(Value::Text(fingerprint));
         let sql = format!(

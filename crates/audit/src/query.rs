@@ -14,6 +14,9 @@ use keyguard_core::record::Record;
 /// The most bytes of the records of a page, unless one alone has more.
 const PAGE_BYTES: usize = 8 << 20;
 
+/// How many records make a value a common one.
+const COMMON: i64 = 1_000;
+
 /// Which records are wanted; what is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -139,6 +142,22 @@ impl std::fmt::Display for Cursor {
     }
 }
 
+impl Filter {
+    /// The columns that are to hold a text, and which: what few records have comes first.
+    fn columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let columns = [
+            ("r.fingerprint", &self.fingerprint),
+            ("r.user_name", &self.user),
+            ("r.object", &self.object),
+            ("r.tool", &self.tool),
+            ("r.namespace", &self.namespace),
+            ("r.decision", &self.decision),
+        ];
+        let wanted = columns.into_iter();
+        wanted.filter_map(|(column, wanted)| Some((column, wanted.as_ref()?)))
+    }
+}
+
 /// What stands in a place of a statement.
 pub(crate) enum Value<'a> {
     Text(&'a str),
@@ -162,8 +181,14 @@ pub(crate) struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// Those of a filter, but for where the page before ended; `time` is the column of it.
-    pub(crate) fn of(filter: &'a Filter, time: &str, by_rule: bool) -> Conditions<'a> {
+    /// Those of a filter, but for where the page before ended; `time` is the column of it. When one column is `leading`, the
+    /// indexes of the others are kept from being taken.
+    pub(crate) fn of(
+        filter: &'a Filter,
+        time: &str,
+        by_rule: bool,
+        leading: Option<&str>,
+    ) -> Conditions<'a> {
         let mut conditions = Conditions::default();
         if let Some(rule) = &filter.rule {
             let condition = match by_rule {
@@ -174,20 +199,25 @@ impl<'a> Conditions<'a> {
             };
             conditions.add(condition, Value::Text(rule));
         }
-        for (column, wanted) in [
-            ("r.decision", &filter.decision),
-            ("r.user_name", &filter.user),
-            ("r.tool", &filter.tool),
-            ("r.namespace", &filter.namespace),
-            ("r.object", &filter.object),
-            ("r.fingerprint", &filter.fingerprint),
-        ] {
-            if let Some(wanted) = wanted {
-                conditions.add(&format!("{column} = ?"), Value::Text(wanted));
-            }
+        for (column, wanted) in filter.columns() {
+            let by_index = leading.is_none_or(|leading| leading == column) && !by_rule;
+            let column = match by_index {
+                true => column.to_owned(),
+                false => format!("{column} || ''"),
+            };
+            conditions.add(&format!("{column} = ?"), Value::Text(wanted));
         }
         if let Some(dry_run) = filter.dry_run {
-            conditions.add("r.dry_run = ?", Value::Number(dry_run.into()));
+            // Most are none: the index helps where nothing else does.
+            let sign = if by_rule || leading.is_some() {
+                "+"
+            } else {
+                ""
+            };
+            conditions.add(
+                &format!("{sign}r.dry_run = ?"),
+                Value::Number(dry_run.into()),
+            );
         }
         if let Some(since) = filter.since {
             conditions.add(&format!("{time} >= ?"), Value::Number(since));
@@ -271,6 +301,23 @@ impl Store {
         self.find_in(View::default(), filter, limit).await
     }
 
+    /// The column by whose index few records are read. SQLite knows not which values are rare, and might read through all
+    /// records of a cluster for one user's.
+    async fn leading(&self, filter: &Filter) -> Result<Option<&'static str>, StoreError> {
+        let mut rarest: Option<(i64, &'static str)> = None;
+        for (column, wanted) in filter.columns() {
+            let sql = format!(
+                "SELECT COUNT(*) AS count FROM (SELECT 1 FROM records r WHERE {column} = $1 LIMIT {COMMON}) AS some"
+            );
+            let count = sqlx::query(AssertSqlSafe(sql)).bind(searchable(wanted));
+            let count: i64 = count.fetch_one(&self.pool).await?.try_get("count")?;
+            if rarest.is_none_or(|(fewest, _)| count < fewest) {
+                rarest = Some((count, column));
+            }
+        }
+        Ok(rarest.map(|(_, column)| column))
+    }
+
     /// The same in a part of the store.
     pub(crate) async fn find_in(
         &self,
@@ -290,7 +337,8 @@ impl Store {
         let by_rule = filter.rule.is_some() && few.iter().all(|wanted| wanted.is_none());
         let time = if by_rule { "w.time" } else { "r.time" };
         let position = if by_rule { "w.position" } else { "r.position" };
-        let mut conditions = Conditions::of(filter, time, by_rule);
+        let leading = self.leading(filter).await?;
+        let mut conditions = Conditions::of(filter, time, by_rule, leading);
         if let Some(after) = filter.after {
             let places = [after.time, after.position].map(|it| conditions.place(Value::Number(it)));
             let [first, second] = places;
