@@ -1,8 +1,9 @@
 //! Calls of a collector, over HTTPS, with the token in a file.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fs;
 use std::io;
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,8 +120,8 @@ impl Client {
             .map_err(|error| CallError::Unreachable(error.to_string()))?;
         let call = async {
             let answer = self.http.request(request).await.map_err(|error| {
-                let cause = error.source().map(ToString::to_string);
-                CallError::Unreachable(cause.unwrap_or_else(|| error.to_string()))
+                let host = self.target.server.host().unwrap_or_default();
+                CallError::Unreachable(format!("{host}: {}", innermost(&error)))
             })?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), ANSWER_BYTES)
@@ -158,6 +159,12 @@ impl Client {
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+/// What an error is about in the end; what is around it may repeat an address that is nobody's business.
+pub(super) fn innermost(error: &dyn Error) -> String {
+    let causes = successors(Some(error), |&error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The CA certificates in a PEM file, if there are any.

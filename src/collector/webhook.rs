@@ -2,8 +2,6 @@
 //!
 //! Source: Standard Webhooks (the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`).
 
-use std::error::Error;
-use std::iter::successors;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::client::innermost;
 use super::following::{Failure, follow, readable};
 use super::webhook_address::{Address, WebhookError};
 use crate::cli::audit::WebhookFormat;
@@ -214,10 +213,7 @@ impl Webhook {
                 true => "it cannot be reached",
                 false => "it broke off",
             };
-            // What is around it would repeat the URL.
-            let causes = successors(Some(&error as &dyn Error), |&error| error.source());
-            let cause = causes.last().map(ToString::to_string);
-            Failure::passing(format!("{what}: {}", cause.unwrap_or_default()))
+            Failure::passing(format!("{what}: {}", innermost(&error)))
         })?;
         match answer.status() {
             status if status.is_success() => Ok(()),
