@@ -6,6 +6,8 @@ pub mod check;
 pub mod scan;
 mod serve;
 pub mod token;
+#[cfg(feature = "audit")]
+pub mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;

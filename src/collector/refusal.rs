@@ -7,7 +7,7 @@ use keyguard_audit::writer::MOST_RECORDS;
 use thiserror::Error;
 
 use super::callers::Denied;
-use super::service::{ARRIVAL, MOST_BYTES, MOST_OF_A_PAGE, RECORDS_PATH};
+use super::{ARRIVAL, MOST_BYTES, MOST_OF_A_PAGE, RECORDS_PATH};
 use crate::http::rejection::Rejection;
 use crate::telemetry::audit_store::why;
 use crate::telemetry::labels::BatchOutcome;

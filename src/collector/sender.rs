@@ -10,8 +10,8 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::RECORDS_PATH;
 use super::client::{CallError, Client, Target};
-use super::service::RECORDS_PATH;
 use super::spool::{Kept, Spool};
 use super::{BATCH_BYTES, BATCH_RECORDS};
 use crate::telemetry::labels::LostReason;

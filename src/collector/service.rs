@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -21,9 +20,9 @@ use keyguard_audit::writer::{MOST_RECORDS, Writer};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use super::BATCH_BYTES;
 use super::callers::{Callers, Wanted};
 use super::refusal::Refusal;
+use super::{ARRIVAL, MOST_BYTES, MOST_OF_A_PAGE, RECORDS_PATH};
 use crate::http::body;
 use crate::http::limits::RequestLimits;
 use crate::telemetry::audit_store::{Retaining, now, why};
@@ -31,12 +30,6 @@ use crate::telemetry::collector_metrics::CollectorMetrics;
 use crate::telemetry::labels::BatchOutcome;
 use keyguard_core::record::Record;
 
-/// Where records are sent to, and asked for.
-pub const RECORDS_PATH: &str = "/records";
-/// The most bytes of a batch: a sender adds no record to one of [`BATCH_BYTES`], and none is as long as that.
-pub(super) const MOST_BYTES: usize = 2 * BATCH_BYTES;
-/// How long a batch may take to arrive.
-pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
 /// What a batch may take, and all of them.
 const LIMITS: RequestLimits = RequestLimits {
     max_body_bytes: MOST_BYTES,
@@ -44,8 +37,6 @@ const LIMITS: RequestLimits = RequestLimits {
     body_timeout: ARRIVAL,
     max_requests: usize::MAX,
 };
-/// The most records of a page.
-pub(super) const MOST_OF_A_PAGE: u32 = 10_000;
 /// How many there are unless it is said.
 const USUAL_LIMIT: u32 = 50;
 /// The parameter that says it.

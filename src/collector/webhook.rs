@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::client::innermost;
 use super::following::{Failure, follow, readable};
 use super::webhook_address::{Address, WebhookError};
-use crate::cli::audit::WebhookFormat;
+use crate::cli::webhook::WebhookFormat;
 use crate::clock;
 use crate::report::ocsf;
 use crate::report::records::sentence;

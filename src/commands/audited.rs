@@ -84,3 +84,11 @@ pub(super) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> CommandE
     let what = format!("{} cannot be used", path.display());
     move |error| CommandError::Failed(what, error.into())
 }
+
+/// What runs for ever, if it runs at all.
+pub(super) async fn if_any(task: Option<impl Future<Output = ()>>) {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}

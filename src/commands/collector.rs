@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::certificates::files;
 use crate::certificates::serving::CertificateError;
-use crate::cli::audit::{self as cli, Collect};
+use crate::cli::audit::Collect;
+use crate::cli::webhook::Webhook as Webhooks;
 use crate::collector::callers::Callers;
 use crate::collector::checks::Checks;
 use crate::collector::events::{self, Events};
@@ -26,7 +27,7 @@ use crate::collector::service::{self, Collector};
 use crate::collector::webhook::{self, Target, Webhook};
 use crate::commands::CommandError;
 use crate::commands::audited::{
-    cluster_name, failed, no_key, outlive_limits, retention, said, unreadable,
+    cluster_name, failed, if_any, no_key, outlive_limits, retention, said, unreadable,
 };
 use crate::commands::collector_page::{PageServer, Shown};
 use crate::http::limits::ConnectionLimits;
@@ -197,21 +198,13 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
 }
 
 /// Where records go besides, if anywhere.
-fn target(typed: &cli::Webhook) -> Option<Target> {
+fn target(typed: &Webhooks) -> Option<Target> {
     Some(Target {
         folder: typed.folder.clone()?,
         decisions: typed.decision.clone(),
         rules: typed.rule.clone(),
         format: typed.format,
     })
-}
-
-/// What runs for ever, if it runs at all.
-pub(super) async fn if_any(task: Option<impl Future<Output = ()>>) {
-    match task {
-        Some(task) => task.await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn signing_key(

@@ -4,21 +4,23 @@ use std::fmt::Debug;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Metric, Registry, Unit};
+use prometheus_client::registry::Unit;
 use strum::VariantArray;
 
+use super::decided::{DecisionLabels, NO_RULE};
 use super::labelled_counter::LabelledCounter;
 use super::labels::{
     ClientRefusal, ConfigOutcome, Follower, Kind, LostReason, OtlpOutcome, ReadOutcome,
     RejectionReason, ReloadOutcome, WriteOutcome,
 };
 use super::readable::{Each, Read, Readable};
+use super::registered::{All, labelled, registered, with_unit};
 use keyguard_core::policy::rules::Rule;
 use keyguard_core::policy::subject::Operation;
 use keyguard_core::policy::verdict::Decision;
@@ -31,9 +33,6 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub(super) const PREFIX: &str = "keyguard";
 /// The name of the latency histogram, in seconds.
 pub(super) const DURATIONS: &str = "review_duration";
-/// What stands for the rule where none found anything.
-const NO_RULE: &str = "none";
-
 /// The bounds of the latency histogram, in seconds: 0.25 ms to 5 s, the webhook's own timeout.
 pub(super) const DURATION_BUCKETS: [f64; 14] = [
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -93,13 +92,6 @@ pub struct Metrics {
     pub follower_faults: LabelledCounter<Follower>,
 }
 
-/// Everything that is registered: for who scrapes, and for who pushes.
-#[derive(Debug)]
-struct All {
-    registry: Registry,
-    readable: Vec<Readable>,
-}
-
 /// Who else is told how long reviews take.
 pub trait Durations: Debug + Send + Sync {
     /// A review for this webhook took so many seconds.
@@ -126,10 +118,7 @@ impl Drop for Held {
 impl Metrics {
     /// Registers everything; what has few labels shows 0 from the start.
     pub fn new() -> Self {
-        let mut registered_here = All {
-            registry: Registry::with_prefix(PREFIX),
-            readable: Vec::new(),
-        };
+        let mut registered_here = All::with_prefix(PREFIX);
         let all = &mut registered_here;
         let metrics = Metrics {
             decisions: registered(
@@ -263,10 +252,7 @@ impl Metrics {
                 "follower",
             ),
             durations_elsewhere: OnceLock::new(),
-            all: All {
-                registry: Registry::default(),
-                readable: Vec::new(),
-            },
+            all: All::with_prefix(PREFIX),
         };
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         all.registry.register("build", "1", Info::new(version));
@@ -354,47 +340,6 @@ impl Default for Metrics {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DecisionLabels {
-    webhook: &'static str,
-    operation: &'static str,
-    decision: &'static str,
-    rule: &'static str,
-}
-
-impl Read for Family<DecisionLabels, Counter> {
-    const IS_COUNTER: bool = true;
-
-    /// Of what may be decided, what has been.
-    fn read(&self, each: Each<'_>) {
-        let rules = Rule::ALL.iter().map(|rule| rule.id());
-        let rules: Vec<&str> = rules.chain([NO_RULE]).collect();
-        for webhook in Webhook::VARIANTS.iter().map(|webhook| webhook.name()) {
-            for operation in Operation::VARIANTS.iter().map(|it| it.name()) {
-                for decision in Decision::VARIANTS.iter().map(|it| it.name()) {
-                    for rule in &rules {
-                        let labels = DecisionLabels {
-                            webhook,
-                            operation,
-                            decision,
-                            rule,
-                        };
-                        if let Some(count) = self.get(&labels) {
-                            let labels = [
-                                ("webhook", webhook),
-                                ("operation", operation),
-                                ("decision", decision),
-                                ("rule", rule),
-                            ];
-                            each(&labels, count.get().cast_signed());
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl Read for Family<[(&'static str, &'static str); 2], Counter> {
     const IS_COUNTER: bool = true;
 
@@ -406,41 +351,6 @@ impl Read for Family<[(&'static str, &'static str); 2], Counter> {
             }
         }
     }
-}
-
-fn registered<M>(all: &mut All, name: &'static str, help: &'static str) -> M
-where
-    M: Metric + Read + Default + Clone,
-{
-    let metric = M::default();
-    all.registry.register(name, help, metric.clone());
-    all.readable
-        .push(Readable::new(name, help, "", metric.clone()));
-    metric
-}
-
-fn labelled<L>(
-    all: &mut All,
-    name: &'static str,
-    help: &'static str,
-    label: &'static str,
-) -> LabelledCounter<L>
-where
-    L: VariantArray + Copy + Into<&'static str> + Send + Sync + 'static,
-{
-    let metric = LabelledCounter::register(&mut all.registry, name, help, label);
-    all.readable
-        .push(Readable::new(name, help, "", metric.clone()));
-    metric
-}
-
-fn with_unit(all: &mut All, name: &'static str, help: &'static str) -> Gauge {
-    let metric = Gauge::default();
-    let (registry, unit) = (&mut all.registry, Unit::Seconds);
-    registry.register_with_unit(name, help, unit, metric.clone());
-    all.readable
-        .push(Readable::new(name, help, "s", metric.clone()));
-    metric
 }
 
 fn durations(all: &mut All) -> [(Webhook, Histogram); Webhook::VARIANTS.len()] {

@@ -4,6 +4,7 @@
 pub mod audit_store;
 #[cfg(feature = "audit")]
 pub mod collector_metrics;
+mod decided;
 mod labelled_counter;
 pub mod labels;
 pub mod log;
@@ -11,6 +12,7 @@ pub mod metrics;
 #[cfg(feature = "audit")]
 pub mod otlp;
 pub mod readable;
+mod registered;
 pub mod scan_metrics;
 pub mod spans;
 #[cfg(test)]
