@@ -26,7 +26,7 @@ pub(super) async fn guarded(request: Request, next: Next) -> Response {
         (false, true) => next.run(request).await,
         (true, _) => (
             StatusCode::URI_TOO_LONG,
-            "this address has more than 2048 bytes, and each is put on record; ask for less\n",
+            format!("this address has more than {MOST_ADDRESS_BYTES} bytes, and each is put on record; ask for less\n"),
         )
             .into_response(),
         (_, false) => (

@@ -13,7 +13,7 @@ use super::asked::is_namespace;
 use super::{Page, PageError};
 
 /// The most namespaces that RBAC is asked about for somebody who names none, and how many at once.
-const MOST_NAMESPACES: usize = 100;
+pub(super) const MOST_NAMESPACES: usize = 100;
 const AT_ONCE: usize = 8;
 /// How long what it answered counts.
 const REMEMBERED: Duration = Duration::from_secs(10);
