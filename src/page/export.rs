@@ -138,10 +138,10 @@ pub(super) async fn show(
     Ok((headers, body(receiver)).into_response())
 }
 
-type Still = Box<dyn Fn() -> BoxFuture<'static, Result<bool, PageError>> + Send + Sync>;
+pub(super) type Still = Box<dyn Fn() -> BoxFuture<'static, Result<bool, PageError>> + Send + Sync>;
 
 /// Whether who asked may still see it, by the same session.
-fn still(page: &Arc<Page>, visit: &Visit, namespace: String) -> Still {
+pub(super) fn still(page: &Arc<Page>, visit: &Visit, namespace: String) -> Still {
     let (page, headers) = (Arc::clone(page), visit.headers.clone());
     Box::new(move || {
         let (page, headers, namespace) = (Arc::clone(&page), headers.clone(), namespace.clone());
