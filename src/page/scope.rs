@@ -100,7 +100,10 @@ impl Page {
                 "{} may not list decisions.keyguard.dev {}. Ask for a RoleBinding to a ClusterRole with this verb, such as keyguard-audit-viewer.",
                 viewer.name(),
                 match wanted {
-                    "" => "in any namespace that has records".to_owned(),
+                    "" => {
+                        "in any namespace that has records; /?namespace=NAME asks about another"
+                            .to_owned()
+                    }
                     wanted => format!("in the namespace {wanted}"),
                 }
             ))),
