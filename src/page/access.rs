@@ -183,6 +183,10 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
+#[path = "access_tests.rs"]
+mod api_tests;
+
+#[cfg(test)]
 mod tests {
     use axum::http::{HeaderName, HeaderValue};
 

@@ -138,16 +138,18 @@ pub(super) async fn show(
     Ok((headers, body(receiver)).into_response())
 }
 
-type Still = Box<dyn Fn() -> BoxFuture<'static, Result<bool, PageError>> + Send + Sync>;
+pub(super) type Still = Box<dyn Fn() -> BoxFuture<'static, Result<bool, PageError>> + Send + Sync>;
 
 /// Whether who asked may still see it, by the same session.
-fn still(page: &Arc<Page>, visit: &Visit, namespace: String) -> Still {
+pub(super) fn still(page: &Arc<Page>, visit: &Visit, namespace: String) -> Still {
     let (page, headers) = (Arc::clone(page), visit.headers.clone());
     Box::new(move || {
         let (page, headers, namespace) = (Arc::clone(&page), headers.clone(), namespace.clone());
         Box::pin(async move {
-            let viewer = page.access.viewer(&headers).await?;
-            page.access.may_list(&viewer, &namespace).await
+            match page.access.viewer(&headers).await {
+                Err(PageError::SignedOut(_)) => Ok(false),
+                viewer => page.access.may_list(&viewer?, &namespace).await,
+            }
         })
     })
 }
@@ -200,7 +202,10 @@ impl Export {
         if !text.is_empty() {
             self.send(&sender, text).await?;
         }
-        self.send(&sender, String::new()).await
+        self.send(&sender, String::new()).await?;
+        // What is on its way still needs the connection.
+        let taken = timeout(self.patience, sender.closed()).await;
+        taken.map_err(|_| BrokenOff::Slow)
     }
 
     async fn send(&self, sender: &mpsc::Sender<Bytes>, text: String) -> Result<(), BrokenOff> {

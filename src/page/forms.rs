@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::access::Viewer;
 use super::asked::Asked;
+use super::guard::MOST_ADDRESS_BYTES;
 use super::{Page, PageError, Visit, session, zone};
 use crate::http::server::InProgress;
 
@@ -109,7 +110,8 @@ pub(super) async fn choose_zone(
 
 /// A path of this page, whatever was asked for.
 fn local(next: &str) -> &str {
-    let is_local = next.starts_with('/')
+    let is_local = next.len() <= MOST_ADDRESS_BYTES
+        && next.starts_with('/')
         && !next.starts_with("//")
         && next
             .bytes()
@@ -165,6 +167,7 @@ mod tests {
             "/\\evil",
             "/a\r\nb",
             "/ä",
+            &format!("/{}", "a".repeat(MOST_ADDRESS_BYTES)),
         ] {
             assert_eq!(local(other), "/", "{other}");
         }

@@ -14,7 +14,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
                       frame-ancestors 'none'; base-uri 'none'";
 
 /// The most bytes of an address: each is put on record.
-const MOST_ADDRESS_BYTES: usize = 2_048;
+pub(super) const MOST_ADDRESS_BYTES: usize = 2_048;
 
 /// Lets no other site send a form and nobody ask for too much, and says what a browser may do with the answer.
 pub(super) async fn guarded(request: Request, next: Next) -> Response {
@@ -26,7 +26,7 @@ pub(super) async fn guarded(request: Request, next: Next) -> Response {
         (false, true) => next.run(request).await,
         (true, _) => (
             StatusCode::URI_TOO_LONG,
-            "this address has more than 2048 bytes, and each is put on record; ask for less\n",
+            format!("this address has more than {MOST_ADDRESS_BYTES} bytes, and each is put on record; ask for less\n"),
         )
             .into_response(),
         (_, false) => (

@@ -83,7 +83,8 @@ pub enum PageError {
     Forbidden(String),
     /// RBAC was asked about so many namespaces in vain, and there are more.
     #[error(
-        "There are records of more namespaces than the API server is asked about, and you may see none of those. Name the one that you want to see."
+        "There are records of more than {0} namespaces, and you may see none of the first {0}. Name the one that you want to see.",
+        scope::MOST_NAMESPACES
     )]
     NamespaceWanted,
     /// So many exports run.
@@ -91,7 +92,8 @@ pub enum PageError {
     Busy,
     /// Somebody looks at more than is put on record.
     #[error(
-        "You look at more than 60 addresses in a minute, each of which is put on record. Wait a minute, or export what you need."
+        "You look at more than {} addresses in a minute, each of which is put on record. Wait a minute, or export what you need.",
+        looks::MOST
     )]
     TooMany,
     /// There is nothing, or nothing that this viewer may see.

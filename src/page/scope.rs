@@ -13,7 +13,7 @@ use super::asked::is_namespace;
 use super::{Page, PageError};
 
 /// The most namespaces that RBAC is asked about for somebody who names none, and how many at once.
-const MOST_NAMESPACES: usize = 100;
+pub(super) const MOST_NAMESPACES: usize = 100;
 const AT_ONCE: usize = 8;
 /// How long what it answered counts.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -100,7 +100,10 @@ impl Page {
                 "{} may not list decisions.keyguard.dev {}. Ask for a RoleBinding to a ClusterRole with this verb, such as keyguard-audit-viewer.",
                 viewer.name(),
                 match wanted {
-                    "" => "in any namespace that has records".to_owned(),
+                    "" => {
+                        "in any namespace that has records; /?namespace=NAME asks about another"
+                            .to_owned()
+                    }
                     wanted => format!("in the namespace {wanted}"),
                 }
             ))),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, Request};
 use keyguard_audit::note::SigningKey;
 use keyguard_audit::store::Store;
 use keyguard_audit::writer::Writer;
@@ -31,6 +32,7 @@ pub(super) struct Shown {
 /// What a client sees.
 pub(super) struct Seen {
     pub(super) status: u16,
+    pub(super) headers: HeaderMap,
     pub(super) body: String,
 }
 
@@ -72,6 +74,12 @@ impl Shown {
             .await
     }
 
+    /// The same with a cookie.
+    pub(super) async fn get_with(&self, path: &str, cookie: &str) -> Seen {
+        let request = Request::get(path).header(COOKIE, cookie);
+        self.ask(request.body(Body::empty()).unwrap()).await
+    }
+
     /// What a form leads to.
     pub(super) async fn post(&self, path: &str, form: &str) -> Seen {
         let request = Request::post(path).body(Body::from(form.to_owned()));
@@ -80,10 +88,11 @@ impl Shown {
 
     async fn ask(&self, request: Request<Body>) -> Seen {
         let answer = self.router().oneshot(request).await.unwrap();
-        let status = answer.status().as_u16();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
         Seen {
             status,
+            headers,
             body: String::from_utf8(body.unwrap().into()).unwrap(),
         }
     }
