@@ -127,7 +127,7 @@ async fn who_may_see_nothing_gets_no_session_and_is_told_so() {
     let seen = asking.shown.get_with("/", &cookie).await;
     assert!(
         seen.body
-            .contains("You see the namespaces <a href=\"/?namespace=team-002\">"),
+            .contains("You see the namespaces <a href=\"/?namespace=team-002\""),
         "{}",
         seen.body
     );

@@ -183,7 +183,11 @@ impl Export {
         loop {
             let (found, more) = self.store.find(&self.filter, READ).await?;
             for found in found {
-                text.push_str(&self.format.line(found.body.get(), &found.record()?));
+                match (self.format, found.record()) {
+                    // As it is, it can be read by who knows it.
+                    (Lines::Jsonl, Err(_)) => text.extend([found.body.get(), "\n"]),
+                    (_, record) => text.push_str(&self.format.line(found.body.get(), &record?)),
+                }
                 self.filter.after = Some(found.cursor);
                 if text.len() >= CHUNK {
                     if asked.elapsed() >= self.asks_again {

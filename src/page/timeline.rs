@@ -24,6 +24,7 @@ const ROWS: usize = 50;
 struct Timeline {
     frame: Frame,
     quick: Vec<Link>,
+    times: Vec<Link>,
     namespaces: Option<Namespaces>,
     is_filtered: bool,
     /// Whether more is filtered than the links above the form do.
@@ -33,6 +34,8 @@ struct Timeline {
     rules: Vec<Choice>,
     dry_run: Vec<Choice>,
     rows: Vec<Row>,
+    /// How many records could not be read.
+    unreadable: usize,
     newest: String,
     next: Option<String>,
     export: String,
@@ -114,6 +117,20 @@ impl Timeline {
             }),
             is_current: base.decision == decision,
         });
+        let times = [
+            ("Ever", ""),
+            ("24 hours", "24h"),
+            ("7 days", "7d"),
+            ("30 days", "30d"),
+        ];
+        let times = times.map(|(text, since)| Link {
+            text,
+            query: query(&Asked {
+                since: since.to_owned(),
+                ..base.clone()
+            }),
+            is_current: base.since == since,
+        });
         let choice = |value: &str, text: &str, current: &str| Choice {
             value: value.to_owned(),
             text: text.to_owned(),
@@ -143,6 +160,10 @@ impl Timeline {
             is_filtered: asked.is_filtered(),
             shows_filters: Asked {
                 decision: String::new(),
+                since: match times.iter().any(|link| link.is_current) {
+                    true => String::new(),
+                    false => asked.since.clone(),
+                },
                 ..asked.clone()
             }
             .is_filtered(),
@@ -150,6 +171,8 @@ impl Timeline {
             rules: rules.collect(),
             dry_run: dry_run.into(),
             rows: rows.collect(),
+            unreadable: found.unreadable,
+            times: times.into(),
             newest: query(&base),
             next,
             export,

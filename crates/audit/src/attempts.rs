@@ -48,6 +48,8 @@ pub struct Attempt {
 pub struct AttemptsPage {
     /// The attempts, newest first.
     pub rows: Vec<Attempt>,
+    /// How many records were met that this version of keyguard cannot read.
+    pub unreadable: usize,
     /// What to continue after; nothing when there are no more.
     pub next: Option<Cursor>,
     /// The last position that the store had when the first page was made: the pages after it show what was there then.
@@ -87,7 +89,7 @@ impl Store {
         // The fingerprints of this page, and of the pages before that were met.
         let mut shown: Vec<String> = Vec::new();
         let mut rest = filter.clone();
-        let mut more = true;
+        let (mut more, mut unreadable) = (true, 0);
         // One more than the page has, as only that tells whether another page has any.
         while more && page.len() <= rows && self.has_others(&shown).await? {
             let without = shown.get(..MOST_WITHOUT).unwrap_or(&shown).to_owned();
@@ -100,7 +102,10 @@ impl Store {
             let mut is_shown: HashSet<String> = shown.iter().cloned().collect();
             for found in found {
                 rest.after = Some(found.cursor);
-                let record = found.record()?;
+                let Ok(record) = found.record() else {
+                    unreadable += 1;
+                    continue;
+                };
                 let print = &record.fingerprint;
                 if filter.fingerprint.is_none() && !print.is_empty() {
                     if !is_shown.insert(print.clone()) {
@@ -134,6 +139,7 @@ impl Store {
         }
         Ok(AttemptsPage {
             rows: attempts,
+            unreadable,
             next: last.filter(|_| is_more),
             as_of,
         })

@@ -186,3 +186,17 @@ async fn that_somebody_looked_is_an_entry_of_the_log_and_no_record() {
     assert_eq!(one.record().unwrap().number, 3);
     assert_eq!(one.place().unwrap().index, 2);
 }
+
+#[tokio::test]
+async fn a_record_of_another_version_is_counted_and_hides_no_other() {
+    let kept = kept(4).await;
+    let other = "UPDATE entries SET body = CAST(REPLACE(CAST(body AS TEXT), '\"decision\":', '\"decided\":') AS BLOB) \
+                 WHERE position = (SELECT MAX(position) FROM records)";
+    sqlx::query(other).execute(&kept.store.pool).await.unwrap();
+    let page = kept
+        .store
+        .attempts(&Filter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!((page.rows.len(), page.unreadable), (3, 1));
+}
