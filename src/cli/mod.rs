@@ -234,7 +234,12 @@ mod tests {
             else {
                 continue;
             };
-            let variable = format!("KEYGUARD_{}", long.to_uppercase().replace('-', "_"));
+            // Two are OpenTelemetry's own.
+            let variable = match long {
+                "otlp-endpoint" => "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
+                "otlp-ca" => "OTEL_EXPORTER_OTLP_CERTIFICATE".to_owned(),
+                _ => format!("KEYGUARD_{}", long.to_uppercase().replace('-', "_")),
+            };
             assert_eq!(
                 argument.get_env().and_then(|env| env.to_str()),
                 Some(variable.as_str())

@@ -69,6 +69,7 @@ impl Usage {
 #[derive(Debug)]
 pub(crate) struct InProgress(Arc<Usage>);
 
+#[cfg(feature = "audit")]
 impl InProgress {
     /// Until the result is dropped the client is waited for, and the connection makes room as one that is idle.
     pub(crate) fn waits_for_client(&self) -> Waiting<'_> {
@@ -84,9 +85,11 @@ impl Drop for InProgress {
 }
 
 /// A request of which the rest has not come yet.
+#[cfg(feature = "audit")]
 #[derive(Debug)]
 pub(crate) struct Waiting<'a>(&'a Usage);
 
+#[cfg(feature = "audit")]
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.state().requests += 1;

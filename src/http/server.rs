@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+#[cfg(feature = "audit")]
 pub(crate) use super::connections::InProgress;
 use super::connections::{Connections, Usage};
 use super::limits::ConnectionLimits;

@@ -11,9 +11,10 @@ use super::access::Viewer;
 use super::asked::Asked;
 use super::frame::Frame;
 use super::scope::{Namespaces, Scope};
+use super::zone::Clock;
 use super::{Page, PageError, Visit};
 use crate::collector::callers::Denied;
-use crate::report::policy_report::{Api, NAME};
+use crate::report::policy_report::{Api, NAME, Timestamp};
 use crate::report::visible::visible;
 use crate::sources::cluster::Cluster;
 
@@ -38,6 +39,8 @@ struct Namespace {
 }
 
 struct Row {
+    /// Since when it stands; empty when that is not known.
+    since: String,
     rule: String,
     result: String,
     object: String,
@@ -75,6 +78,7 @@ struct PolicyResult {
     rule: String,
     result: String,
     message: String,
+    timestamp: Option<Timestamp>,
     // The name of the member in each of the two APIs.
     #[serde(alias = "subjects")]
     resources: Vec<Object>,
@@ -112,7 +116,11 @@ pub(super) async fn show(
         for report in reports(&cluster, &place).await? {
             let left = MOST.saturating_sub(found.values().map(Vec::len).sum());
             is_cut |= report.results.len() > left;
-            let rows = report.results.into_iter().take(left).map(row);
+            let rows = report
+                .results
+                .into_iter()
+                .take(left)
+                .map(|result| row(result, &visit.clock));
             let namespace = found.entry(report.metadata.namespace).or_default();
             namespace.extend(rows);
         }
@@ -162,13 +170,17 @@ async fn reports(cluster: &Cluster, namespace: &str) -> Result<Vec<Report>, Page
     Ok(Vec::new())
 }
 
-fn row(result: PolicyResult) -> Row {
+fn row(result: PolicyResult, clock: &Clock) -> Row {
     let shown = |text: &str| visible(text, &[]).into_owned();
     let objects = result.resources.iter();
     let objects: Vec<String> = objects
         .map(|it| format!("{} {}", it.kind, it.name))
         .collect();
+    let since = result
+        .timestamp
+        .map(|at| clock.short(at.seconds.saturating_mul(1_000)));
     Row {
+        since: since.unwrap_or_default(),
         rule: shown(&result.rule),
         result: match result.result.as_str() {
             "fail" => "does not work".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use keyguard_core::policy::cut::cut;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Finding, Report, Severity, place};
 
@@ -13,6 +13,8 @@ use super::{Finding, Report, Severity, place};
 pub const MOST_RESULTS: usize = 500;
 /// The name of each object, and what says that keyguard made it.
 pub const NAME: &str = "keyguard";
+/// The property by which a result is known again.
+pub const FINGERPRINT: &str = "fingerprint";
 /// The most bytes of a message and of a place.
 const MESSAGE_BYTES: usize = 1024;
 const FIELD_BYTES: usize = 256;
@@ -96,11 +98,24 @@ pub struct PolicyResult {
     pub result: &'static str,
     /// What is wrong, why it matters and how to fix it.
     pub message: String,
+    /// Since when it stands, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
     /// The object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<k8s::ObjectReference>,
     /// Where in the object or file, the fingerprint, why it is ignored, and how many results were left out.
     pub properties: BTreeMap<&'static str, String>,
+}
+
+/// A moment, as both APIs write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timestamp {
+    /// Unix seconds.
+    pub seconds: i64,
+    /// Always 0.
+    pub nanos: i32,
 }
 
 #[derive(Serialize)]
@@ -196,7 +211,7 @@ fn outcome(finding: &Finding, reason: Option<&str>) -> &'static str {
 }
 
 fn result(finding: &Finding, reason: Option<&str>) -> PolicyResult {
-    let mut properties = BTreeMap::from([("fingerprint", finding.fingerprint.clone())]);
+    let mut properties = BTreeMap::from([(FINGERPRINT, finding.fingerprint.clone())]);
     let place = place(&finding.file, finding.line, finding.column);
     for (name, text) in [
         ("field", finding.field.as_str()),
@@ -228,6 +243,7 @@ fn result(finding: &Finding, reason: Option<&str>) -> PolicyResult {
         },
         result: outcome(finding, reason),
         message: cut(&finding.message, MESSAGE_BYTES).into_owned(),
+        timestamp: None,
         resources: resources.collect(),
         properties,
     }

@@ -1,14 +1,17 @@
 //! Findings as objects of the cluster: one report a namespace, updated in place, deleted when nothing stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::clock;
 use crate::report::Report;
-use crate::report::policy_report::{Api, NAME, PolicyReport, policy_reports};
+use crate::report::policy_report::{
+    Api, FINGERPRINT, NAME, PolicyReport, Timestamp, policy_reports,
+};
 use crate::scan::drift::Gaps;
 use crate::sources::cluster::Cluster;
 use crate::sources::patience::patiently;
@@ -35,6 +38,8 @@ pub struct Reports {
     namespaces: Vec<String>,
     /// The namespaces in which this program wrote one.
     written: BTreeSet<String>,
+    /// Since when what is reported stands, by fingerprint; before the first reports, nothing is known.
+    since: Option<HashMap<String, i64>>,
     /// What was said last about the reports as a whole, to say it once.
     said: Option<String>,
 }
@@ -47,6 +52,7 @@ impl Reports {
             metrics,
             namespaces,
             written: BTreeSet::new(),
+            since: None,
             said: None,
         }
     }
@@ -68,12 +74,27 @@ impl Reports {
             Ok(there) => there,
             Err(unread) => return self.say(&why("list", api, &unread)),
         };
+        let known = match self.since.take() {
+            Some(known) => known,
+            None => self.reported(api, &there).await,
+        };
+        let (mut since, now) = (HashMap::new(), clock::now());
         let mut problem = None;
         let mut stand = BTreeSet::new();
         for mut report in policy_reports(report, api) {
             let Some(namespace) = report.metadata.namespace.clone() else {
                 continue;
             };
+            for result in &mut report.results {
+                let fingerprint = result
+                    .properties
+                    .get(FINGERPRINT)
+                    .cloned()
+                    .unwrap_or_default();
+                let seconds = known.get(&fingerprint).copied().unwrap_or(now);
+                result.timestamp = Some(Timestamp { seconds, nanos: 0 });
+                since.insert(fingerprint, seconds);
+            }
             let labels = report.metadata.labels.get_or_insert_default();
             labels.insert(OWNER_LABEL.0.to_owned(), OWNER_LABEL.1.to_owned());
             match self.apply(api, &namespace, &report).await {
@@ -82,6 +103,13 @@ impl Reports {
             }
             stand.insert(namespace);
         }
+        if !gaps.is_empty() {
+            // What was not seen may still stand.
+            for (fingerprint, at) in known {
+                since.entry(fingerprint).or_insert(at);
+            }
+        }
+        self.since = Some(since);
         for namespace in there.difference(&stand) {
             if !self.written.contains(namespace) && gaps.may_hide_in(namespace) {
                 continue;
@@ -157,6 +185,24 @@ impl Reports {
         }
     }
 
+    /// Since when what an earlier program reported stands. What cannot be read begins anew.
+    async fn reported(&self, api: Api, namespaces: &BTreeSet<String>) -> HashMap<String, i64> {
+        let mut since = HashMap::new();
+        for namespace in namespaces {
+            let path = path(api, namespace);
+            let read = patiently(CALL, async || self.cluster.get(&path).await);
+            let report = match read.await {
+                Ok(Some(json)) => serde_json::from_slice(&json).unwrap_or_default(),
+                Ok(None) | Err(_) => Reported::default(),
+            };
+            let known = report.results.into_iter();
+            since.extend(
+                known.filter_map(|it| Some((it.properties.fingerprint, it.timestamp?.seconds))),
+            );
+        }
+        since
+    }
+
     async fn apply(&self, api: Api, namespace: &str, report: &PolicyReport) -> Result<(), Unread> {
         let json = serde_json::to_vec(report).map_err(|_| Unread::Garbled)?;
         let path = path(api, namespace);
@@ -202,6 +248,25 @@ fn why(verb: &str, api: Api, unread: &Unread) -> String {
         }
         unread => format!("cannot {verb} {resource}: {}", unread.what()),
     }
+}
+
+#[derive(Default, Deserialize)]
+struct Reported {
+    #[serde(default)]
+    results: Vec<ReportedResult>,
+}
+
+#[derive(Deserialize)]
+struct ReportedResult {
+    #[serde(default)]
+    properties: Properties,
+    timestamp: Option<Timestamp>,
+}
+
+#[derive(Default, Deserialize)]
+struct Properties {
+    #[serde(default)]
+    fingerprint: String,
 }
 
 #[derive(Deserialize)]

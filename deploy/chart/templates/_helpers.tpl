@@ -144,9 +144,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if ne .Values.scan.policyReports "none" }}
 - apiGroups: [openreports.io]
   resources: [reports]
-  verbs: [list, create, patch, delete]
+  verbs: [get, list, create, patch, delete]
 - apiGroups: [wgpolicyk8s.io]
   resources: [policyreports]
-  verbs: [list, create, patch, delete]
+  verbs: [get, list, create, patch, delete]
 {{- end }}
 {{- end -}}

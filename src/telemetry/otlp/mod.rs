@@ -107,6 +107,11 @@ impl Otlp {
             ])
             .with_detector(Box::new(TelemetryResourceDetector))
             .with_detector(Box::new(EnvResourceDetector::new()))
+            .with_attributes(
+                env::var("OTEL_SERVICE_NAME")
+                    .ok()
+                    .map(|name| KeyValue::new("service.name", name)),
+            )
             .build();
         let is_wanted = |signal| signals.contains(&signal);
         let waiting = Waiting::new(Arc::clone(metrics));
@@ -205,7 +210,12 @@ fn channel(endpoint: &str, ca: Option<&[u8]>) -> Result<Channel, OtlpError> {
         Some(scheme) if *scheme == Scheme::HTTP => false,
         _ => return Err(invalid()),
     };
-    let mut to = to.connect_timeout(ATTEMPT).timeout(ATTEMPT);
+    // Of a connection that is gone without a word only an unanswered ping tells.
+    let mut to = to
+        .connect_timeout(ATTEMPT)
+        .timeout(ATTEMPT)
+        .http2_keep_alive_interval(ATTEMPT / 2)
+        .keep_alive_timeout(ATTEMPT / 3);
     if is_tls {
         let tls = ClientTlsConfig::new();
         let tls = match ca {

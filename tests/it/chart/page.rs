@@ -290,6 +290,7 @@ fn what_a_scan_found_is_shown_of_the_namespaces_that_one_may_see() {
             "results": [{
                 "policy": "keyguard", "rule": "credentials/secret-missing", "result": "fail",
                 "message": format!("Secret <b>absent</b> of {namespace}"),
+                "timestamp": {"seconds": 1_700_000_000, "nanos": 0},
                 "resources": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "runtime"}],
             }],
         });
@@ -302,6 +303,7 @@ fn what_a_scan_found_is_shown_of_the_namespaces_that_one_may_see() {
     let auditor = Browser::sign_in(installed.page(), &installed.viewer("auditor", None));
     let seen = auditor.get("/scan").expect(200, "Deployment runtime");
     assert!(seen.contains(&hidden) && !seen.contains("<b>"), "{seen}");
+    assert!(seen.contains("does not work, since 2023-11-14"), "{seen}");
     let token = installed.viewer("team", Some(&installed.namespace));
     let team = Browser::sign_in(installed.page(), &token);
     let seen = team.get("/scan").expect(200, "credentials/secret-missing");

@@ -141,6 +141,24 @@ fn with_the_rights_of_its_account_it_sees_everything_and_holds_its_lease() {
         "{}",
         report.stdout
     );
+    // Another scanner goes on with what the first one reported, and since when.
+    scanner.end();
+    let long_ago =
+        r#"[{"op": "replace", "path": "/results/0/timestamp/seconds", "value": 1700000000}]"#;
+    let patch = [
+        "patch",
+        "policyreports.wgpolicyk8s.io",
+        "keyguard",
+        "--type=json",
+        "--patch",
+        long_ago,
+    ];
+    plane.kubectl().namespace(&namespace).run(patch).expect_ok();
+    let scanner = Scanner::start(&account, "", &arguments);
+    assert!(scanner.sample(written) > Some(0.0), "{}", scanner.log());
+    let report = plane.kubectl().namespace(&namespace).run(get).expect_ok();
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(report["results"][0]["timestamp"]["seconds"], 1_700_000_000);
     let delete = ["delete", "deployment", "runtime"];
     plane
         .kubectl()
