@@ -54,6 +54,10 @@ struct Series {
 }
 
 impl Series {
+    fn goes_on(&self, now: i64) -> bool {
+        now - self.last < SERIES_SECONDS
+    }
+
     /// How many there are, for an Event.
     fn told(&self) -> Value {
         json!({"count": self.count, "lastObservedTime": micros(self.last)})
@@ -120,7 +124,7 @@ impl Events {
                 }
             }
             for (record, count) in again {
-                if !self.has_room(&record) {
+                if !self.stands(&record) && !self.has_room(&record) {
                     continue;
                 }
                 while let Err(failure) = self.tell(&record, count).await {
@@ -135,6 +139,12 @@ impl Events {
             }
             follower.has(last).await?;
         }
+    }
+
+    /// Whether an Event stands for the same already.
+    fn stands(&self, record: &Record) -> bool {
+        let series = self.known.get(&key(record));
+        !record.fingerprint.is_empty() && series.is_some_and(|series| series.goes_on(clock::now()))
     }
 
     /// Whether the namespace has had few Events; that it has had too many is said once.
@@ -160,9 +170,10 @@ impl Events {
             self.known.clear();
         }
         let key = key(record);
-        let is_known = |series: &&mut Series| now - series.last < SERIES_SECONDS;
-        let series = self.known.get_mut(&key).filter(is_known);
-        let series = series.filter(|_| !record.fingerprint.is_empty());
+        let series = match self.stands(record) {
+            true => self.known.get_mut(&key),
+            false => None,
+        };
         let written = match series {
             Some(series) => {
                 series.count += count;
@@ -275,11 +286,9 @@ async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> R
     };
     Err(Failure {
         what,
-        // The namespace is gone, or it is no Event.
-        is_final: matches!(
-            response.status(),
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
-        ),
+        // The namespace is gone or ends, it is no Event, or the right is not there.
+        is_final: response.status().is_client_error()
+            && response.status() != StatusCode::TOO_MANY_REQUESTS,
     })
 }
 

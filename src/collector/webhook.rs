@@ -180,6 +180,7 @@ impl Webhook {
                     "the webhook does not want this record; it is left out"
                 );
                 self.metrics.webhook.inc_by(WebhookOutcome::Refused, count);
+                *pause = PAUSES.0;
                 return Ended::Done;
             }
             sleep(*pause).await;

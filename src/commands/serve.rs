@@ -138,10 +138,14 @@ fn otlp(
     runtime: &tokio::runtime::Runtime,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Otlp>, CommandError> {
-    let Some(endpoint) = &typed.otlp_endpoint else {
+    // A variable that is empty is as good as none, as OpenTelemetry has it.
+    let Some(endpoint) = typed.otlp_endpoint.as_deref().filter(|it| !it.is_empty()) else {
         return Ok(None);
     };
-    let ca = typed.otlp_ca.as_deref();
+    let ca = typed
+        .otlp_ca
+        .as_deref()
+        .filter(|it| !it.as_os_str().is_empty());
     let ca = ca.map(|path| ca_bundle::read("--otlp-ca", path));
     let _within = runtime.enter();
     let otlp = Otlp::start(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// For how long looks at the same address are one.
 const ONE: Duration = Duration::from_secs(60);
 /// The most addresses that somebody looks at in that time.
-pub(super) const MOST: usize = 60;
+pub(super) const MOST: usize = 120;
 
 /// Who looked at what lately.
 #[derive(Default)]

@@ -17,7 +17,7 @@ pub const COOKIE: &str = "__Host-keyguard-session";
 pub const LASTS: Duration = Duration::from_secs(3600);
 /// The most sessions, of all and of one user; one more ends that which would end first.
 const MOST: usize = 1_000;
-const MOST_OF_ONE: usize = 10;
+const MOST_OF_ONE: usize = 50;
 
 /// The sessions of one server.
 pub struct Sessions {

@@ -7,11 +7,12 @@ mod records;
 mod watched;
 
 use std::env;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use axum::http::uri::Scheme;
+use axum::http::Uri;
+use axum::http::uri::{PathAndQuery, Scheme};
 use clap::ValueEnum;
 use opentelemetry::KeyValue;
 use opentelemetry::logs::LoggerProvider as _;
@@ -22,10 +23,10 @@ use opentelemetry_otlp::{
     WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{self, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
 use thiserror::Error;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tracing::Level;
@@ -43,6 +44,12 @@ const NAME: &str = "keyguard";
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The most records of a batch: 64 of the longest are below the 4 MiB that receivers take by default.
 const BATCH: usize = 64;
+/// How long records and spans gather.
+const GATHER: Duration = Duration::from_secs(1);
+/// The most spans that wait.
+const MOST_SPANS: usize = 2_048;
+/// From one time that the metrics are sent to the next.
+const METRICS: Duration = Duration::from_secs(60);
 /// How long the end of the program waits for what is left to be sent.
 const LAST_SEND: Duration = Duration::from_secs(1);
 
@@ -62,9 +69,9 @@ pub enum Signal {
 pub enum OtlpError {
     /// It is no address.
     #[error(
-        "--otlp-endpoint: {0:?} is no address: write it as http://HOST:4317, or https://HOST:4317 with TLS"
+        "--otlp-endpoint: write it as http://HOST:4317, or https://HOST:4317 with TLS, without a path or a user name"
     )]
-    Endpoint(String),
+    Endpoint,
     /// The CA certificates cannot be used.
     #[error("--otlp-ca: these CA certificates cannot be used: write them as PEM")]
     Tls(#[source] tonic::transport::Error),
@@ -123,9 +130,11 @@ impl Otlp {
             let exporter = exporter
                 .with_retry_policy(RetryPolicy::disabled())
                 .build()?;
-            let config = BatchConfigBuilder::default()
+            // All of it is said, so that no variable makes it spin or swells it.
+            let config = logs::BatchConfigBuilder::default()
                 .with_max_queue_size(Waiting::MOST)
                 .with_max_export_batch_size(BATCH)
+                .with_scheduled_delay(GATHER)
                 .build();
             let processor = BatchLogProcessor::builder(Watched::new("logs", exporter, &waiting))
                 .with_batch_config(config)
@@ -138,16 +147,23 @@ impl Otlp {
                 .with_tonic()
                 .with_channel(channel.clone());
             let exporter = Watched::new("traces", exporter.build()?, &waiting);
+            let config = trace::BatchConfigBuilder::default()
+                .with_max_queue_size(MOST_SPANS)
+                .with_max_export_batch_size(MOST_SPANS / 4)
+                .with_scheduled_delay(GATHER)
+                .build();
+            let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config);
             let provider = SdkTracerProvider::builder().with_resource(resource.clone());
-            Ok::<_, OtlpError>(provider.with_batch_exporter(exporter).build())
+            Ok::<_, OtlpError>(provider.with_span_processor(processor.build()).build())
         });
         let pushed = is_wanted(Signal::Metrics).then(|| {
             let exporter = MetricExporter::builder()
                 .with_tonic()
                 .with_channel(channel.clone());
             let exporter = Watched::new("metrics", exporter.build()?, &waiting);
+            let reader = PeriodicReader::builder(exporter).with_interval(METRICS);
             let provider = SdkMeterProvider::builder().with_resource(resource.clone());
-            let provider = provider.with_periodic_exporter(exporter).build();
+            let provider = provider.with_reader(reader.build()).build();
             metrics::register(metrics, &provider.meter(NAME));
             Ok::<_, OtlpError>(provider)
         });
@@ -186,30 +202,58 @@ impl Otlp {
 
     /// Sends what is left, as far as the other end takes it within a second.
     pub fn end(self) {
-        // None of them waits for another.
-        thread::scope(|scope| {
-            if let Some(logs) = &self.logs {
-                scope.spawn(|| logs.shutdown_with_timeout(LAST_SEND));
-            }
-            if let Some(traces) = &self.traces {
-                scope.spawn(|| traces.shutdown_with_timeout(LAST_SEND));
-            }
-            if let Some(metrics) = &self.metrics {
-                scope.spawn(|| metrics.shutdown_with_timeout(LAST_SEND));
-            }
-        });
+        let (logs, traces, metrics) = (self.logs, self.traces, self.metrics);
+        let (done, ended) = mpsc::channel::<()>();
+        // None of them waits for another, and nobody for one that does not end in time.
+        let beside = |end: Box<dyn FnOnce() + Send>| {
+            let done = done.clone();
+            thread::spawn(move || {
+                end();
+                drop(done);
+            });
+        };
+        beside(Box::new(move || {
+            let _ = logs.map(|logs| logs.shutdown_with_timeout(LAST_SEND));
+        }));
+        beside(Box::new(move || {
+            let _ = traces.map(|traces| traces.shutdown_with_timeout(LAST_SEND));
+        }));
+        beside(Box::new(move || {
+            let _ = metrics.map(|metrics| metrics.shutdown_with_timeout(LAST_SEND));
+        }));
+        drop(done);
+        // It is an error once all have ended.
+        let _ = ended.recv_timeout(LAST_SEND);
+        let records = self.waiting.records();
+        if records > 0 {
+            tracing::warn!(
+                records,
+                "the end does not wait any longer for OpenTelemetry to take records"
+            );
+        }
     }
 }
 
 /// The connection that all signals share.
 fn channel(endpoint: &str, ca: Option<&[u8]>) -> Result<Channel, OtlpError> {
-    let invalid = || OtlpError::Endpoint(endpoint.to_owned());
-    let to = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| invalid())?;
-    let is_tls = match to.uri().scheme() {
+    let typed: Uri = endpoint.parse().map_err(|_| OtlpError::Endpoint)?;
+    let has_user = typed
+        .authority()
+        .is_some_and(|it| it.as_str().contains('@'));
+    if has_user
+        || !matches!(
+            typed.path_and_query().map(PathAndQuery::as_str),
+            None | Some("/")
+        )
+    {
+        return Err(OtlpError::Endpoint);
+    }
+    let is_tls = match typed.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => true,
         Some(scheme) if *scheme == Scheme::HTTP => false,
-        _ => return Err(invalid()),
+        _ => return Err(OtlpError::Endpoint),
     };
+    let to = Endpoint::from(typed);
     // Of a connection that is gone without a word only an unanswered ping tells.
     let mut to = to
         .connect_timeout(ATTEMPT)

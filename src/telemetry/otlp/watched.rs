@@ -1,7 +1,7 @@
 //! Exporters that are watched: the log says once that the other end takes nothing, and records that are lost are counted.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     bytes: Arc<AtomicUsize>,
+    records: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
 
@@ -40,6 +41,7 @@ impl Waiting {
     pub(super) fn new(metrics: Arc<Metrics>) -> Waiting {
         Waiting {
             bytes: Arc::default(),
+            records: Arc::default(),
             metrics,
         }
     }
@@ -49,11 +51,18 @@ impl Waiting {
         let bytes = body + BESIDE_BODY;
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let has_room = before + bytes <= MOST_BYTES;
-        if !has_room {
+        if has_room {
+            self.records.fetch_add(1, Ordering::Relaxed);
+        } else {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.metrics.otlp_records.inc(OtlpOutcome::QueueFull);
         }
         has_room
+    }
+
+    /// How many records wait.
+    pub(super) fn records(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
     }
 
     fn ended(&self, records: &[&SdkLogRecord], is_sent: bool) {
@@ -63,6 +72,7 @@ impl Waiting {
         };
         let bytes = records.iter().map(bytes).sum();
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.records.fetch_sub(records.len(), Ordering::Relaxed);
         let outcome = match is_sent {
             true => OtlpOutcome::Sent,
             false => OtlpOutcome::NotTaken,
@@ -72,13 +82,23 @@ impl Waiting {
     }
 }
 
+/// How long nothing new is said of one that comes and goes.
+const SAID: Duration = Duration::from_secs(60);
+
 /// An exporter that is watched.
 #[derive(Debug)]
 pub(super) struct Watched<E> {
     signal: &'static str,
     exporter: E,
-    is_away: AtomicBool,
+    said: Mutex<Said>,
     waiting: Waiting,
+}
+
+/// What the log says of the other end, and when it said last that it is away.
+#[derive(Debug, Default)]
+struct Said {
+    is_away: bool,
+    last: Option<Instant>,
 }
 
 impl<E> Watched<E> {
@@ -86,24 +106,34 @@ impl<E> Watched<E> {
         Watched {
             signal,
             exporter,
-            is_away: AtomicBool::new(false),
+            said: Mutex::default(),
             waiting: waiting.clone(),
         }
     }
 
-    /// Says what changed.
+    /// Says what changed, of one that comes and goes once a minute.
     fn note(&self, result: &OTelSdkResult) {
-        let was_away = self.is_away.swap(result.is_err(), Ordering::Relaxed);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = said.last.is_some_and(|last| last.elapsed() < SAID);
         match result {
-            Err(error) if !was_away => tracing::warn!(
-                signal = self.signal,
-                reason = %error,
-                "what OpenTelemetry is to get cannot be sent; it is tried again"
-            ),
-            Ok(()) if was_away => tracing::info!(
-                signal = self.signal,
-                "what OpenTelemetry is to get is sent again"
-            ),
+            Err(error) if !said.is_away && !lately => {
+                tracing::warn!(
+                    signal = self.signal,
+                    reason = %error,
+                    "what OpenTelemetry is to get cannot be sent; it is tried again"
+                );
+                *said = Said {
+                    is_away: true,
+                    last: Some(Instant::now()),
+                };
+            }
+            Ok(()) if said.is_away => {
+                tracing::info!(
+                    signal = self.signal,
+                    "what OpenTelemetry is to get is sent again"
+                );
+                said.is_away = false;
+            }
             _ => {}
         }
     }

@@ -1,17 +1,23 @@
 //! What OpenTelemetry gets: each record, the traces of reviews as parts of the API server's own, and the metrics.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric, number_data_point};
 use serde_json::{Value, json};
 
+use super::audit_trail::losing_review;
 use super::objects::{argocd_cm, deployment, token_from};
 use super::otlp_receiver::{Receiver, string, text};
 use super::said::refused_by;
 use crate::control_plane::ControlPlane;
 use crate::control_plane::certificates::Authority;
-use crate::control_plane::keyguard::{Keyguard, Options};
+use crate::control_plane::keyguard::{Keyguard, Options, Reads};
 use crate::control_plane::users::ALICE;
 use crate::control_plane::wait::wait_for;
 use crate::control_plane::workspace::Workspace;
@@ -231,6 +237,80 @@ fn what_was_decided_while_the_other_end_was_away_comes_once_it_is_back_and_metri
     assert!(reviews > u64::try_from(refused).unwrap());
 }
 
+/// What lies between, and forgets its connections without a word.
+struct Network {
+    address: SocketAddr,
+    /// Connections of an earlier age lead nowhere.
+    age: Arc<AtomicUsize>,
+}
+
+impl Network {
+    fn to(server: SocketAddr) -> Network {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let age = Arc::<AtomicUsize>::default();
+        let now = Arc::clone(&age);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
+                let began = now.load(Ordering::Relaxed);
+                for (mut from, mut to) in [
+                    (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                    (server, client),
+                ] {
+                    let now = Arc::clone(&now);
+                    thread::spawn(move || {
+                        let mut some = [0; 4096];
+                        while let Ok(count @ 1..) = from.read(&mut some) {
+                            let is_there = now.load(Ordering::Relaxed) == began;
+                            if is_there && to.write_all(&some[..count]).is_err() {
+                                return;
+                            }
+                        }
+                    });
+                }
+            }
+        });
+        Network { address, age }
+    }
+}
+
+#[test]
+fn a_connection_that_is_gone_without_a_word_is_given_up_for_another() {
+    let receiver = Receiver::new();
+    let network = Network::to(receiver.over_tls);
+    let state = tempfile::tempdir().unwrap();
+    let endpoint = format!(
+        "--otlp-endpoint=https://localhost:{}",
+        network.address.port()
+    );
+    let options = sending_to(&receiver);
+    let arguments = [endpoint]
+        .into_iter()
+        .chain(options.arguments.into_iter().skip(1));
+    let keyguard = Keyguard::start(
+        ControlPlane::shared(),
+        &Options {
+            reads: Reads::State(state.path().to_owned()),
+            arguments: arguments.collect(),
+            ..Options::default()
+        },
+    );
+    let sent = |count: usize| {
+        let answer = keyguard.post("application/json", &losing_review());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        wait_for("the record", || {
+            let came = records(&receiver).len();
+            (came == count)
+                .then_some(())
+                .ok_or_else(|| keyguard.output())
+        });
+    };
+    sent(1);
+    network.age.fetch_add(1, Ordering::Relaxed);
+    sent(2);
+}
+
 #[test]
 fn what_cannot_be_sent_to_is_refused_at_the_start() {
     let workspace = Workspace::new();
@@ -244,6 +324,14 @@ fn what_cannot_be_sent_to_is_refused_at_the_start() {
         (
             vec!["--otlp-endpoint=ftp://collector:4317"],
             "write it as http://HOST:4317",
+        ),
+        (
+            vec!["--otlp-endpoint=http://collector:4318/v1/logs"],
+            "without a path",
+        ),
+        (
+            vec!["--otlp-endpoint=http://user:word@collector:4317"],
+            "or a user name",
         ),
         (
             vec![https, "--otlp-ca=absent.crt"],
@@ -262,5 +350,6 @@ fn what_cannot_be_sent_to_is_refused_at_the_start() {
         let attempt = Keyguard::attempt(&arguments.collect::<Vec<_>>());
         assert!(!attempt.status.success());
         assert!(attempt.stderr.contains(said), "{}", attempt.stderr);
+        assert!(!attempt.stderr.contains("word@"), "{}", attempt.stderr);
     }
 }
