@@ -82,7 +82,10 @@ async fn query(arguments: &Query) -> Result<(), CommandError> {
             .write_all(more.as_bytes())
             .map_err(CommandError::Output)?;
     }
-    Ok(())
+    match arguments.format {
+        RecordFormat::Json => Ok(()),
+        RecordFormat::Csv | RecordFormat::Table => all_of(page.records.len() - records.len()),
+    }
 }
 
 fn cursor(text: &str, what: &str) -> Result<Cursor, CommandError> {

@@ -176,10 +176,10 @@ impl Store {
             as_of: Some(as_of),
             ..View::default()
         };
-        let (newest, _) = self.find_in(view, &same, 1).await?;
-        Ok(newest
-            .first()
-            .is_none_or(|newest| newest.cursor == found.cursor))
+        // The newest one may be none of this version, and shown nowhere.
+        let (newest, _) = self.find_in(view, &same, READ).await?;
+        let newest = newest.iter().find(|newest| newest.record().is_ok());
+        Ok(newest.is_none_or(|newest| newest.cursor == found.cursor))
     }
 
     /// What the records of a fingerprint come to, and those of them that `filter` asks for; nothing for an empty one.

@@ -189,14 +189,22 @@ async fn that_somebody_looked_is_an_entry_of_the_log_and_no_record() {
 
 #[tokio::test]
 async fn a_record_of_another_version_is_counted_and_hides_no_other() {
-    let kept = kept(4).await;
+    // Five fingerprints, each of them twice, and the newest record of the third is of another version.
+    let mut kept = kept(10).await;
     let other = "UPDATE entries SET body = CAST(REPLACE(CAST(body AS TEXT), '\"decision\":', '\"decided\":') AS BLOB) \
-                 WHERE position = (SELECT MAX(position) FROM records)";
+                 WHERE position = (SELECT position FROM records ORDER BY position DESC LIMIT 1 OFFSET 2)";
     sqlx::query(other).execute(&kept.store.pool).await.unwrap();
     let page = kept
         .store
         .attempts(&Filter::default(), None, 10)
         .await
         .unwrap();
-    assert_eq!((page.rows.len(), page.unreadable), (3, 1));
+    assert_eq!((page.rows.len(), page.unreadable), (5, 1));
+    for rows in [1, 2, 3] {
+        assert_eq!(
+            walked(&mut kept, rows, async |_| {}).await.len(),
+            5,
+            "{rows}"
+        );
+    }
 }
