@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use axum::http::uri::{PathAndQuery, Scheme};
 use clap::ValueEnum;
+use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry::KeyValue;
 use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry::metrics::MeterProvider as _;
@@ -42,7 +43,7 @@ use super::metrics::Metrics;
 const NAME: &str = "keyguard";
 /// How long the other end has for one batch.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// The most records of a batch: 64 of the longest are below the 4 MiB that receivers take by default.
+/// The most records of a batch: 64 of 20 KB are far below the 4 MiB that receivers take by default.
 const BATCH: usize = 64;
 /// How long records and spans gather.
 const GATHER: Duration = Duration::from_secs(1);
@@ -268,5 +269,9 @@ fn channel(endpoint: &str, ca: Option<&[u8]>) -> Result<Channel, OtlpError> {
         };
         to = to.tls_config(tls).map_err(OtlpError::Tls)?;
     }
-    Ok(to.connect_lazy())
+    // By a connector that was given, the limit counts for the TLS handshake as well.
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    Ok(to.connect_with_connector_lazy(tcp))
 }

@@ -275,27 +275,39 @@ impl Network {
     }
 }
 
+/// A keyguard over an empty folder, which sends to this address what the receiver's certificate verifies.
+fn alone(receiver: &Receiver, address: SocketAddr) -> Keyguard {
+    let endpoint = format!("--otlp-endpoint=https://localhost:{}", address.port());
+    let options = sending_to(receiver);
+    let arguments = [endpoint]
+        .into_iter()
+        .chain(options.arguments.into_iter().skip(1));
+    let options = Options {
+        reads: Reads::State("certs".into()),
+        arguments: arguments.collect(),
+        ..Options::default()
+    };
+    Keyguard::start(ControlPlane::shared(), &options)
+}
+
+#[test]
+fn one_that_takes_connections_and_never_says_a_word_is_told_of() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let keyguard = alone(&Receiver::new(), mute.local_addr().unwrap());
+    let answer = keyguard.post("application/json", &losing_review());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    wait_for("it to be said", || {
+        let output = keyguard.output();
+        let said = output.contains("what OpenTelemetry is to get cannot be sent");
+        said.then_some(()).ok_or(output)
+    });
+}
+
 #[test]
 fn a_connection_that_is_gone_without_a_word_is_given_up_for_another() {
     let receiver = Receiver::new();
     let network = Network::to(receiver.over_tls);
-    let state = tempfile::tempdir().unwrap();
-    let endpoint = format!(
-        "--otlp-endpoint=https://localhost:{}",
-        network.address.port()
-    );
-    let options = sending_to(&receiver);
-    let arguments = [endpoint]
-        .into_iter()
-        .chain(options.arguments.into_iter().skip(1));
-    let keyguard = Keyguard::start(
-        ControlPlane::shared(),
-        &Options {
-            reads: Reads::State(state.path().to_owned()),
-            arguments: arguments.collect(),
-            ..Options::default()
-        },
-    );
+    let keyguard = alone(&receiver, network.address);
     let sent = |count: usize| {
         let answer = keyguard.post("application/json", &losing_review());
         assert_eq!(answer.status, 200, "{}", answer.body);
