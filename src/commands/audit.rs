@@ -269,7 +269,9 @@ async fn lines(arguments: &Export, format: Lines) -> Result<(), CommandError> {
         let page = page(&arguments.of, &filter, EXPORTED).await?;
         for record in &page.records {
             match (format, parsed(record)) {
-                (Lines::Jsonl, None) => text.extend([record.get(), "\n"]),
+                (Lines::Jsonl, None) if record.get() != RawValue::NULL.get() => {
+                    text.extend([record.get(), "\n"]);
+                }
                 (_, Some(known)) => text.push_str(&format.line(record.get(), &known)),
                 (_, None) => unreadable += 1,
             }

@@ -207,4 +207,16 @@ async fn a_record_of_another_version_is_counted_and_hides_no_other() {
             "{rows}"
         );
     }
+    let damaged =
+        "UPDATE entries SET body = x'ff00' WHERE position = (SELECT MAX(position) FROM records)";
+    sqlx::query(damaged)
+        .execute(&kept.store.pool)
+        .await
+        .unwrap();
+    let page = kept
+        .store
+        .attempts(&Filter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!((page.rows.len(), page.unreadable), (5, 2));
 }

@@ -74,10 +74,12 @@ pub struct Page {
 impl Found {
     pub(crate) fn of(row: &AnyRow) -> Result<Found, StoreError> {
         let body: Vec<u8> = row.try_get("body")?;
-        let damaged = || StoreError::Damaged("a record is no JSON".to_owned());
-        let body = String::from_utf8(body).map_err(|_| damaged())?;
+        let body = String::from_utf8(body).ok().map(RawValue::from_string);
         Ok(Found {
-            body: RawValue::from_string(body).map_err(|_| damaged())?,
+            // What is no JSON any more must not hide the others: it is a record of no version.
+            body: body
+                .and_then(Result::ok)
+                .unwrap_or_else(|| RawValue::NULL.to_owned()),
             cursor: Cursor {
                 time: row.try_get("time")?,
                 position: row.try_get("position")?,
