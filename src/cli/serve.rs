@@ -1,5 +1,7 @@
 //! What is typed behind `keyguard serve`.
 
+#[cfg(feature = "audit")]
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -134,7 +136,7 @@ pub struct OpenTelemetry {
     pub otlp_endpoint: Option<String>,
     /// The CA certificates that verify it, PEM; without it, public ones
     #[arg(long, value_name = "FILE", env = "OTEL_EXPORTER_OTLP_CERTIFICATE")]
-    pub otlp_ca: Option<PathBuf>,
+    pub otlp_ca: Option<OsString>,
     /// What is sent
     #[arg(
         long,

@@ -280,7 +280,9 @@ async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> R
         // After a restart in between it may be there already.
         status if status.is_success() || status == StatusCode::CONFLICT => return Ok(()),
         StatusCode::FORBIDDEN => {
-            "the collector may not create and patch events.k8s.io; the chart's audit.events gives the right".to_owned()
+            "the namespace is ending, or the collector may not create and patch events.k8s.io, which audit.events of the \
+             chart gives the right to"
+                .to_owned()
         }
         status => format!("the API server answers {status}"),
     };
@@ -288,7 +290,12 @@ async fn write(cluster: &Cluster, method: Method, path: &str, body: &Value) -> R
         what,
         // The namespace is gone or ends, it is no Event, or the right is not there.
         is_final: response.status().is_client_error()
-            && response.status() != StatusCode::TOO_MANY_REQUESTS,
+            && !matches!(
+                response.status(),
+                StatusCode::UNAUTHORIZED
+                    | StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::TOO_MANY_REQUESTS
+            ),
     })
 }
 

@@ -142,11 +142,8 @@ fn otlp(
     let Some(endpoint) = typed.otlp_endpoint.as_deref().filter(|it| !it.is_empty()) else {
         return Ok(None);
     };
-    let ca = typed
-        .otlp_ca
-        .as_deref()
-        .filter(|it| !it.as_os_str().is_empty());
-    let ca = ca.map(|path| ca_bundle::read("--otlp-ca", path));
+    let ca = typed.otlp_ca.as_ref().filter(|it| !it.is_empty());
+    let ca = ca.map(|path| ca_bundle::read("--otlp-ca", path.as_ref()));
     let _within = runtime.enter();
     let otlp = Otlp::start(
         endpoint,

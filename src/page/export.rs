@@ -77,6 +77,8 @@ enum BrokenOff {
     Slow,
     #[error("the reader is gone")]
     Gone,
+    #[error("records that are left out, as they are none of this version of keyguard: {0}")]
+    LeftOut(usize),
     #[error("its viewer may not see it any more")]
     Forbidden,
     #[error("the API server or the store does not answer: {0}")]
@@ -179,14 +181,15 @@ struct Export {
 impl Export {
     async fn feed(mut self, sender: mpsc::Sender<Bytes>) -> Result<(), BrokenOff> {
         let mut text = self.format.header();
-        let mut asked = Instant::now();
+        let (mut asked, mut left_out) = (Instant::now(), 0);
         loop {
             let (found, more) = self.store.find(&self.filter, READ).await?;
             for found in found {
                 match (self.format, found.record()) {
                     // As it is, it can be read by who knows it.
                     (Lines::Jsonl, Err(_)) => text.extend([found.body.get(), "\n"]),
-                    (_, record) => text.push_str(&self.format.line(found.body.get(), &record?)),
+                    (_, Ok(record)) => text.push_str(&self.format.line(found.body.get(), &record)),
+                    (_, Err(_)) => left_out += 1,
                 }
                 self.filter.after = Some(found.cursor);
                 if text.len() >= CHUNK {
@@ -205,6 +208,10 @@ impl Export {
         }
         if !text.is_empty() {
             self.send(&sender, text).await?;
+        }
+        // It ends as one that broke off, so that nobody takes it for all.
+        if left_out > 0 {
+            return Err(BrokenOff::LeftOut(left_out));
         }
         self.send(&sender, String::new()).await?;
         // What is on its way still needs the connection.

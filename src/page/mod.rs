@@ -92,7 +92,7 @@ pub enum PageError {
     Busy,
     /// Somebody looks at more than is put on record.
     #[error(
-        "You look at more than {} addresses in a minute, each of which is put on record. Wait a minute, or export what you need.",
+        "You look at more than {} addresses in a minute, each of which is put on record. Wait a minute; others with the same account count too.",
         looks::MOST
     )]
     TooMany,
@@ -276,14 +276,22 @@ impl Page {
         }
         let (user, at, status) = (viewer.name(), visit.here(), error.status().as_u16());
         // Apart from what is shown: that is to be on record when they may see it a moment later.
-        let address = format!("{status} {at}");
-        if self.bounds.looks.at(user, &address, Instant::now()) == Look::New {
-            tracing::info!(
+        let refused = format!("{user} refused");
+        let (looks, now) = (&self.bounds.looks, Instant::now());
+        match looks.at(&refused, &format!("{status} {at}"), now) {
+            Look::New => tracing::info!(
                 user,
                 at,
                 status,
                 "somebody is refused a look at the audit trail"
-            );
+            ),
+            Look::TooMany if looks.at(&format!("{refused} more"), "", now) == Look::New => {
+                tracing::warn!(
+                    user,
+                    "somebody is refused more looks at the audit trail than are told of in a minute"
+                );
+            }
+            Look::Again | Look::TooMany => {}
         }
     }
 

@@ -118,6 +118,7 @@ impl Otlp {
             .with_attributes(
                 env::var("OTEL_SERVICE_NAME")
                     .ok()
+                    .filter(|name| !name.is_empty())
                     .map(|name| KeyValue::new("service.name", name)),
             )
             .build();
@@ -273,5 +274,7 @@ fn channel(endpoint: &str, ca: Option<&[u8]>) -> Result<Channel, OtlpError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    // Of several addresses the first must not take all of the time.
+    tcp.set_connect_timeout(Some(ATTEMPT / 2));
     Ok(to.connect_with_connector_lazy(tcp))
 }
