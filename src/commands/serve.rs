@@ -29,6 +29,8 @@ use crate::http::server::{BindError, Bound, Transport};
 use crate::sources::any_source::AnySource;
 use crate::sources::cluster::Cluster;
 use crate::sources::manifests::Manifests;
+#[cfg(not(feature = "audit"))]
+use crate::telemetry::log::Elsewhere;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 #[cfg(feature = "audit")]
@@ -74,10 +76,10 @@ pub fn run(arguments: &cli::Serve) -> Result<(), CommandError> {
     #[cfg(feature = "audit")]
     let otlp = otlp(&arguments.open_telemetry, &runtime, &metrics)?;
     #[cfg(feature = "audit")]
-    let elsewhere = otlp.as_ref().map(Otlp::elsewhere);
+    let elsewhere = otlp.as_ref().map(Otlp::elsewhere).unwrap_or_default();
     #[cfg(not(feature = "audit"))]
-    let elsewhere = None;
-    log.install(arguments.log_format, elsewhere.unwrap_or_default());
+    let elsewhere = Elsewhere::default();
+    log.install(arguments.log_format, elsewhere);
     reviews::install_panic_hook();
     let ended = runtime.block_on(async {
         let server = Server::bind(

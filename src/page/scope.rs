@@ -36,7 +36,7 @@ pub(super) struct Namespaces {
     pub has_more: bool,
 }
 
-/// What was answered lately, by who looks. Whoever asks for the same at once waits for one answer.
+/// What was answered lately, by who looks. All who ask for the same at once wait for one answer.
 #[derive(Default)]
 pub(super) struct Answers(std::sync::Mutex<HashMap<String, Answer>>);
 
