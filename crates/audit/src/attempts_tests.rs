@@ -187,36 +187,26 @@ async fn that_somebody_looked_is_an_entry_of_the_log_and_no_record() {
     assert_eq!(one.place().unwrap().index, 2);
 }
 
+/// Puts other bytes in the place of the record with a running number.
+async fn edited(kept: &Kept, number: i64, body: &[u8]) {
+    let edit = "UPDATE entries SET body = $1 WHERE position = (SELECT position FROM records WHERE number = $2)";
+    let edit = sqlx::query(edit).bind(body.to_vec()).bind(number);
+    edit.execute(&kept.store.pool).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_record_of_another_version_is_counted_and_hides_no_other() {
     // Five fingerprints, each of them twice, and the newest record of the third is of another version.
     let mut kept = kept(10).await;
-    let other = "UPDATE entries SET body = CAST(REPLACE(CAST(body AS TEXT), '\"decision\":', '\"decided\":') AS BLOB) \
-                 WHERE position = (SELECT position FROM records ORDER BY position DESC LIMIT 1 OFFSET 2)";
-    sqlx::query(other).execute(&kept.store.pool).await.unwrap();
-    let page = kept
-        .store
-        .attempts(&Filter::default(), None, 10)
-        .await
-        .unwrap();
+    edited(&kept, 8, br#"{"decided": "otherwise"}"#).await;
+    let every = Filter::default();
+    let page = kept.store.attempts(&every, None, 10).await.unwrap();
     assert_eq!((page.rows.len(), page.unreadable), (5, 1));
     for rows in [1, 2, 3] {
-        assert_eq!(
-            walked(&mut kept, rows, async |_| {}).await.len(),
-            5,
-            "{rows}"
-        );
+        let shown = walked(&mut kept, rows, async |_| {}).await;
+        assert_eq!(shown.len(), 5, "{rows}");
     }
-    let damaged =
-        "UPDATE entries SET body = x'ff00' WHERE position = (SELECT MAX(position) FROM records)";
-    sqlx::query(damaged)
-        .execute(&kept.store.pool)
-        .await
-        .unwrap();
-    let page = kept
-        .store
-        .attempts(&Filter::default(), None, 10)
-        .await
-        .unwrap();
+    edited(&kept, 10, &[0xff, 0]).await;
+    let page = kept.store.attempts(&every, None, 10).await.unwrap();
     assert_eq!((page.rows.len(), page.unreadable), (5, 2));
 }

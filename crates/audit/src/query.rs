@@ -309,7 +309,7 @@ impl Store {
         let mut rarest: Option<(i64, &'static str)> = None;
         for (column, wanted) in filter.columns() {
             let sql = format!(
-                "SELECT COUNT(*) AS count FROM (SELECT 1 FROM records r WHERE {column} = $1 LIMIT {COMMON}) AS some"
+                "SELECT COUNT(*) AS count FROM (SELECT 1 FROM records r WHERE {column} = $1 LIMIT {COMMON}) AS found"
             );
             let count = sqlx::query(AssertSqlSafe(sql)).bind(searchable(wanted));
             let count: i64 = count.fetch_one(&self.pool).await?.try_get("count")?;
