@@ -19,7 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use super::client::innermost;
 use super::following::{Failure, follow, readable};
-use super::webhook_address::{Address, WebhookError};
+use super::webhook_address::Address;
+pub use super::webhook_address::WebhookError;
 use crate::cli::webhook::WebhookFormat;
 use crate::clock;
 use crate::report::ocsf;
@@ -65,7 +66,6 @@ pub struct Webhook {
 }
 
 /// What became of records that were sent.
-#[derive(PartialEq, Eq)]
 enum Ended {
     /// The other end has them, or they are left out.
     Done,
@@ -78,9 +78,12 @@ impl Webhook {
     ///
     /// # Errors
     /// When one of them holds not what it should.
-    pub fn open(target: Target, metrics: Arc<CollectorMetrics>) -> Result<Webhook, WebhookError> {
+    pub async fn open(
+        target: Target,
+        metrics: Arc<CollectorMetrics>,
+    ) -> Result<Webhook, WebhookError> {
         Ok(Webhook {
-            address: Address::read(&target.folder)?,
+            address: Address::read(&target.folder).await?,
             target,
             metrics,
         })
@@ -190,7 +193,7 @@ impl Webhook {
 
     async fn post(&mut self, records: &[Record]) -> Result<(), Failure> {
         // A Secret that is exchanged is there without a restart.
-        let refreshed = self.address.refresh();
+        let refreshed = self.address.refresh().await;
         refreshed.map_err(|error| Failure::passing(error.to_string()))?;
         let body = body(records, self.target.format);
         // The same for the same records alone, so that who gets them twice knows it.

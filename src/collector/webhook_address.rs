@@ -1,6 +1,5 @@
 //! Where a webhook is, as the files of a folder say.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use hyper::Uri;
 use rustls::RootCertStore;
 use sha2::Sha256;
 use thiserror::Error;
+use tokio::fs;
 use zeroize::Zeroizing;
 
 use super::client::{Https, https, roots};
@@ -74,8 +74,8 @@ impl Address {
     ///
     /// # Errors
     /// When one of them holds not what it should.
-    pub(super) fn read(folder: &Path) -> Result<Address, WebhookError> {
-        let files = Files::read(folder)?;
+    pub(super) async fn read(folder: &Path) -> Result<Address, WebhookError> {
+        let files = Files::read(folder).await?;
         let shown = |name| folder.join(name).display().to_string();
         let url = files
             .url
@@ -112,9 +112,9 @@ impl Address {
     ///
     /// # Errors
     /// When one of them holds not what it should; it stays what it was then.
-    pub(super) fn refresh(&mut self) -> Result<(), WebhookError> {
-        if Files::read(&self.folder)? != self.files {
-            *self = Address::read(&self.folder)?;
+    pub(super) async fn refresh(&mut self) -> Result<(), WebhookError> {
+        if Files::read(&self.folder).await? != self.files {
+            *self = Address::read(&self.folder).await?;
         }
         Ok(())
     }
@@ -126,12 +126,11 @@ impl Address {
 }
 
 impl Files {
-    fn read(folder: &Path) -> Result<Files, WebhookError> {
-        let read = |name: &str| read(&folder.join(name));
+    async fn read(folder: &Path) -> Result<Files, WebhookError> {
         Ok(Files {
-            url: read(URL)?,
-            key: read(KEY)?,
-            ca: read(CA)?,
+            url: read(&folder.join(URL)).await?,
+            key: read(&folder.join(KEY)).await?,
+            ca: read(&folder.join(CA)).await?,
         })
     }
 }
@@ -155,8 +154,8 @@ fn signature(signer: &Hmac<Sha256>, id: &str, time: i64, body: &str) -> String {
 }
 
 /// A file, if it is there.
-fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, WebhookError> {
-    match fs::read(path) {
+async fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, WebhookError> {
+    match fs::read(path).await {
         Ok(content) => Ok(Some(Zeroizing::new(content))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(WebhookError::File {
@@ -170,16 +169,16 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, WebhookError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn files_that_change_count_at_once_and_those_that_are_wrong_do_not() {
+    #[tokio::test]
+    async fn files_that_change_count_at_once_and_those_that_are_wrong_do_not() {
         let folder = tempfile::tempdir().unwrap();
-        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         put(URL, "https://one.example/hook\n");
-        let mut address = Address::read(folder.path()).unwrap();
+        let mut address = Address::read(folder.path()).await.unwrap();
         assert_eq!(address.signature("id", 1, "{}"), None);
         put(URL, "https://two.example/hook");
         put(KEY, "a-key-that-nobody-could-guess");
-        address.refresh().unwrap();
+        address.refresh().await.unwrap();
         assert_eq!(address.host, "two.example");
         assert!(address.signature("id", 1, "{}").is_some());
         for wrong in [
@@ -188,7 +187,7 @@ mod tests {
             "",
         ] {
             put(URL, wrong);
-            assert!(address.refresh().is_err(), "{wrong}");
+            assert!(address.refresh().await.is_err(), "{wrong}");
             assert_eq!(address.host, "two.example");
         }
     }

@@ -24,7 +24,7 @@ use crate::collector::checks::Checks;
 use crate::collector::events::{self, Events};
 use crate::collector::keys::KeySecret;
 use crate::collector::service::{self, Collector};
-use crate::collector::webhook::{self, Target, Webhook};
+use crate::collector::webhook::{self, Target, Webhook, WebhookError};
 use crate::commands::CommandError;
 use crate::commands::audited::{
     cluster_name, failed, if_any, no_key, outlive_limits, retention, said, unreadable,
@@ -94,10 +94,15 @@ async fn serve(arguments: &Collect, metrics: Arc<Metrics>) -> Result<(), Command
         .map_err(failed)?;
     let told = Arc::new(CollectorMetrics::new());
     told.writes.set(1);
-    let webhook = target(&arguments.webhook).map(|target| Webhook::open(target, Arc::clone(&told)));
-    let webhook = webhook
-        .transpose()
-        .map_err(|error| CommandError::Failed("--webhook".to_owned(), error.into()))?;
+    let webhook = match target(&arguments.webhook) {
+        None => None,
+        Some(target) => {
+            let opened = Webhook::open(target, Arc::clone(&told)).await;
+            let failed =
+                |error: WebhookError| CommandError::Failed("--webhook".to_owned(), error.into());
+            Some(opened.map_err(failed)?)
+        }
+    };
     // What was not wanted for a while is not told of later.
     for (name, is_wanted) in [
         (webhook::FOLLOWER, webhook.is_some()),

@@ -13,7 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Unit;
 use strum::VariantArray;
 
-use super::decided::{DecisionLabels, NO_RULE};
+use super::decision_labels::{DecisionLabels, NO_RULE};
 use super::labelled_counter::LabelledCounter;
 use super::labels::{
     ClientRefusal, ConfigOutcome, Follower, Kind, LostReason, OtlpOutcome, ReadOutcome,

@@ -4,7 +4,7 @@
 pub mod audit_store;
 #[cfg(feature = "audit")]
 pub mod collector_metrics;
-mod decided;
+mod decision_labels;
 mod labelled_counter;
 pub mod labels;
 pub mod log;

@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, Connection as _, Row as _, Transaction};
+use sqlx::{Any, AnyConnection, Connection as _, Row as _, Transaction};
 
 use keyguard_core::record::Record;
 
@@ -92,11 +92,12 @@ impl Writer {
             is_unsure: false,
         };
         // One who cannot go on with the log must not stop the one that does.
-        writer.last_log().await?;
+        let mut connection = writer.connection().await?;
+        writer.last_log(&mut connection).await?;
         let claim = "INSERT INTO writer (one, id) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET id = excluded.id";
         let claim = sqlx::query(claim).bind(&writer.id);
-        claim.execute(&writer.store.pool).await?;
-        writer.log = writer.last_log().await?;
+        claim.execute(&mut *connection).await?;
+        writer.log = writer.last_log(&mut connection).await?;
         Ok(writer)
     }
 
@@ -115,10 +116,9 @@ impl Writer {
         })
     }
 
-    async fn last_log(&self) -> Result<Option<Log>, StoreError> {
-        let pool = &self.store.pool;
+    async fn last_log(&self, store: &mut AnyConnection) -> Result<Option<Log>, StoreError> {
         let last = "SELECT week, note FROM checkpoints ORDER BY week DESC LIMIT 1";
-        let Some(row) = sqlx::query(last).fetch_optional(pool).await? else {
+        let Some(row) = sqlx::query(last).fetch_optional(&mut *store).await? else {
             return Ok(None);
         };
         let number: i64 = row.try_get("week")?;
@@ -137,7 +137,7 @@ impl Writer {
                 .bind(number)
                 .bind(i64::from(level))
                 .bind(i64::try_from(place).unwrap_or(i64::MAX))
-                .fetch_optional(pool)
+                .fetch_optional(&mut *store)
                 .await?;
             if let Some(row) = row {
                 let hashes = unpacked(&row.try_get::<Vec<u8>, _>("hashes")?);
@@ -166,13 +166,8 @@ impl Writer {
         self.done(connection, appended).await
     }
 
-    /// A connection for one write, before which it is known what the log came to.
-    pub(crate) async fn connection(&mut self) -> Result<PoolConnection<Any>, StoreError> {
-        if self.is_unsure {
-            self.log = self.last_log().await?;
-        }
-        // A caller that goes away in the middle of the write leaves it so.
-        self.is_unsure = true;
+    /// A connection for one write.
+    pub(crate) async fn connection(&self) -> Result<PoolConnection<Any>, StoreError> {
         Ok(self.store.pool.acquire().await?)
     }
 
@@ -182,8 +177,8 @@ impl Writer {
         connection: PoolConnection<Any>,
         written: Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.is_unsure = written.is_err();
         if written.is_err() {
+            self.is_unsure = true;
             // After a full disk SQLite has ended the transaction by itself, and the connection would take each further one
             // for a part of it that nobody commits.
             let _ = connection.close().await;
@@ -248,7 +243,7 @@ impl Writer {
 
     /// A transaction of the one that writes, and the log that grows now.
     pub(crate) async fn begin<'a>(
-        &self,
+        &mut self,
         connection: &'a mut PoolConnection<Any>,
         now: i64,
     ) -> Result<(Transaction<'a, Any>, Log), StoreError> {
@@ -258,6 +253,12 @@ impl Writer {
         if mine.await?.rows_affected() == 0 {
             return Err(StoreError::TakenOver);
         }
+        if self.is_unsure {
+            // Only now has a write that was given up ended.
+            self.log = self.last_log(&mut transaction).await?;
+        }
+        // A caller that goes away in the middle of the write leaves it so.
+        self.is_unsure = true;
         let log = self.log_of_now(now, &mut transaction).await?;
         Ok((transaction, log))
     }
@@ -291,6 +292,7 @@ impl Writer {
             .await?;
         transaction.commit().await?;
         self.log = Some(log);
+        self.is_unsure = false;
         Ok(())
     }
 
